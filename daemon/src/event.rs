@@ -1,0 +1,205 @@
+//! The two closed lists: everything that can happen to the daemon ([`Event`]) and everything it can do ([`Action`]).
+//!
+//! All events go through one bounded channel ([`channel`]). Its senders wait when it is full, except where the sender
+//! must not: the button and the page use `try_send` and treat a full channel as "busy, try again" (it holds
+//! [`CAPACITY`] events and is emptied in microseconds, so that means that the daemon itself is stuck). No event is ever
+//! dropped silently: a lost child's exit would be a service that never comes back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use archive::Policy;
+use tokio::sync::mpsc;
+
+use crate::snapshot::{ArchiveStatus, MailserverStatus, QuarantinedFile, SystemStatus};
+
+/// Room for every service's exit and check at once, several times over (at most 64 services).
+pub const CAPACITY: usize = 512;
+
+pub type Sender = mpsc::Sender<Event>;
+pub type Receiver = mpsc::Receiver<Event>;
+
+pub fn channel() -> (Sender, Receiver) {
+    mpsc::channel(CAPACITY)
+}
+
+/// A service by its place in the supervisor's table; stable for the daemon's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub usize);
+
+/// One start of one service. Events of an earlier run than the present one are stale and change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The time that the supervisor asked to be woken at has come.
+    Tick,
+    Spawned {
+        service: ServiceId,
+        run: RunId,
+        pid: u32,
+    },
+    SpawnFailed {
+        service: ServiceId,
+        run: RunId,
+        error: String,
+    },
+    /// The child and everything it started is gone. `last_line` is the last that it wrote to stderr or stdout.
+    Exited {
+        service: ServiceId,
+        run: RunId,
+        exit: Exit,
+        last_line: Option<String>,
+    },
+    /// A health check's result.
+    Checked {
+        service: ServiceId,
+        run: RunId,
+        result: Result<(), String>,
+    },
+    /// Load, memory, disk and temperature were read.
+    Sampled(SystemStatus),
+    /// The mailserver told its addresses and peers.
+    MailserverSeen(MailserverStatus),
+    /// A pruning run ended.
+    Pruned(Result<PruneReport, String>),
+    Button(Gesture),
+    Asked(Request),
+    /// A browser wants the page's actions unlocked; the button's next press within 60 s grants it.
+    UnlockAsked {
+        browser: u64,
+    },
+    /// The indicator shows these patterns now.
+    Indicated(BTreeMap<String, String>),
+    /// Parts that cannot be had (a busy pin, the page's port), each a sentence; empty when all is well again. Reporters
+    /// are told apart by `part`.
+    Missing {
+        part: Part,
+        trouble: Option<String>,
+    },
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// The parts of the box that report trouble of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    Leds,
+    Button,
+    Page,
+    Control,
+}
+
+/// What the button was made to say, decided on release by the classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gesture {
+    /// Grants a waiting unlock; else restarts what is unhealthy, or everything when pressed again within 30 s.
+    Press,
+    /// Held at least 5 s.
+    Reboot,
+    /// Held at least 10 s.
+    FactoryReset,
+}
+
+/// What the page (unlocked) or the CLI asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    Restart { service: String },
+    Reboot,
+    PowerOff,
+    FactoryReset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// The keeper died with its child, so how the child ended is not known.
+    Unknown,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit {code}"),
+            Exit::Signal(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+                Ok(name) => write!(f, "{name}"),
+                Err(_) => write!(f, "signal {signal}"),
+            },
+            Exit::Unknown => write!(f, "unknown"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PruneReport {
+    pub removed_envelopes: u64,
+    pub removed_segments: u64,
+    pub removed_bytes: u64,
+    pub survey: SurveyReport,
+}
+
+/// An archive after pruning; times in nanoseconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SurveyReport {
+    pub envelopes: u64,
+    pub bytes: u64,
+    pub oldest_ns: Option<i64>,
+    pub newest_ns: Option<i64>,
+    pub quarantined: Vec<QuarantinedFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Spawn {
+        service: ServiceId,
+        run: RunId,
+    },
+    /// Ask a run to end: its stop signal to the whole process group.
+    Terminate {
+        service: ServiceId,
+        run: RunId,
+    },
+    /// End a run now: SIGKILL to everything it started.
+    Kill {
+        service: ServiceId,
+        run: RunId,
+    },
+    /// Write the policy file and remove what is older than the policy's cut-off.
+    Prune {
+        policy: Policy,
+    },
+    Reboot,
+    PowerOff,
+    FactoryReset,
+    /// All children are gone (or the time for it is over): leave the loop.
+    Exit,
+}
+
+/// Two clocks read at one moment: the monotonic one, which all deadlines are in, and the wall clock, which only the
+/// cut-off, the page and the lock's end are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Since the daemon's start.
+    pub mono: Duration,
+    /// Nanoseconds since the Unix epoch.
+    pub wall_ns: i64,
+    /// Whether `wall_ns` may be believed.
+    pub trusted: bool,
+}
+
+impl From<&SurveyReport> for ArchiveStatus {
+    fn from(survey: &SurveyReport) -> ArchiveStatus {
+        const NS: i64 = 1_000_000_000;
+        ArchiveStatus {
+            envelopes: Some(survey.envelopes),
+            bytes: Some(survey.bytes),
+            oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
+            newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
+            quarantined: survey.quarantined.clone(),
+            ..ArchiveStatus::default()
+        }
+    }
+}

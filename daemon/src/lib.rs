@@ -1,0 +1,10 @@
+//! Supervision, retention's schedule, health, LEDs, button and page of a Pillarbox: everything that the two programs
+//! `pillarboxd` and `pillarbox` are made of, as a library so that tests reach the modules.
+//!
+//! Data goes one way. Whatever happens becomes an [`event::Event`] in one bounded channel; the pure supervisor turns
+//! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
+//! page, the LEDs, the notifications and the CLI read without ever calling back.
+
+pub mod event;
+pub mod fault;
+pub mod snapshot;

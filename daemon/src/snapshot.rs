@@ -1,0 +1,265 @@
+//! The box as it is at one moment: what `/status.json` shows, and all that the page, the LEDs, the notifications and
+//! the CLI ever learn of the supervisor.
+//!
+//! A snapshot is immutable and is published through a `watch` channel as `Arc<Snapshot>`; a reader that is slow sees
+//! the newest one next and never holds up the supervisor. Its JSON is a promise to scripts: fields are only added.
+//! What is not known is `null`, never a guess. Times are seconds since the Unix epoch.
+
+use std::collections::BTreeMap;
+
+use archive::DiskStage;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub version: String,
+    pub board: String,
+    pub state: BoxState,
+    /// The heaviest fault's code (`fault::Fault::code`), null when nothing is wrong.
+    pub code: Option<u8>,
+    /// One sentence for a person: what is wrong, or what the box is doing.
+    pub reason: String,
+    pub health: BTreeMap<Subject, Option<Finding>>,
+    /// Until when the page's actions are unlocked.
+    pub unlocked_until: Option<i64>,
+    /// Which browser's request to unlock is being waited for or was granted; never shown.
+    #[serde(skip)]
+    pub unlock: Unlock,
+    pub uptime_secs: u64,
+    pub services: Vec<ServiceStatus>,
+    pub archive: ArchiveStatus,
+    pub mailserver: MailserverStatus,
+    /// Pattern by LED, as the indicator last reported them.
+    pub leds: BTreeMap<String, String>,
+    pub system: SystemStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxState {
+    /// An essential service has not answered yet since the daemon's start.
+    Starting,
+    Ok,
+    /// The mailserver does its job, or is about to again, but something wants attention.
+    Degraded,
+    /// The box does not do its job.
+    Failed,
+}
+
+/// What is looked at, one entry each in `health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    Services,
+    Archive,
+    Clock,
+    Disk,
+    Memory,
+    Load,
+    Temperature,
+    Power,
+    Network,
+    Peers,
+    Hardware,
+    Settings,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub level: Level,
+    /// A few words for a person, with the measured value where there is one.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Ok,
+    Warn,
+    Bad,
+}
+
+/// The page's lock. A browser asks under a number of its own choosing; a press of the button within a minute grants
+/// it, unless two were waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlock {
+    #[default]
+    Locked,
+    Waiting {
+        browser: u64,
+    },
+    /// Two browsers asked: a press would not know which of them is meant, so it grants none.
+    Contested,
+    Granted {
+        browser: u64,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    pub name: String,
+    pub state: ServiceStateName,
+    pub pid: Option<u32>,
+    /// Starts after the first one, since the daemon's start.
+    pub restarts: u64,
+    pub last_exit: Option<String>,
+    /// `null` until the first check, and for a service without one.
+    pub health: Option<ServiceHealth>,
+    /// Why it is in backoff, failed or disabled: the child's last line, or the mistake in its file.
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceStateName {
+    /// Its file cannot be used, or it is switched off.
+    Disabled,
+    Inactive,
+    Activating,
+    Active,
+    Deactivating,
+    Backoff,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceHealth {
+    Ok,
+    /// The last check failed; as many in a row as the service's file allows count as a hung process.
+    Failing,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArchiveStatus {
+    pub envelopes: Option<u64>,
+    pub bytes: Option<u64>,
+    pub oldest: Option<i64>,
+    pub newest: Option<i64>,
+    pub retention_secs: Option<u64>,
+    /// Envelopes removed by this daemon since its start.
+    pub pruned_total: u64,
+    pub last_prune: Option<i64>,
+    pub quarantined: Vec<QuarantinedFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedFile {
+    pub file: String,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailserverStatus {
+    pub peer_id: Option<String>,
+    pub multiaddrs: Vec<String>,
+    pub peers: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SystemStatus {
+    /// Averages over 1, 5 and 15 minutes.
+    pub load: Option<[f64; 3]>,
+    pub memory: Option<MemoryStatus>,
+    pub disk: Option<DiskStatus>,
+    /// °C of the processor, where the board can say.
+    pub temperature: Option<f32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    pub total_bytes: u64,
+    pub available_bytes: u64,
+}
+
+/// The filesystem that holds the state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    pub total_bytes: u64,
+    pub available_bytes: u64,
+    pub stage: DiskStage,
+}
+
+impl Snapshot {
+    /// What is known before anything has happened.
+    pub fn at_start(board: &str) -> Snapshot {
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            board: board.to_owned(),
+            state: BoxState::Starting,
+            code: None,
+            reason: "starting".to_owned(),
+            health: BTreeMap::new(),
+            unlocked_until: None,
+            unlock: Unlock::Locked,
+            uptime_secs: 0,
+            services: Vec::new(),
+            archive: ArchiveStatus::default(),
+            mailserver: MailserverStatus::default(),
+            leds: BTreeMap::new(),
+            system: SystemStatus::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that scripts rely on.
+    #[test]
+    fn json_has_every_promised_field() {
+        let mut snapshot = Snapshot::at_start("dev");
+        snapshot.services.push(ServiceStatus {
+            name: "mailserver".to_owned(),
+            state: ServiceStateName::Active,
+            pid: Some(7),
+            restarts: 0,
+            last_exit: None,
+            health: None,
+            reason: None,
+        });
+        let json = serde_json::to_value(&snapshot).unwrap();
+        for path in [
+            "version",
+            "board",
+            "state",
+            "code",
+            "reason",
+            "health",
+            "unlocked_until",
+            "uptime_secs",
+            "services/0/name",
+            "services/0/state",
+            "services/0/pid",
+            "services/0/restarts",
+            "services/0/last_exit",
+            "services/0/health",
+            "archive/envelopes",
+            "archive/bytes",
+            "archive/oldest",
+            "archive/newest",
+            "archive/retention_secs",
+            "archive/pruned_total",
+            "archive/last_prune",
+            "archive/quarantined",
+            "mailserver/peer_id",
+            "mailserver/multiaddrs",
+            "mailserver/peers",
+            "leds",
+            "system/load",
+            "system/memory",
+            "system/disk",
+            "system/temperature",
+        ] {
+            assert!(
+                json.pointer(&format!("/{path}")).is_some(),
+                "{path} is missing from {json}"
+            );
+        }
+        assert_eq!(json["state"], "starting");
+        assert_eq!(json["services"][0]["state"], "active");
+        let back: Snapshot = serde_json::from_value(json).unwrap();
+        assert_eq!(back, snapshot);
+    }
+}
