@@ -1,0 +1,180 @@
+//! One file as it is written, and how files become a board: the chain of `like` is read from the far end, and each
+//! nearer file overrides what the farther ones said. LEDs are overridden by name and as a whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::pins;
+use crate::shipped;
+use crate::{Arch, Board, Button, ButtonDriver, Error, Led, LedDriver, Proof};
+
+/// What every chain ends in.
+const COMMON: &str = "common";
+/// Longer bouncing is a broken button; shorter than a millisecond is no filter.
+const DEBOUNCE_MS: std::ops::RangeInclusive<u64> = 1..=200;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    like: Option<String>,
+    title: Option<String>,
+    arch: Option<Arch>,
+    proof: Option<Proof>,
+    gpio_chip: Option<String>,
+    #[serde(default)]
+    leds: BTreeMap<String, Led>,
+    button: Option<ButtonPart>,
+    #[serde(default)]
+    reserved: Vec<Reserved>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ButtonPart {
+    driver: Option<ButtonDriver>,
+    debounce_ms: Option<u64>,
+}
+
+/// Lines of the board's own controller that are taken.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reserved {
+    pub(crate) lines: Vec<u32>,
+    pub(crate) why: String,
+}
+
+pub(crate) fn assemble(name: &str, path: &Path, text: &str) -> Result<Board, Error> {
+    let mut merged = parse(path, text)?;
+    let mut seen = Vec::new();
+    loop {
+        let like = merged.like.take().unwrap_or_else(|| COMMON.to_owned());
+        if seen.contains(&like) {
+            return Err(Error::Circular {
+                path: path.to_owned(),
+                like,
+            });
+        }
+        let text = shipped::base(&like).ok_or_else(|| Error::NoSuchBase {
+            path: path.to_owned(),
+            like: like.clone(),
+            known: shipped::base_names(),
+        })?;
+        let base = parse(&PathBuf::from(format!("{like}.toml")), text)?;
+        merged = over(merged, base);
+        if like == COMMON {
+            break;
+        }
+        seen.push(like);
+    }
+    board(name, path, merged)
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, Error> {
+    toml::from_str(text).map_err(|error| Error::Malformed {
+        path: path.to_owned(),
+        message: error.to_string().trim_end().to_owned(),
+    })
+}
+
+/// `near` laid over `far`; `like` is the far one's, which leads on.
+fn over(near: File, far: File) -> File {
+    let mut leds = far.leds;
+    leds.extend(near.leds);
+    let mut reserved = far.reserved;
+    reserved.extend(near.reserved);
+    let button = match (near.button, far.button) {
+        (Some(near), Some(far)) => Some(ButtonPart {
+            driver: near.driver.or(far.driver),
+            debounce_ms: near.debounce_ms.or(far.debounce_ms),
+        }),
+        (near, far) => near.or(far),
+    };
+    File {
+        like: far.like,
+        title: near.title.or(far.title),
+        arch: near.arch.or(far.arch),
+        proof: near.proof.or(far.proof),
+        gpio_chip: near.gpio_chip.or(far.gpio_chip),
+        leds,
+        button,
+        reserved,
+    }
+}
+
+fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
+    let missing = |key: &str| Error::Missing {
+        path: path.to_owned(),
+        key: key.to_owned(),
+    };
+    let mut leds = file.leds;
+    for (led_name, led) in &mut leds {
+        if !plain(led_name) {
+            return Err(Error::BadValue {
+                path: path.to_owned(),
+                key: "leds".to_owned(),
+                value: led_name.clone(),
+                expected: "an LED's name has small letters, digits and `-` only",
+            });
+        }
+        if let LedDriver::Gpiocdev(line) = &mut led.driver {
+            fill(&mut line.chip, &file.gpio_chip)
+                .ok_or_else(|| missing(&format!("gpio_chip (leds.{led_name} needs it)")))?;
+        }
+    }
+    let part = file.button.unwrap_or_default();
+    let button = match part.driver {
+        None => None,
+        Some(mut driver) => {
+            if let ButtonDriver::Gpiocdev(line) = &mut driver {
+                fill(&mut line.chip, &file.gpio_chip).ok_or_else(|| missing("gpio_chip (the button needs it)"))?;
+            }
+            let debounce_ms = part.debounce_ms.ok_or_else(|| missing("button.debounce_ms"))?;
+            if !DEBOUNCE_MS.contains(&debounce_ms) {
+                return Err(Error::BadValue {
+                    path: path.to_owned(),
+                    key: "button.debounce_ms".to_owned(),
+                    value: debounce_ms.to_string(),
+                    expected: "use 1 to 200",
+                });
+            }
+            Some(Button {
+                driver,
+                debounce: Duration::from_millis(debounce_ms),
+            })
+        }
+    };
+    let board = Board {
+        name: name.to_owned(),
+        title: file.title.ok_or_else(|| missing("title"))?,
+        arch: file.arch.ok_or_else(|| missing("arch"))?,
+        proof: file.proof.ok_or_else(|| missing("proof"))?,
+        leds,
+        button,
+    };
+    pins::check(
+        &board,
+        path,
+        file.gpio_chip.as_deref().unwrap_or_default(),
+        &file.reserved,
+    )?;
+    Ok(board)
+}
+
+/// Sets an absent chip to the board's.
+fn fill(chip: &mut String, default: &Option<String>) -> Option<()> {
+    if chip.is_empty() {
+        chip.clone_from(default.as_ref()?);
+    }
+    Some(())
+}
+
+/// An LED's name is also a file's name and a key in `/status.json`.
+fn plain(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}

@@ -1,0 +1,177 @@
+//! Every board that ships is read and says what it should; every mistake has its own message.
+
+use std::path::Path;
+
+use board_configs::{Arch, Board, ButtonDriver, LedDriver, Proof, Pull, Shows, names};
+
+#[test]
+fn every_shipped_board_is_usable_and_every_file_ships() {
+    for name in names() {
+        let board = Board::named(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(board.name, name);
+        assert!(!board.leds.is_empty(), "{name} has no light");
+    }
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("boards");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let stem = entry
+            .unwrap()
+            .path()
+            .file_stem()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let base = ["common", "raspberry-pi"].contains(&stem.as_str());
+        assert!(base || names().contains(&stem.as_str()), "{stem}.toml does not ship");
+    }
+}
+
+#[test]
+fn dev_simulates_everything() {
+    let board = Board::named("dev").unwrap();
+    assert_eq!((board.arch, board.proof), (Arch::Native, Proof::TestSuite));
+    assert!(board.leds.values().all(|led| led.driver == LedDriver::Simulated));
+    assert_eq!(board.button.unwrap().driver, ButtonDriver::Simulated);
+}
+
+#[test]
+fn a_board_takes_the_rest_from_what_it_is_like() {
+    let board = Board::named("rpi-4").unwrap();
+    let LedDriver::Gpiocdev(status) = &board.leds["status"].driver else {
+        panic!("{board:?}")
+    };
+    assert_eq!(
+        status.chip, "pinctrl-bcm2711",
+        "the family's LED on the board's own chip"
+    );
+    assert_eq!(board.leds["board"].shows, Shows::All);
+    let button = board.button.unwrap();
+    assert_eq!(button.debounce.as_millis(), 20, "from common.toml");
+    let ButtonDriver::Gpiocdev(line) = button.driver else {
+        panic!("{:?}", button.driver)
+    };
+    assert_eq!((line.active_low, line.pull), (true, Pull::Up));
+}
+
+#[test]
+fn boards_that_nobody_ran_say_so() {
+    for name in names().into_iter().filter(|name| name.starts_with("rpi-")) {
+        assert_eq!(Board::named(name).unwrap().proof, Proof::Untested, "{name}");
+    }
+}
+
+/// Each mistake with what its message must name.
+#[test]
+fn mistakes_name_file_key_and_mend() {
+    const HEAD: &str = "title = \"Mine\"\narch = \"arm64\"\ngpio_chip = \"c\"\n";
+    let cases: &[(&str, String, &[&str])] = &[
+        ("unknown key", format!("{HEAD}colour = 1\n"), &["colour", "line 4"]),
+        (
+            "unknown key in an LED",
+            format!("{HEAD}[leds.a]\nshows = \"all\"\nsize = 1\ndriver = \"simulated\"\n"),
+            &["size"],
+        ),
+        (
+            "unknown driver",
+            format!("{HEAD}[leds.a]\nshows = \"all\"\ndriver = \"magic\"\n"),
+            &["magic", "gpiocdev"],
+        ),
+        (
+            "unknown key in a driver",
+            format!("{HEAD}[leds.a]\nshows = \"all\"\ndriver.gpiocdev = {{ line = 1, pin = 2 }}\n"),
+            &["pin"],
+        ),
+        ("not TOML", "title = ".to_owned(), &["line 1"]),
+        ("no title", "arch = \"arm64\"\n".to_owned(), &["title", "add it"]),
+        (
+            "no chip",
+            "title = \"M\"\narch = \"arm64\"\n[leds.a]\nshows = \"all\"\ndriver.gpiocdev = { line = 1 }\n".to_owned(),
+            &["gpio_chip", "leds.a"],
+        ),
+        (
+            "no such base",
+            format!("like = \"mango\"\n{HEAD}"),
+            &["mango", "raspberry-pi"],
+        ),
+        (
+            "a pin twice",
+            format!(
+                "{HEAD}[leds.a]\nshows = \"all\"\ndriver.gpiocdev = {{ line = 7 }}\n[button]\ndriver.gpiocdev = {{ line = 7, chip = \"c\" }}\n"
+            ),
+            &["leds.a", "button", "line 7"],
+        ),
+        (
+            "a pin twice, by two libraries",
+            format!(
+                "{HEAD}[leds.a]\nshows = \"all\"\ndriver.gpiocdev = {{ line = 7 }}\n[leds.b]\nshows = \"all\"\ndriver.rppal = {{ pin = 7 }}\n"
+            ),
+            &["leds.a", "leds.b"],
+        ),
+        (
+            "a kernel LED twice",
+            format!(
+                "{HEAD}[leds.a]\nshows = \"all\"\ndriver.leds-class = {{ name = \"ACT\" }}\n[leds.b]\nshows = \"all\"\ndriver.leds-class = {{ name = \"ACT\" }}\n"
+            ),
+            &["ACT", "leds.a", "leds.b"],
+        ),
+        (
+            "a pin that the board needs",
+            format!("like = \"rpi-4\"\n{HEAD}[leds.status]\nshows = \"all\"\ndriver.gpiocdev = {{ line = 14 }}\n"),
+            &["leds.status", "serial console"],
+        ),
+        (
+            "debounce",
+            format!("{HEAD}[button]\ndriver = \"simulated\"\ndebounce_ms = 9000\n"),
+            &["button.debounce_ms", "9000", "1 to 200"],
+        ),
+        (
+            "an LED's name",
+            format!("{HEAD}[leds.\"../x\"]\nshows = \"all\"\ndriver = \"simulated\"\n"),
+            &["../x"],
+        ),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (what, text, wanted) in cases {
+        let path = dir.path().join("mine.toml");
+        std::fs::write(&path, text).unwrap();
+        let message = Board::from_file(&path).expect_err(what).to_string();
+        assert!(message.contains("mine.toml"), "{what}: {message}");
+        for word in *wanted {
+            assert!(message.contains(word), "{what}: {word:?} is not in: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_ones_own_changes_only_what_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    std::fs::write(
+        &path,
+        "like = \"rpi-4\"\ntitle = \"Mine\"\n[leds.status]\nshows = \"all\"\ndriver.rppal = { pin = 17 }\n",
+    )
+    .unwrap();
+    let mine = Board::find(path.to_str().unwrap()).unwrap();
+    let theirs = Board::named("rpi-4").unwrap();
+    assert_eq!(mine.button, theirs.button);
+    assert_eq!(mine.leds["fault"], theirs.leds["fault"]);
+    assert_ne!(mine.leds["status"], theirs.leds["status"]);
+}
+
+#[test]
+fn an_unknown_name_lists_the_known_ones() {
+    let message = Board::find("toaster").unwrap_err().to_string();
+    assert!(message.contains("toaster") && message.contains("rpi-4"), "{message}");
+}
+
+/// `like` means the file that ships, also in a file of the same name.
+#[test]
+fn a_file_may_be_like_its_namesake() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dev.toml");
+    std::fs::write(&path, "like = \"dev\"\ntitle = \"Mine\"\n").unwrap();
+    let mine = Board::from_file(&path).unwrap();
+    assert_eq!(
+        (mine.title.as_str(), &mine.leds),
+        ("Mine", &Board::named("dev").unwrap().leds)
+    );
+}
