@@ -1,0 +1,299 @@
+use super::*;
+
+fn parse(line: &str) -> Result<Config, Error> {
+    match read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())? {
+        Request::Run(config) => Ok(*config),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn message(line: &str) -> String {
+    parse(line).unwrap_err().to_string()
+}
+
+/// nwaku `tools/confutils/kernel_cli_args.nim`, and section 5.3 of the facts this was written from.
+#[test]
+fn defaults_are_nwakus() {
+    let config = parse("").unwrap();
+    assert_eq!(
+        config.log,
+        Log {
+            level: LogLevel::Info,
+            format: LogFormat::Text
+        }
+    );
+    assert_eq!(
+        config.network,
+        Network {
+            cluster: 0,
+            sharding: Sharding::Static,
+            shards: vec![],
+            content_topics: vec![],
+            max_message_bytes: 153_600,
+            protected_shards: vec![],
+        }
+    );
+    assert_eq!(config.identity, Identity::Fresh);
+    assert_eq!(
+        (config.addresses.tcp_port, config.addresses.websocket_port),
+        (60000, None)
+    );
+    assert_eq!(config.addresses.listen.to_string(), "0.0.0.0");
+    assert_eq!(config.addresses.nat, Nat::Any);
+    assert_eq!(
+        config.peers,
+        Peers {
+            static_nodes: vec![],
+            max_connections: 150,
+            relay_share_percent: 50,
+            max_per_ip: Some(5),
+            store_capacity: None
+        }
+    );
+    assert!(config.relay && config.light_push && config.peer_exchange);
+    assert_eq!(config.store, None);
+    assert_eq!(
+        config.filter,
+        Some(Filter {
+            subscription_timeout: Duration::from_secs(300),
+            max_peers: 1000,
+            max_criteria: 1000
+        })
+    );
+    assert_eq!(
+        config.discv5,
+        Some(Discv5 {
+            udp_port: 9000,
+            bootstrap: vec![],
+            enr_auto_update: false,
+            limit_table: true,
+            limit_bucket: true
+        })
+    );
+    assert_eq!((config.rest, config.metrics), (None, None));
+    assert_eq!((config.rate_limits, config.warnings), (vec![], Vec::<String>::new()));
+}
+
+/// The line by which the daemon starts this program.
+#[test]
+fn the_daemons_command_line() {
+    let config = parse(
+        "--cluster-id=16 --shard=32 --shard=64 --tcp-port=60000 --websocket-support=true --websocket-port=8000 \
+         --listen-address=0.0.0.0 --rest=true --rest-address=127.0.0.1 --rest-port=8645 --rest-admin=true \
+         --metrics-server=true --metrics-server-address=127.0.0.1 --metrics-server-port=8008 --nodekey-file=/d/key \
+         --store=true --archive-dir=/d/archive --store-message-retention-policy=time:86400",
+    )
+    .unwrap();
+    assert_eq!((config.network.cluster, config.network.shards), (16, vec![32, 64]));
+    assert_eq!(config.addresses.websocket_port, Some(8000));
+    assert_eq!(config.identity, Identity::File("/d/key".into()));
+    let store = config.store.unwrap();
+    assert_eq!(
+        (store.archive_dir, store.retention),
+        ("/d/archive".into(), Duration::from_secs(86400))
+    );
+    assert!(config.rest.unwrap().admin);
+    assert_eq!(config.metrics.unwrap().port, 8008);
+    assert_eq!(config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn nwaku_compose_starts_but_for_its_database() {
+    let flags = "--relay=true --filter=true --lightpush=true --keep-alive=true --max-connections=150 --cluster-id=16 \
+        --discv5-discovery=true --discv5-udp-port=9005 --discv5-enr-auto-update=True --log-level=DEBUG --tcp-port=30304 \
+        --metrics-server=True --metrics-server-port=8003 --metrics-server-address=0.0.0.0 --rest=true --rest-admin=true \
+        --rest-address=0.0.0.0 --rest-port=8645 --nat=extip:203.0.113.7 --store=true \
+        --store-message-retention-policy=size:1GB --rln-relay-cred-path=/keystore/keystore.json";
+    let config = parse(flags).unwrap();
+    assert!(config.discv5.unwrap().enr_auto_update);
+    assert_eq!(config.store.unwrap().archive_dir, PathBuf::from("store.sqlite3.d"));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("--keep-alive") && config.warnings[0].contains("--rln-relay-cred-path"));
+    assert!(
+        config.warnings[1].contains("size:1GB not applied"),
+        "{}",
+        config.warnings[1]
+    );
+    assert_eq!(
+        message(&format!("{flags} --store-message-db-url=postgres://u:secret@db/w")),
+        "--store-message-db-url: \"…\" is no good: give --archive-dir=DIRECTORY instead, or sqlite://PATH"
+    );
+}
+
+#[test]
+fn presets_replace_defaults_only() {
+    let config = parse("--preset=status.prod").unwrap();
+    assert_eq!((config.network.cluster, config.network.shards), (16, vec![32, 64]));
+    assert_eq!(config.network.max_message_bytes, 1 << 20);
+    assert_eq!(config.peers.static_nodes.len(), 3);
+    assert_eq!(config.dns_discovery.trees.len(), 1);
+    let config = parse("--preset=statusprod --shard=1 --max-msg-size=150KiB --discv5-discovery=false").unwrap();
+    assert_eq!(
+        (config.network.shards, config.network.max_message_bytes),
+        (vec![1], 153_600)
+    );
+    assert_eq!(config.discv5, None);
+    let config = parse("--preset=status.prod --num-shards-in-network=1").unwrap();
+    assert_eq!(config.network.sharding, Sharding::Auto { shards_in_network: 1 });
+    assert_eq!(config.network.shards, [0]);
+    for line in ["--preset=twn", "--cluster-id=1"] {
+        let config = parse(line).unwrap();
+        assert_eq!(
+            (config.network.cluster, config.network.shards),
+            (1, (0..8).collect()),
+            "{line}"
+        );
+        assert!(config.warnings.iter().any(|warning| warning.contains("RLN")), "{line}");
+    }
+    let config = parse("--preset=dev").unwrap();
+    assert_eq!((config.discv5, config.dns_discovery.trees.len()), (None, 0));
+    for preset in preset::PRESETS {
+        parse(&format!("--preset={}", preset.name)).unwrap();
+    }
+}
+
+#[test]
+fn autosharding_serves_all_shards_or_those_of_the_topics() {
+    let shards = |line: &str| parse(line).unwrap().network.shards;
+    assert_eq!(shards("--num-shards-in-network=3"), [0, 1, 2]);
+    assert_eq!(
+        shards("--num-shards-in-network=8 --content-topic=/toychat/2/huilong/proto"),
+        [3]
+    );
+    assert_eq!(
+        shards("--num-shards-in-network=8 --content-topic=/toychat/2/huilong/proto --shard=3 --shard=0"),
+        [0, 3]
+    );
+}
+
+#[test]
+fn entry_nodes_are_told_apart() {
+    let peer = "/ip4/127.0.0.1/tcp/60000/p2p/16Uiu2HAmAR24Mbb6VuzoyUiGx42UenDkshENVDj4qnmmbabLvo31";
+    let config = parse(&format!(
+        "--entry-node=enrtree://K@example.org --entry-node=enr:-x --entry-node={peer}"
+    ))
+    .unwrap();
+    assert_eq!(config.dns_discovery.trees, ["enrtree://K@example.org"]);
+    assert_eq!(config.discv5.unwrap().bootstrap, ["enr:-x"]);
+    assert_eq!(config.peers.static_nodes, [peer.parse::<Multiaddr>().unwrap()]);
+}
+
+#[test]
+fn each_mistake_has_its_message() {
+    for (line, expected) in [
+        (
+            "--tcp-port=70000",
+            "--tcp-port: \"70000\" is no good: give a whole number from 0 to 65535",
+        ),
+        (
+            "--shard=1024",
+            "--shard: \"1024\" is no good: give a whole number from 0 to 1023",
+        ),
+        (
+            "--shard=x",
+            "--shard: \"x\" is no good: give a whole number from 0 to 1023",
+        ),
+        (
+            "--cluster-id=-1",
+            "--cluster-id: \"-1\" is no good: give a whole number from 0 to 65535",
+        ),
+        (
+            "--listen-address=localhost",
+            "--listen-address: \"localhost\" is no good: give an IP address",
+        ),
+        (
+            "--max-msg-size=1GB",
+            "--max-msg-size: \"1GB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
+        ),
+        (
+            "--max-msg-size=1GiB",
+            "--max-msg-size: \"1GiB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
+        ),
+        (
+            "--max-msg-size=1B",
+            "--max-msg-size: \"1B\" is no good: give from 1024 to 16777216 bytes",
+        ),
+        (
+            "--nodekey=secret",
+            "--nodekey: \"…\" is no good: give the secp256k1 key as 64 hexadecimal digits",
+        ),
+        (
+            "--staticnode=/ip4/127.0.0.1/tcp/1",
+            "--staticnode: \"/ip4/127.0.0.1/tcp/1\" is no good: give a multiaddr that ends with /p2p/ and the peer's id",
+        ),
+        (
+            "--rate-limit=5",
+            "--rate-limit: \"5\" is no good: give [store|storev3|lightpush|px|filter:]VOLUME/PERIOD with unit h, m, s or ms, such as filter:100/1s",
+        ),
+        (
+            "--preset=status",
+            "--preset: \"status\" is no good: give one of status.prod, status.staging, twn, logos.test, logos.dev, dev",
+        ),
+        (
+            "--preset=status.prod --cluster-id=1",
+            "--cluster-id contradicts --preset: status.prod is cluster 16; leave one of the two out",
+        ),
+        (
+            "--num-shards-in-network=8 --shard=8",
+            "--shard 8 contradicts the network's 8 shards: give a shard from 0 to 7",
+        ),
+        (
+            "--ports-shift=10000",
+            "--ports-shift contradicts --tcp-port: 60000 + 10000 is beyond the last port, 65535; give a smaller shift",
+        ),
+        (
+            "--content-topic=chat",
+            "--content-topic: \"chat\" is no good: content topic \"chat\" does not start with a slash",
+        ),
+        (
+            "--store=true --store-message-retention-policy=24h",
+            "--store-message-retention-policy: \"24h\" is no good: give time:SECONDS, or none to keep everything",
+        ),
+        (
+            "--log-level=LOUD",
+            "--log-level: \"LOUD\" is no good: give TRACE, DEBUG, INFO, NOTICE, WARN, ERROR, FATAL or NONE",
+        ),
+        (
+            "--entry-node=boot",
+            "--entry-node: \"boot\" is no good: give an enrtree:// URL, an enr: record or a multiaddr with /p2p/",
+        ),
+        ("--mode=fast", "--mode: \"fast\" is no good: give Core, Edge or noMode"),
+    ] {
+        assert_eq!(message(line), expected);
+    }
+    let key = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
+    assert_eq!(
+        message(&format!("--nodekey={key} --nodekey-file=/d/key")),
+        "--nodekey contradicts --nodekey-file: a node has one key; leave one of the two out"
+    );
+}
+
+#[test]
+fn ports_shift_moves_every_port_but_free_ones() {
+    let config = parse("--ports-shift=5 --tcp-port=0 --websocket-support --rest --metrics-server").unwrap();
+    assert_eq!(
+        (config.addresses.tcp_port, config.addresses.websocket_port),
+        (0, Some(8005))
+    );
+    assert_eq!((config.rest.unwrap().port, config.metrics.unwrap().port), (8650, 8013));
+    assert_eq!(config.discv5.unwrap().udp_port, 9005);
+}
+
+#[test]
+fn mode_goes_before_single_switches() {
+    let config = parse("--mode=Core --relay=false --filter=false").unwrap();
+    assert!(config.relay && config.filter.is_some() && config.light_push && config.discv5.is_some());
+    assert_eq!(config.rate_limits.len(), 3);
+    let config = parse("--mode=Edge --store").unwrap();
+    assert!(!config.relay && config.filter.is_none() && !config.light_push && config.store.is_none());
+}
+
+#[test]
+fn help_and_version_go_before_the_rest() {
+    assert!(matches!(
+        read(&["--help".into(), "--tcp-port=x".into()]),
+        Ok(Request::Help)
+    ));
+    assert!(matches!(read(&["--version".into()]), Ok(Request::Version)));
+    assert!(flags::help().contains("--store-message-retention-policy [time:172800]"));
+}

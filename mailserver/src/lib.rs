@@ -1,0 +1,4 @@
+//! A Waku relay, store, filter and light push service node that takes wakunode2's flags, REST paths and metric names.
+
+pub mod config;
+pub mod topics;
