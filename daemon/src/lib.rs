@@ -5,6 +5,9 @@
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
 //! page, the LEDs, the notifications and the CLI read without ever calling back.
 
+pub mod button;
 pub mod event;
 pub mod fault;
+pub mod hardware;
+pub mod indicator;
 pub mod snapshot;
