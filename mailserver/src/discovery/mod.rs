@@ -1,0 +1,3 @@
+//! Finding peers: lists of nodes in DNS and discv5.
+
+pub mod tree;
