@@ -1,0 +1,53 @@
+//! Everything the swarm runs on each connection.
+
+use std::time::Duration;
+
+use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{identify, ping};
+
+use super::relay::{self, Gossipsub, RelayError};
+use super::settings::Settings;
+use crate::streams;
+
+/// What nwaku announces (`waku_core/multiaddrstr.nim` sets none of its own: nim-libp2p's default).
+const IDENTIFY_VERSION: &str = "ipfs/0.1.0";
+/// Connections from one peer, tcp and ws together; a third is a mistake or worse.
+const MAX_CONNECTIONS_PER_PEER: u32 = 4;
+/// Handshakes at once, each way.
+const MAX_PENDING_CONNECTIONS: u32 = 64;
+
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    /// First: what it denies costs the others nothing.
+    pub limits: connection_limits::Behaviour,
+    pub identify: identify::Behaviour,
+    pub ping: ping::Behaviour,
+    pub relay: Toggle<Gossipsub>,
+    pub streams: streams::Behaviour,
+}
+
+impl Behaviour {
+    pub(super) fn new(settings: &Settings, agent: &str, streams: streams::Behaviour) -> Result<Self, RelayError> {
+        let limits = ConnectionLimits::default()
+            .with_max_established(Some(settings.limits.max_connections))
+            .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
+            .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
+            .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS));
+        let identify = identify::Config::new(IDENTIFY_VERSION.to_owned(), settings.keypair.public())
+            .with_agent_version(agent.to_owned());
+        let relay = settings
+            .services
+            .relay
+            .then(|| relay::behaviour(settings.max_message_bytes))
+            .transpose()?;
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(limits),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),
+            relay: Toggle::from(relay),
+            streams,
+        })
+    }
+}

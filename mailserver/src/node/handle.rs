@@ -1,0 +1,327 @@
+//! The one way into the running node, cheap to clone: bounded commands to the task that owns the swarm, each with a
+//! reply, and two outlets, the node's status and every envelope it takes in.
+//!
+//! When the command queue is full the caller waits; when the node has stopped it gets [`Stopped`]. A reader of
+//! envelopes that falls behind loses the oldest and is told how many (`broadcast::error::RecvError::Lagged`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::{Envelope, MessageHash};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
+use prost::Message;
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::counters::Counters;
+use crate::streams::OpenError;
+use crate::topics::Sharding;
+use crate::wire::WakuMessage;
+use crate::wire::framing::{FrameError, read_frame, write_frame};
+
+/// How long one request to a peer may take from opening the stream to the whole answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An envelope the node took in, by whatever way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    pub envelope: Envelope,
+    pub hash: MessageHash,
+    pub ephemeral: bool,
+    pub source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Relay(PeerId),
+    LightPush(PeerId),
+    /// REST on this machine.
+    Local,
+}
+
+/// What an operator or a health check asks first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub phase: Phase,
+    /// With `/p2p/ID`, loopback last.
+    pub listen_addresses: Vec<Multiaddr>,
+    /// Confirmed or configured as reachable from outside.
+    pub external_addresses: Vec<Multiaddr>,
+    pub connected_peers: usize,
+    /// Subscribed pubsub topics and the peers in each one's mesh.
+    pub meshes: Vec<(String, usize)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Starting,
+    Listening,
+    Draining,
+}
+
+/// What never changes while the node runs.
+#[derive(Clone, Debug)]
+pub struct Info {
+    pub peer_id: PeerId,
+    pub agent: String,
+    pub cluster_id: u16,
+    pub sharding: Sharding,
+    pub services: crate::node::settings::Services,
+    pub max_message_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// How the node came to know a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It connected to us.
+    Unknown,
+    Static,
+    /// By `connect`, that is by REST.
+    Admin,
+    Discv5,
+    Dns,
+    PeerExchange,
+}
+
+/// A peer the node is connected to or knows how to reach.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    pub peer_id: PeerId,
+    pub addresses: Vec<Multiaddr>,
+    /// Absent when not connected.
+    pub direction: Option<Direction>,
+    pub origin: Origin,
+    /// From identify.
+    pub agent: Option<String>,
+    pub protocols: Vec<StreamProtocol>,
+    /// From metadata.
+    pub shards: Vec<u16>,
+    /// Pubsub topics the peer is subscribed to.
+    pub relay_topics: Vec<String>,
+    /// Pubsub topics in whose mesh the peer is.
+    pub mesh_topics: Vec<String>,
+    pub score: Option<f64>,
+    /// The last ping.
+    pub latency: Option<Duration>,
+}
+
+/// The node has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the node has stopped")]
+pub struct Stopped;
+
+/// An envelope that was taken: by so many relay peers, into the archive, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub hash: MessageHash,
+    /// Peers subscribed to the topic when it was handed to relay; 0 when there were none.
+    pub relay_peers: usize,
+    pub stored: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PublishError {
+    #[error("not subscribed to pubsub topic {0}")]
+    UnknownTopic(String),
+    #[error("message size exceeded maximum of {max_bytes} bytes")]
+    TooLarge { bytes: usize, max_bytes: usize },
+    #[error("invalid message: {0}")]
+    Invalid(String),
+    /// Neither a relay peer nor the archive took it.
+    #[error("no peers for topic, and not stored: {not_stored}")]
+    NoPeers { not_stored: &'static str },
+    #[error("relay is not mounted")]
+    NoRelay,
+    #[error("relay queues to all peers are full")]
+    Busy,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error("{0} names no peer: /p2p/ID is missing")]
+    NoPeerId(Multiaddr),
+    #[error("dialling {address}: {reason}")]
+    Dial { address: Multiaddr, reason: String },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Why a request to another node failed.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    #[error("opening a stream: {0}")]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("decoding the answer: {0}")]
+    Decode(#[from] prost::DecodeError),
+    #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Publish {
+        topic: String,
+        message: WakuMessage,
+        source: Source,
+        reply: oneshot::Sender<Result<Published, PublishError>>,
+    },
+    Subscribe {
+        topic: String,
+        reply: oneshot::Sender<()>,
+    },
+    Unsubscribe {
+        topic: String,
+        reply: oneshot::Sender<()>,
+    },
+    Connect {
+        address: Multiaddr,
+        origin: Origin,
+        reply: oneshot::Sender<Result<PeerId, ConnectError>>,
+    },
+    Disconnect {
+        peer: PeerId,
+        reason: &'static str,
+    },
+    Open {
+        peer: PeerId,
+        protocol: StreamProtocol,
+        reply: oneshot::Sender<Result<Stream, OpenError>>,
+    },
+    Peers {
+        reply: oneshot::Sender<Vec<PeerInfo>>,
+    },
+    /// A peer's shards, from metadata.
+    Shards {
+        peer: PeerId,
+        shards: Vec<u16>,
+    },
+    Stop,
+}
+
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) received: broadcast::Sender<Arc<Received>>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) info: Arc<Info>,
+    pub(crate) counters: Counters,
+}
+
+impl Handle {
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The latest status; clone the receiver to wait for changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Every envelope from now on.
+    pub fn received(&self) -> broadcast::Receiver<Arc<Received>> {
+        self.received.subscribe()
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Publishes on relay and stores. A `timestamp` that is absent or 0 is set to now.
+    pub async fn publish(
+        &self,
+        topic: String,
+        message: WakuMessage,
+        source: Source,
+    ) -> Result<Published, PublishError> {
+        self.ask(|reply| Command::Publish {
+            topic,
+            message,
+            source,
+            reply,
+        })
+        .await?
+    }
+
+    /// Subscribes relay to a pubsub topic; done already is no error.
+    pub async fn subscribe(&self, topic: String) -> Result<(), Stopped> {
+        self.ask(|reply| Command::Subscribe { topic, reply }).await
+    }
+
+    pub async fn unsubscribe(&self, topic: String) -> Result<(), Stopped> {
+        self.ask(|reply| Command::Unsubscribe { topic, reply }).await
+    }
+
+    /// Dials `address`, which ends in `/p2p/ID`, unless the peer is connected.
+    pub async fn connect(&self, address: Multiaddr, origin: Origin) -> Result<PeerId, ConnectError> {
+        self.ask(|reply| Command::Connect { address, origin, reply }).await?
+    }
+
+    /// Connected peers and those whose addresses are known.
+    pub async fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
+        self.ask(|reply| Command::Peers { reply }).await
+    }
+
+    pub async fn disconnect(&self, peer: PeerId, reason: &'static str) -> Result<(), Stopped> {
+        self.commands
+            .send(Command::Disconnect { peer, reason })
+            .await
+            .map_err(|_| Stopped)
+    }
+
+    /// What a peer's metadata said.
+    pub(crate) async fn shards(&self, peer: PeerId, shards: Vec<u16>) {
+        let _ = self.commands.send(Command::Shards { peer, shards }).await;
+    }
+
+    /// Opens a stream to a connected peer.
+    pub async fn open(&self, peer: PeerId, protocol: StreamProtocol) -> Result<Stream, RequestError> {
+        Ok(self.ask(|reply| Command::Open { peer, protocol, reply }).await??)
+    }
+
+    /// One request and its answer on a stream of its own, within ten seconds.
+    pub async fn request<Request, Response>(
+        &self,
+        peer: PeerId,
+        protocol: StreamProtocol,
+        request: &Request,
+        max_response_bytes: usize,
+    ) -> Result<Response, RequestError>
+    where
+        Request: Message,
+        Response: Message + Default,
+    {
+        let exchange = async {
+            let mut stream = self.open(peer, protocol).await?;
+            write_frame(&mut stream, &request.encode_to_vec()).await?;
+            let answer = read_frame(&mut stream, max_response_bytes).await?;
+            let _ = futures::AsyncWriteExt::close(&mut stream).await;
+            Ok(Response::decode(answer.as_slice())?)
+        };
+        tokio::time::timeout(REQUEST_TIMEOUT, exchange)
+            .await
+            .unwrap_or(Err(RequestError::Timeout))
+    }
+
+    /// Ends the node; [`super::Running::stopped`] says when it is done.
+    pub async fn stop(&self) {
+        let _ = self.commands.send(Command::Stop).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}

@@ -1,0 +1,137 @@
+//! How an envelope enters the node: by relay from a peer, or published by light push and REST.
+//!
+//! Both ways meet in `take_in`: readers of envelopes get it, and so does the archive when admission lets it.
+
+use std::sync::Arc;
+
+use libp2p::PeerId;
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId};
+use prost::Message;
+use tokio::sync::oneshot;
+
+use super::handle::{PublishError, Published, Received, Source};
+use super::task::Task;
+use crate::admission::{self, Refused};
+use crate::clock;
+use crate::counters::{Counters, Traffic};
+use crate::wire::WakuMessage;
+
+impl Task {
+    /// Judges a message that a peer relayed: relay forwards it only when accepted.
+    pub(super) fn relayed(&mut self, peer: PeerId, id: &MessageId, message: gossipsub::Message) {
+        let topic = message.topic.into_string();
+        self.count_traffic(&topic, "in", message.data.len());
+        let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes);
+        let acceptance = match &judged {
+            Ok(_) => MessageAcceptance::Accept,
+            Err(refused) => {
+                Counters::count(&self.handle.counters.relay_rejected, refused.reason());
+                if refused.is_peers_fault() {
+                    MessageAcceptance::Reject
+                } else {
+                    MessageAcceptance::Ignore
+                }
+            }
+        };
+        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
+            relay.report_message_validation_result(id, &peer, acceptance);
+        }
+        if let Ok(message) = judged {
+            Counters::count(&self.handle.counters.node_messages, "relay");
+            self.take_in(topic, message, Source::Relay(peer));
+        }
+    }
+
+    /// Publishes what a client or an operator hands in.
+    pub(super) fn publish(
+        &mut self,
+        topic: String,
+        mut message: WakuMessage,
+        source: Source,
+        reply: oneshot::Sender<Result<Published, PublishError>>,
+    ) {
+        if message.timestamp.unwrap_or(0) == 0 {
+            message.timestamp = Some(clock::now_nanos());
+        }
+        match self.hand_to_relay(&topic, &message) {
+            Ok(relay_peers) => {
+                Counters::count(&self.handle.counters.node_messages, "publish");
+                let received = self.take_in(topic, message, source);
+                let published = if relay_peers > 0 {
+                    Ok(Published {
+                        hash: received.hash,
+                        relay_peers,
+                        stored: false,
+                    })
+                } else {
+                    Err(PublishError::NoPeers {
+                        not_stored: "no archive",
+                    })
+                };
+                let _ = reply.send(published);
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    /// Returns how many connected peers are subscribed to the topic: all of them get it (flood publish).
+    fn hand_to_relay(&mut self, topic: &str, message: &WakuMessage) -> Result<usize, PublishError> {
+        let data = message.encode_to_vec();
+        let max_bytes = self.settings.max_message_bytes;
+        admission::judge_published(message, data.len(), max_bytes).map_err(|refused| match refused {
+            Refused::TooLarge { bytes, max_bytes } => PublishError::TooLarge { bytes, max_bytes },
+            other => PublishError::Invalid(other.to_string()),
+        })?;
+        if !self.topics.contains(topic) {
+            return Err(PublishError::UnknownTopic(topic.to_owned()));
+        }
+        let relay = self.swarm.behaviour_mut().relay.as_mut().ok_or(PublishError::NoRelay)?;
+        let bytes = data.len();
+        let hash = IdentTopic::new(topic).hash();
+        match relay.publish(hash.clone(), data) {
+            // A duplicate was relayed before: it is where its publisher wants it.
+            Ok(_) | Err(gossipsub::PublishError::Duplicate) => {
+                let peers = relay.all_peers().filter(|(_, topics)| topics.contains(&&hash)).count();
+                self.count_traffic(topic, "out", bytes);
+                Ok(peers)
+            }
+            Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => Ok(0),
+            Err(gossipsub::PublishError::MessageTooLarge) => Err(PublishError::TooLarge { bytes, max_bytes }),
+            Err(gossipsub::PublishError::AllQueuesFull(_)) => Err(PublishError::Busy),
+            Err(error) => Err(PublishError::Invalid(error.to_string())),
+        }
+    }
+
+    fn take_in(&mut self, topic: String, message: WakuMessage, source: Source) -> Arc<Received> {
+        let ephemeral = message.is_ephemeral();
+        let envelope = message.into_envelope(topic);
+        let hash = envelope.hash();
+        let received = Arc::new(Received {
+            envelope,
+            hash,
+            ephemeral,
+            source,
+        });
+        // Nobody listening is no error.
+        let _ = self.handle.received.send(received.clone());
+        received
+    }
+
+    fn count_traffic(&self, topic: &str, direction: &'static str, bytes: usize) {
+        let label = Traffic {
+            topic: topic.to_owned(),
+            r#type: "net",
+            direction,
+        };
+        self.handle
+            .counters
+            .relay_bytes
+            .get_or_create(&label)
+            .inc_by(bytes as u64);
+        if direction == "in" {
+            self.handle.counters.message_bytes.observe(bytes as f64);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The node: one task owns the swarm and everything that must not be shared; a [`Handle`] asks it for things.
+//!
+//! `start` returns once the ports are bound, so that a port in use is an error of the start and not a surprise later.
+
+mod behaviour;
+mod handle;
+mod ingest;
+pub mod key;
+mod peers;
+pub mod relay;
+pub mod settings;
+mod task;
+mod transport;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, Swarm, swarm};
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+pub use self::handle::{
+    ConnectError, Direction, Handle, Info, Origin, PeerInfo, Phase, PublishError, Published, Received, RequestError,
+    Source, Status, Stopped,
+};
+pub use self::settings::Settings;
+
+use self::behaviour::Behaviour;
+use self::task::Task;
+use crate::counters::Counters;
+use crate::protocols::{self, Servers, metadata};
+use crate::streams;
+
+/// Commands that wait for the swarm's task; when full, callers wait.
+const COMMAND_QUEUE: usize = 1024;
+/// Envelopes a slow reader may lag behind before it loses the oldest.
+const RECEIVED_QUEUE: usize = 1024;
+/// Phones fall silent for minutes; nwaku closes no idle connection at all.
+const IDLE_CONNECTION: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("port {port} ({flag}) on {address} is in use: stop the program that has it, or choose another --{flag}")]
+    PortInUse {
+        flag: &'static str,
+        address: IpAddr,
+        port: u16,
+    },
+    #[error("cannot listen on {address} port {port} ({flag}): {source}")]
+    Listen {
+        flag: &'static str,
+        address: IpAddr,
+        port: u16,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Transport(#[from] transport::TransportError),
+    #[error(transparent)]
+    Relay(#[from] relay::RelayError),
+}
+
+/// A started node. Dropping it does not stop the node.
+#[derive(Debug)]
+pub struct Running {
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until the node has ended after [`Handle::stop`].
+    pub async fn stopped(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "node task failed");
+        }
+    }
+}
+
+/// Binds the ports, starts the node and returns the way to talk to it.
+pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running), StartError> {
+    let peer_id = settings.keypair.public().to_peer_id();
+    let counters = Counters::new();
+    let (streams, inbound) = streams::Behaviour::new(Servers::protocols(), settings.limits.streams, counters.clone());
+    let behaviour = Behaviour::new(&settings, &agent, streams)?;
+    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
+    let mut swarm = Swarm::new(transport::build(&settings.keypair)?, behaviour, peer_id, config);
+    listen(&mut swarm, &settings.listen)?;
+    for address in &settings.external_addresses {
+        swarm.add_external_address(address.clone());
+    }
+
+    let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
+    let (status, status_receiver) = watch::channel(Status {
+        phase: Phase::Starting,
+        listen_addresses: Vec::new(),
+        external_addresses: settings.external_addresses.clone(),
+        connected_peers: 0,
+        meshes: Vec::new(),
+    });
+    let handle = Handle {
+        commands,
+        received: broadcast::channel(RECEIVED_QUEUE).0,
+        status: status_receiver,
+        info: Arc::new(Info {
+            peer_id,
+            agent,
+            cluster_id: settings.cluster_id,
+            sharding: settings.sharding,
+            services: settings.services,
+            max_message_bytes: settings.max_message_bytes,
+        }),
+        counters,
+    };
+    let metadata = metadata::Server::new(settings.cluster_id, &settings.shards);
+    tokio::spawn(protocols::serve_all(
+        Servers {
+            handle: handle.clone(),
+            metadata: metadata.clone(),
+        },
+        inbound,
+    ));
+    let task = Task::new(swarm, receiver, status, handle.clone(), metadata, settings);
+    Ok((
+        handle,
+        Running {
+            task: tokio::spawn(task.run()),
+        },
+    ))
+}
+
+fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<(), StartError> {
+    let ports = [
+        ("tcp-port", Some(listen.tcp_port)),
+        ("websocket-port", listen.websocket_port),
+    ];
+    for (flag, port) in ports {
+        let Some(port) = port else { continue };
+        let address = listen.address;
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortInUse { flag, address, port },
+            _ => StartError::Listen {
+                flag,
+                address,
+                port,
+                source,
+            },
+        };
+        // libp2p listens with SO_REUSEPORT and would share the port with another node; a plain bind finds it taken.
+        drop(TcpListener::bind(SocketAddr::new(address, port)).map_err(failed)?);
+        let mut multiaddr = Multiaddr::from(address).with(Protocol::Tcp(port));
+        if flag == "websocket-port" {
+            multiaddr.push(Protocol::Ws("/".into()));
+        }
+        swarm
+            .listen_on(multiaddr)
+            .map_err(|error| failed(io::Error::other(error)))?;
+    }
+    Ok(())
+}

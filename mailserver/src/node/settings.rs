@@ -1,0 +1,198 @@
+//! What a node is told before it starts: plain values, checked by whoever read them (flags, TOML, presets).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use libp2p::{Multiaddr, identity};
+
+use crate::streams;
+use crate::topics::Sharding;
+
+/// nwaku's `--max-msg-size` default.
+pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 150 * 1024;
+/// Shards of The Waku Network and of presets without their own (nwaku `networks_config.nim`).
+pub const DEFAULT_AUTOSHARDS: u16 = 8;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// secp256k1: the same key is in the ENR.
+    pub keypair: identity::Keypair,
+    pub cluster_id: u16,
+    /// Shards of `cluster_id` that are subscribed at start and advertised.
+    pub shards: Vec<u16>,
+    pub sharding: Sharding,
+    pub listen: Listen,
+    /// Told to peers instead of (`--ext-multiaddr-only`) or beside what we listen on.
+    pub external_addresses: Vec<Multiaddr>,
+    /// Dialled at start and again whenever lost.
+    pub static_nodes: Vec<Multiaddr>,
+    pub max_message_bytes: usize,
+    pub services: Services,
+    pub limits: Limits,
+    /// Absent when the node keeps no archive (`--store=false`).
+    pub archive: Option<ArchiveSettings>,
+    /// Shards on which only envelopes signed by the key are let through.
+    pub protected_shards: Vec<ProtectedShard>,
+    pub rate_limits: RateLimits,
+    pub nat: Nat,
+}
+
+impl Settings {
+    /// nwaku's defaults: cluster 0 and its eight shards under autosharding.
+    pub fn new(keypair: identity::Keypair) -> Self {
+        Self {
+            keypair,
+            cluster_id: 0,
+            shards: (0..DEFAULT_AUTOSHARDS).collect(),
+            sharding: Sharding::Auto { shards_in_network: DEFAULT_AUTOSHARDS },
+            listen: Listen {
+                address: Ipv4Addr::UNSPECIFIED.into(),
+                tcp_port: 60000,
+                websocket_port: None,
+            },
+            external_addresses: Vec::new(),
+            static_nodes: Vec::new(),
+            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            services: Services::default(),
+            limits: Limits::default(),
+            archive: None,
+            protected_shards: Vec::new(),
+            rate_limits: RateLimits::default(),
+            nat: Nat::default(),
+        }
+    }
+}
+
+/// Port 0 lets the system choose.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    pub address: IpAddr,
+    pub tcp_port: u16,
+    /// Plain WebSocket.
+    pub websocket_port: Option<u16>,
+}
+
+/// Which protocols are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Services {
+    pub relay: bool,
+    pub store: bool,
+    pub legacy_store: bool,
+    pub light_push: bool,
+    pub filter: bool,
+    pub peer_exchange: bool,
+    pub store_resume: bool,
+}
+
+impl Default for Services {
+    /// nwaku's defaults.
+    fn default() -> Self {
+        Self {
+            relay: true,
+            store: false,
+            legacy_store: false,
+            light_push: true,
+            filter: true,
+            peer_exchange: true,
+            store_resume: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max_connections: u32,
+    /// Connections from one IP address; 0 is without limit.
+    pub per_ip: u32,
+    pub streams: streams::Limits,
+    pub filter: FilterLimits,
+}
+
+impl Default for Limits {
+    /// nwaku's defaults.
+    fn default() -> Self {
+        Self {
+            max_connections: 150,
+            per_ip: 5,
+            streams: streams::Limits::default(),
+            filter: FilterLimits::default(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct FilterLimits {
+    pub max_subscribers: usize,
+    pub max_criteria_per_subscriber: usize,
+    /// A subscriber that neither pings nor subscribes for so long is forgotten.
+    pub subscription_timeout: Duration,
+}
+
+impl Default for FilterLimits {
+    /// nwaku's defaults (`waku_filter_v2/common.nim`).
+    fn default() -> Self {
+        Self {
+            max_subscribers: 1000,
+            max_criteria_per_subscriber: 1000,
+            subscription_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct ArchiveSettings {
+    pub dir: PathBuf,
+    pub retention: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtectedShard {
+    pub shard: u16,
+    /// SEC1 encoding, compressed or not.
+    pub public_key: Vec<u8>,
+}
+
+/// `volume` requests in each `period`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    pub volume: u32,
+    pub period: Duration,
+}
+
+/// Absent is unlimited. The filter's holds for each peer, the others for all peers together (nwaku `--rate-limit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    pub store: Option<RateLimit>,
+    pub light_push: Option<RateLimit>,
+    pub peer_exchange: Option<RateLimit>,
+    pub filter: Option<RateLimit>,
+}
+
+impl Default for RateLimits {
+    /// nwaku's defaults: only the filter is limited, 30 requests a minute from each peer.
+    fn default() -> Self {
+        let filter = RateLimit {
+            volume: 30,
+            period: Duration::from_secs(60),
+        };
+        Self {
+            store: None,
+            light_push: None,
+            peer_exchange: None,
+            filter: Some(filter),
+        }
+    }
+}
+
+/// How the node is reached from outside its own network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Nat {
+    /// Ask the router for a mapping, find out by autonat whether it works.
+    #[default]
+    Any,
+    /// Ask nobody.
+    None,
+    /// The address is known.
+    ExternalIp(IpAddr),
+}

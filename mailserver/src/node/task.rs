@@ -1,0 +1,337 @@
+//! The task that owns the swarm: takes commands, turns swarm events into peers, status and envelopes.
+//!
+//! Nothing here waits: what must (asking a peer, the archive) runs in a task of its own and comes back as a command.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use futures::StreamExt;
+use libp2p::gossipsub::{self, IdentTopic};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::behaviour::{Behaviour, BehaviourEvent};
+use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
+use super::peers::Peers;
+use super::settings::Settings;
+use crate::protocols::metadata;
+use crate::topics::Shard;
+
+/// How often status is refreshed and lost static nodes are looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// Between two attempts at a lost static node, in ticks.
+const STATIC_REDIAL_TICKS: u64 = 15;
+
+type ConnectReply = oneshot::Sender<Result<PeerId, ConnectError>>;
+
+pub(super) struct Task {
+    pub(super) swarm: Swarm<Behaviour>,
+    commands: mpsc::Receiver<Command>,
+    status: watch::Sender<Status>,
+    pub(super) handle: Handle,
+    metadata: metadata::Server,
+    pub(super) settings: Settings,
+    /// Pubsub topics that relay is subscribed to.
+    pub(super) topics: BTreeSet<String>,
+    peers: Peers,
+    dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
+    ticks: u64,
+}
+
+impl Task {
+    pub(super) fn new(
+        swarm: Swarm<Behaviour>,
+        commands: mpsc::Receiver<Command>,
+        status: watch::Sender<Status>,
+        handle: Handle,
+        metadata: metadata::Server,
+        settings: Settings,
+    ) -> Self {
+        let mut task = Self {
+            swarm,
+            commands,
+            status,
+            handle,
+            metadata,
+            settings,
+            topics: BTreeSet::new(),
+            peers: Peers::default(),
+            dialling: HashMap::new(),
+            ticks: 0,
+        };
+        for shard in task.settings.shards.clone() {
+            task.subscribe(Shard::new(task.settings.cluster_id, shard).to_string());
+        }
+        task
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut tick: Interval = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop) | None => break,
+                    Some(command) => self.command(command),
+                },
+                event = self.swarm.select_next_some() => self.event(event),
+                _ = tick.tick() => self.tick(),
+            }
+        }
+        self.status.send_modify(|status| status.phase = Phase::Draining);
+        tracing::info!(peers = self.peers.connected_count(), "node stopped");
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Publish {
+                topic,
+                message,
+                source,
+                reply,
+            } => self.publish(topic, message, source, reply),
+            Command::Subscribe { topic, reply } => {
+                self.subscribe(topic);
+                let _ = reply.send(());
+            }
+            Command::Unsubscribe { topic, reply } => {
+                self.unsubscribe(&topic);
+                let _ = reply.send(());
+            }
+            Command::Connect { address, origin, reply } => self.connect(address, origin, reply),
+            Command::Disconnect { peer, reason } => {
+                tracing::debug!(%peer, reason, "disconnecting");
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
+            Command::Open { peer, protocol, reply } => self.swarm.behaviour_mut().streams.open(peer, protocol, reply),
+            Command::Peers { reply } => {
+                let _ = reply.send(self.list_peers());
+            }
+            Command::Shards { peer, shards } => self.peers.shards(peer, shards),
+            Command::Stop => {}
+        }
+    }
+
+    fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => self.relay_event(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
+                self.peers.identified(peer_id, info.agent_version, info.protocols);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                peer,
+                result: Ok(latency),
+                ..
+            })) => {
+                self.peers.latency(peer, latency);
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                let first = self.peers.connected(peer_id, connection_id, &endpoint);
+                for (_, reply) in self.dialling.remove(&peer_id).unwrap_or_default() {
+                    let _ = reply.send(Ok(peer_id));
+                }
+                if first {
+                    tracing::debug!(peer = %peer_id, "connected");
+                    tokio::spawn(self.metadata.clone().ask(self.handle.clone(), peer_id));
+                    self.refresh_status();
+                }
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                ..
+            } => {
+                self.peers.disconnected(peer_id, connection_id);
+                if num_established == 0 {
+                    self.refresh_status();
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => self.dial_failed(peer, &error),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                tracing::info!(%address, "listening");
+                self.refresh_status();
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::error!(?addresses, ?reason, "listener closed");
+                self.refresh_status();
+            }
+            SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => self.refresh_status(),
+            _ => {}
+        }
+    }
+
+    fn relay_event(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            } => {
+                self.relayed(propagation_source, &message_id, message);
+            }
+            gossipsub::Event::SlowPeer {
+                peer_id,
+                failed_messages,
+            } => {
+                tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
+            }
+            _ => {}
+        }
+    }
+
+    fn subscribe(&mut self, topic: String) {
+        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
+            if let Err(error) = relay.subscribe(&IdentTopic::new(&topic)) {
+                tracing::error!(%topic, %error, "cannot subscribe");
+                return;
+            }
+        }
+        self.topics.insert(topic);
+        self.announce();
+    }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
+            relay.unsubscribe(&IdentTopic::new(topic));
+        }
+        self.topics.remove(topic);
+        self.announce();
+    }
+
+    /// Metadata says the shards we are on at this moment.
+    fn announce(&mut self) {
+        let cluster_id = self.settings.cluster_id;
+        let shards: Vec<u16> = self
+            .topics
+            .iter()
+            .filter_map(|topic| topic_shard(cluster_id, topic))
+            .collect();
+        self.metadata.announce(cluster_id, &shards);
+    }
+
+    fn connect(&mut self, address: Multiaddr, origin: Origin, reply: ConnectReply) {
+        let Some(Protocol::P2p(peer)) = address.iter().last() else {
+            let _ = reply.send(Err(ConnectError::NoPeerId(address)));
+            return;
+        };
+        self.peers.learned(peer, address.clone(), origin);
+        let options = DialOpts::peer_id(peer)
+            .addresses(vec![address.clone()])
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .build();
+        match self.swarm.dial(options) {
+            Ok(()) => self.dialling.entry(peer).or_default().push((address, reply)),
+            Err(DialError::DialPeerConditionFalse(_)) if self.peers.is_connected(&peer) => {
+                let _ = reply.send(Ok(peer));
+            }
+            Err(DialError::DialPeerConditionFalse(_)) => {
+                self.dialling.entry(peer).or_default().push((address, reply));
+            }
+            Err(error) => {
+                let _ = reply.send(Err(ConnectError::Dial {
+                    address,
+                    reason: error.to_string(),
+                }));
+            }
+        }
+    }
+
+    fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
+        for (address, reply) in self.dialling.remove(&peer).unwrap_or_default() {
+            let _ = reply.send(Err(ConnectError::Dial {
+                address,
+                reason: error.to_string(),
+            }));
+        }
+        tracing::debug!(%peer, %error, "dial failed");
+    }
+
+    fn tick(&mut self) {
+        if self.ticks.is_multiple_of(STATIC_REDIAL_TICKS) {
+            for address in self.settings.static_nodes.clone() {
+                let (reply, _) = oneshot::channel();
+                self.connect(address, Origin::Static, reply);
+            }
+        }
+        self.ticks += 1;
+        self.refresh_status();
+    }
+
+    fn list_peers(&self) -> Vec<PeerInfo> {
+        let mut peers = self.peers.list();
+        let Some(relay) = self.swarm.behaviour().relay.as_ref() else {
+            return peers;
+        };
+        let mut topics: HashMap<PeerId, Vec<String>> = relay
+            .all_peers()
+            .map(|(peer, topics)| (*peer, topics.iter().map(ToString::to_string).collect()))
+            .collect();
+        for peer in &mut peers {
+            peer.relay_topics = topics.remove(&peer.peer_id).unwrap_or_default();
+            peer.score = relay.peer_score(&peer.peer_id);
+            for topic in &self.topics {
+                if relay
+                    .mesh_peers(&IdentTopic::new(topic).hash())
+                    .any(|member| *member == peer.peer_id)
+                {
+                    peer.mesh_topics.push(topic.clone());
+                }
+            }
+        }
+        peers
+    }
+
+    fn refresh_status(&mut self) {
+        let peer_id = *self.swarm.local_peer_id();
+        let with_peer = |address: &Multiaddr| address.clone().with_p2p(peer_id).unwrap_or_else(|address| address);
+        let mut listen_addresses: Vec<Multiaddr> = self.swarm.listeners().map(with_peer).collect();
+        listen_addresses.sort_by_key(is_loopback);
+        let meshes = match self.swarm.behaviour().relay.as_ref() {
+            Some(relay) => self
+                .topics
+                .iter()
+                .map(|topic| (topic.clone(), relay.mesh_peers(&IdentTopic::new(topic).hash()).count()))
+                .collect(),
+            None => Vec::new(),
+        };
+        let expected = 1 + usize::from(self.settings.listen.websocket_port.is_some());
+        let fresh = Status {
+            phase: if listen_addresses.len() >= expected {
+                Phase::Listening
+            } else {
+                Phase::Starting
+            },
+            listen_addresses,
+            external_addresses: self.swarm.external_addresses().map(with_peer).collect(),
+            connected_peers: self.peers.connected_count(),
+            meshes,
+        };
+        self.status.send_if_modified(|status| {
+            let changed = *status != fresh;
+            *status = fresh;
+            changed
+        });
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    address.iter().any(|part| match part {
+        Protocol::Ip4(ip) => ip.is_loopback(),
+        Protocol::Ip6(ip) => ip.is_loopback(),
+        _ => false,
+    })
+}

@@ -1,0 +1,49 @@
+//! TCP and WebSocket with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku in browsers mplex alone.
+
+use std::io;
+
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::Boxed;
+use libp2p::core::upgrade::{SelectUpgrade, Version};
+use libp2p::{PeerId, Transport, dns, identity, noise, tcp, websocket, yamux};
+use thiserror::Error;
+
+/// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
+const MAX_STREAMS: usize = 256;
+/// Frames of up to 1 MiB that mplex keeps for a stream nobody reads; then it stops reading the connection.
+const MPLEX_BUFFERED_FRAMES: usize = 8;
+
+#[derive(Debug, Error)]
+pub enum TransportError {
+    #[error("setting up name resolution: {0}")]
+    Dns(#[from] io::Error),
+    #[error("setting up Noise: {0}")]
+    Noise(#[from] noise::Error),
+}
+
+pub(super) fn build(keypair: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    let tcp = || dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)));
+    let transport = websocket::Config::new(tcp()?)
+        .or_transport(tcp()?)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(keypair)?)
+        .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .boxed();
+    Ok(transport)
+}
+
+fn yamux_config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(MAX_STREAMS);
+    config
+}
+
+fn mplex_config() -> libp2p_mplex::Config {
+    let mut config = libp2p_mplex::Config::new();
+    config
+        .set_max_num_streams(MAX_STREAMS)
+        .set_max_buffer_size(MPLEX_BUFFERED_FRAMES)
+        .set_max_buffer_behaviour(libp2p_mplex::MaxBufferBehaviour::Block);
+    config
+}

@@ -1,0 +1,70 @@
+//! Metadata 1.0.0 (RFC 66/WAKU2-METADATA): which cluster and shards a node is on.
+//!
+//! It is answered to whoever asks, and asked of every new peer. As in nwaku (`peer_manager.nim`, refreshPeerMetadata) a
+//! peer that fails to answer, names no cluster, or names another one is disconnected.
+
+use std::sync::{Arc, RwLock};
+
+use libp2p::{PeerId, Stream};
+use prost::Message;
+
+use super::{METADATA, answer, read_request};
+use crate::counters::Counters;
+use crate::node::{Handle, RequestError};
+use crate::wire::framing::FrameError;
+use crate::wire::metadata::WakuMetadata;
+
+/// nwaku reads at most so much (`waku_metadata/protocol.nim`).
+const MAX_BYTES: usize = 1024;
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// What we say of ourselves. Written by the node's task when subscriptions change, never held across an await.
+    own: Arc<RwLock<WakuMetadata>>,
+}
+
+impl Server {
+    pub(crate) fn new(cluster_id: u16, shards: &[u16]) -> Self {
+        Self {
+            own: Arc::new(RwLock::new(WakuMetadata::new(cluster_id, shards))),
+        }
+    }
+
+    pub(crate) fn announce(&self, cluster_id: u16, shards: &[u16]) {
+        *self.own.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = WakuMetadata::new(cluster_id, shards);
+    }
+
+    fn own(&self) -> WakuMetadata {
+        self.own.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    pub(crate) async fn serve(&self, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(_) = read_request(&mut stream, MAX_BYTES).await? else {
+            return Ok(());
+        };
+        answer(&mut stream, &self.own().encode_to_vec()).await
+    }
+
+    /// Asks a new peer and tells the node what came of it.
+    pub(crate) async fn ask(self, handle: Handle, peer: PeerId) {
+        let own = self.own();
+        let theirs: Result<WakuMetadata, RequestError> = handle.request(peer, METADATA, &own, MAX_BYTES).await;
+        let verdict = match &theirs {
+            Ok(theirs) if theirs.cluster_id == own.cluster_id => None,
+            Ok(_) => Some("cluster"),
+            Err(RequestError::Stopped(_)) => return,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "no metadata");
+                Some("metadata")
+            }
+        };
+        match (verdict, theirs) {
+            (None, Ok(theirs)) => handle.shards(peer, theirs.shard_indices()).await,
+            (Some(reason), _) => {
+                Counters::count(&handle.counters().disconnected, reason);
+                let _ = handle.disconnect(peer, reason).await;
+            }
+            (None, Err(_)) => {}
+        }
+    }
+}

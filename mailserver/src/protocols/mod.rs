@@ -1,0 +1,99 @@
+//! One module for each request/response protocol; here is what they share: the ids, and how an inbound stream is served.
+//!
+//! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
+
+pub mod metadata;
+
+use std::time::Duration;
+
+use futures::AsyncWriteExt;
+use libp2p::{Stream, StreamProtocol};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::counters::Counters;
+use crate::node::Handle;
+use crate::streams::Inbound;
+use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
+
+pub const METADATA: StreamProtocol = StreamProtocol::new("/vac/waku/metadata/1.0.0");
+
+/// How long a stream may wait for its first byte: js-waku opens one for each protocol in advance and keeps it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// From the first byte of a request to its last.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// A reader slower than this for one answer is dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What inbound streams are served from; cloned for each stream.
+#[derive(Clone)]
+pub(crate) struct Servers {
+    pub(crate) handle: Handle,
+    pub(crate) metadata: metadata::Server,
+}
+
+impl Servers {
+    /// The protocols that are accepted.
+    pub(crate) fn protocols() -> Vec<StreamProtocol> {
+        vec![METADATA]
+    }
+
+    async fn serve(self, inbound: Inbound) {
+        let counters = self.handle.counters().clone();
+        let Inbound {
+            stream, ref protocol, ..
+        } = inbound;
+        let served = if *protocol == METADATA {
+            self.metadata.serve(stream).await
+        } else {
+            Ok(())
+        };
+        if let Err(error) = served {
+            Counters::count(&counters.streams_refused, reason(&error));
+            tracing::debug!(peer = %inbound.peer, %protocol, %error, "stream ended");
+        }
+    }
+}
+
+/// Serves each stream in a task of its own; how many there are is bounded where they are accepted.
+pub(crate) async fn serve_all(servers: Servers, mut inbound: mpsc::Receiver<Inbound>) {
+    while let Some(stream) = inbound.recv().await {
+        tokio::spawn(servers.clone().serve(stream));
+    }
+}
+
+/// Reads one request. `None` when the peer closed without asking or never asked.
+pub(crate) async fn read_request(stream: &mut Stream, max_bytes: usize) -> Result<Option<Vec<u8>>, FrameError> {
+    let length = match timeout(IDLE_TIMEOUT, read_length(stream, max_bytes)).await {
+        Ok(Ok(length)) => length,
+        Ok(Err(FrameError::Eof)) | Err(_) => return Ok(None),
+        Ok(Err(error)) => return Err(error),
+    };
+    timeout(READ_TIMEOUT, read_body(stream, length))
+        .await
+        .map_err(|_| timed_out())?
+        .map(Some)
+}
+
+/// Writes the answer and closes our half: js-waku reads until then.
+pub(crate) async fn answer(stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
+    let write = async {
+        write_frame(stream, body).await?;
+        stream.close().await?;
+        Ok(())
+    };
+    timeout(WRITE_TIMEOUT, write).await.map_err(|_| timed_out())?
+}
+
+fn timed_out() -> FrameError {
+    FrameError::Io(std::io::ErrorKind::TimedOut.into())
+}
+
+fn reason(error: &FrameError) -> &'static str {
+    match error {
+        FrameError::TooLong { .. } => "oversized",
+        FrameError::Length | FrameError::Truncated { .. } | FrameError::Eof => "malformed",
+        FrameError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => "timeout",
+        FrameError::Io(_) => "io",
+    }
+}

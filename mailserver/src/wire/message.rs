@@ -1,0 +1,177 @@
+//! WakuMessage (RFC 14/WAKU2-MESSAGE) and its conversion to and from the archive's envelope.
+
+use archive::Envelope;
+use prost::Message;
+use thiserror::Error;
+
+/// The longest `meta` (RFC 14/WAKU2-MESSAGE, "Message attributes").
+pub const MAX_META_BYTES: usize = 64;
+
+/// Fields 1 and 2 are optional here only to see whether they were there: nwaku refuses a message without them, so they
+/// are always written.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct WakuMessage {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub payload: Option<Vec<u8>>,
+    #[prost(string, optional, tag = "2")]
+    pub content_topic: Option<String>,
+    #[prost(uint32, optional, tag = "3")]
+    pub version: Option<u32>,
+    /// Nanoseconds since the Unix epoch.
+    #[prost(sint64, optional, tag = "10")]
+    pub timestamp: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "11")]
+    pub meta: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "21")]
+    pub rate_limit_proof: Option<Vec<u8>>,
+    #[prost(bool, optional, tag = "31")]
+    pub ephemeral: Option<bool>,
+}
+
+/// Why bytes are no WakuMessage. nwaku fails to decode each of these, so relaying one is a peer's fault.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Invalid {
+    #[error("not a WakuMessage: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+    #[error("WakuMessage without payload field")]
+    NoPayload,
+    #[error("WakuMessage without content topic field")]
+    NoContentTopic,
+    #[error("meta of {0} bytes, at most 64 are allowed")]
+    MetaTooLong(usize),
+}
+
+impl WakuMessage {
+    /// Decodes and holds the message to RFC 14's must-haves.
+    pub fn decode_valid(bytes: &[u8]) -> Result<Self, Invalid> {
+        let message = Self::decode(bytes)?;
+        message.check()?;
+        Ok(message)
+    }
+
+    pub fn check(&self) -> Result<(), Invalid> {
+        if self.payload.is_none() {
+            return Err(Invalid::NoPayload);
+        }
+        if self.content_topic.is_none() {
+            return Err(Invalid::NoContentTopic);
+        }
+        match &self.meta {
+            Some(meta) if meta.len() > MAX_META_BYTES => Err(Invalid::MetaTooLong(meta.len())),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn is_ephemeral(&self) -> bool {
+        self.ephemeral.unwrap_or(false)
+    }
+
+    /// The envelope as it came by `pubsub_topic`. Whether it was ephemeral is lost: ask before.
+    pub fn into_envelope(self, pubsub_topic: String) -> Envelope {
+        Envelope {
+            pubsub_topic,
+            content_topic: self.content_topic.unwrap_or_default(),
+            payload: self.payload.unwrap_or_default(),
+            version: self.version,
+            timestamp: self.timestamp.unwrap_or(0),
+            // An empty field hashes like an absent one and nwaku writes every field, so they are one.
+            meta: self.meta.filter(|meta| !meta.is_empty()),
+            rate_limit_proof: self.rate_limit_proof.filter(|proof| !proof.is_empty()),
+        }
+    }
+
+    pub fn from_envelope(envelope: Envelope, ephemeral: bool) -> Self {
+        Self {
+            payload: Some(envelope.payload),
+            content_topic: Some(envelope.content_topic),
+            version: envelope.version,
+            timestamp: (envelope.timestamp != 0).then_some(envelope.timestamp),
+            meta: envelope.meta,
+            rate_limit_proof: envelope.rate_limit_proof,
+            ephemeral: ephemeral.then_some(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> WakuMessage {
+        WakuMessage {
+            payload: Some(vec![1, 2, 3]),
+            content_topic: Some("/app/1/name/proto".into()),
+            timestamp: Some(-1),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn fields_one_and_two_are_written_even_when_empty() {
+        let empty = WakuMessage {
+            payload: Some(vec![]),
+            content_topic: Some(String::new()),
+            ..Default::default()
+        };
+        assert_eq!(empty.encode_to_vec(), [0x0a, 0, 0x12, 0]);
+    }
+
+    #[test]
+    fn timestamp_is_a_zigzag_varint_in_field_ten() {
+        let encoded = message().encode_to_vec();
+        assert_eq!(encoded[encoded.len() - 2..], [10 << 3, 1]);
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let no_payload = WakuMessage {
+            payload: None,
+            ..message()
+        };
+        let no_topic = WakuMessage {
+            content_topic: None,
+            ..message()
+        };
+        let long_meta = WakuMessage {
+            meta: Some(vec![0; 67]),
+            ..message()
+        };
+        let full_meta = WakuMessage {
+            meta: Some(vec![0; 64]),
+            ..message()
+        };
+        assert_eq!(
+            WakuMessage::decode_valid(&no_payload.encode_to_vec()),
+            Err(Invalid::NoPayload)
+        );
+        assert_eq!(
+            WakuMessage::decode_valid(&no_topic.encode_to_vec()),
+            Err(Invalid::NoContentTopic)
+        );
+        // go-waku's vector: a meta of 67 bytes does not decode.
+        assert_eq!(
+            WakuMessage::decode_valid(&long_meta.encode_to_vec()),
+            Err(Invalid::MetaTooLong(67))
+        );
+        assert_eq!(WakuMessage::decode_valid(&full_meta.encode_to_vec()), Ok(full_meta));
+        assert!(matches!(WakuMessage::decode_valid(&[0xff]), Err(Invalid::Protobuf(_))));
+        // Content topics are text.
+        assert!(matches!(
+            WakuMessage::decode_valid(&[0x0a, 0, 0x12, 1, 0xff]),
+            Err(Invalid::Protobuf(_))
+        ));
+    }
+
+    #[test]
+    fn envelope_round_trip_keeps_the_hash() {
+        let message = WakuMessage {
+            meta: Some(vec![]),
+            version: Some(1),
+            ..message()
+        };
+        let envelope = message.into_envelope("/waku/2/rs/16/32".into());
+        let again = WakuMessage::from_envelope(envelope.clone(), false).into_envelope("/waku/2/rs/16/32".into());
+        assert_eq!(envelope.hash(), again.hash());
+        assert_eq!(envelope, again);
+    }
+}

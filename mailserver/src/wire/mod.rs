@@ -1,0 +1,10 @@
+//! Wire types, hand-written for prost from the RFCs' protobuf definitions, and the framing that carries them.
+//!
+//! A type here says only what the bytes say: presence is kept (`Option`), nothing is checked against limits. Checks live
+//! with the protocol that has an error code to answer with.
+
+pub mod framing;
+pub mod message;
+pub mod metadata;
+
+pub use message::WakuMessage;
