@@ -325,7 +325,7 @@ impl UpgradeInfo for Upgrade {
     type InfoIter = std::vec::IntoIter<StreamProtocol>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        self.protocols.to_vec().into_iter()
+        Vec::from(self.protocols.as_ref()).into_iter()
     }
 }
 

@@ -19,13 +19,13 @@ const MAX_CONNECTIONS_PER_PEER: u32 = 4;
 const MAX_PENDING_CONNECTIONS: u32 = 64;
 
 #[derive(NetworkBehaviour)]
-pub struct Behaviour {
+pub(super) struct Behaviour {
     /// First: what it denies costs the others nothing.
-    pub limits: connection_limits::Behaviour,
-    pub identify: identify::Behaviour,
-    pub ping: ping::Behaviour,
-    pub relay: Toggle<Gossipsub>,
-    pub streams: streams::Behaviour,
+    pub(super) limits: connection_limits::Behaviour,
+    pub(super) identify: identify::Behaviour,
+    pub(super) ping: ping::Behaviour,
+    pub(super) relay: Toggle<Gossipsub>,
+    pub(super) streams: streams::Behaviour,
 }
 
 impl Behaviour {

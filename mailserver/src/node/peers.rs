@@ -24,6 +24,7 @@ struct Peer {
     protocols: Vec<StreamProtocol>,
     shards: Vec<u16>,
     latency: Option<Duration>,
+    unwanted: bool,
     /// Order of the last change, for forgetting.
     met: u64,
 }
@@ -56,6 +57,7 @@ impl Peers {
             protocols: Vec::new(),
             shards: Vec::new(),
             latency: None,
+            unwanted: false,
             met: 0,
         });
         peer.met = self.clock;
@@ -83,6 +85,9 @@ impl Peers {
             peer.connections.retain(|&known| known != connection);
             if peer.connections.is_empty() {
                 peer.direction = None;
+                if peer.unwanted {
+                    self.peers.remove(&id);
+                }
             }
         }
     }
@@ -122,10 +127,10 @@ impl Peers {
         }
     }
 
-    /// Not to be dialled again: it is on another network.
-    pub(super) fn forget(&mut self, id: &PeerId) {
-        if !self.is_connected(id) {
-            self.peers.remove(id);
+    /// Forgotten as soon as it is disconnected: it is on another network.
+    pub(super) fn unwanted(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.unwanted = true;
         }
     }
 

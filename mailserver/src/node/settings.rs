@@ -45,7 +45,9 @@ impl Settings {
             keypair,
             cluster_id: 0,
             shards: (0..DEFAULT_AUTOSHARDS).collect(),
-            sharding: Sharding::Auto { shards_in_network: DEFAULT_AUTOSHARDS },
+            sharding: Sharding::Auto {
+                shards_in_network: DEFAULT_AUTOSHARDS,
+            },
             listen: Listen {
                 address: Ipv4Addr::UNSPECIFIED.into(),
                 tcp_port: 60000,

@@ -105,6 +105,7 @@ impl Task {
             Command::Connect { address, origin, reply } => self.connect(address, origin, reply),
             Command::Disconnect { peer, reason } => {
                 tracing::debug!(%peer, reason, "disconnecting");
+                self.peers.unwanted(peer);
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
             Command::Open { peer, protocol, reply } => self.swarm.behaviour_mut().streams.open(peer, protocol, reply),
@@ -194,11 +195,11 @@ impl Task {
     }
 
     fn subscribe(&mut self, topic: String) {
-        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
-            if let Err(error) = relay.subscribe(&IdentTopic::new(&topic)) {
-                tracing::error!(%topic, %error, "cannot subscribe");
-                return;
-            }
+        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut()
+            && let Err(error) = relay.subscribe(&IdentTopic::new(&topic))
+        {
+            tracing::error!(%topic, %error, "cannot subscribe");
+            return;
         }
         self.topics.insert(topic);
         self.announce();
@@ -215,10 +216,10 @@ impl Task {
     /// Metadata says the shards we are on at this moment.
     fn announce(&mut self) {
         let cluster_id = self.settings.cluster_id;
-        let shards: Vec<u16> = self
-            .topics
-            .iter()
-            .filter_map(|topic| topic_shard(cluster_id, topic))
+        let served = self.topics.iter().filter_map(|topic| topic.parse::<Shard>().ok());
+        let shards: Vec<u16> = served
+            .filter(|shard| shard.cluster == cluster_id)
+            .map(|shard| shard.index)
             .collect();
         self.metadata.announce(cluster_id, &shards);
     }
