@@ -39,6 +39,13 @@ impl Envelope {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageHash(pub [u8; 32]);
 
+impl MessageHash {
+    /// The first eight bytes, as a number that is ordered as they are.
+    pub(crate) fn rank(&self) -> u64 {
+        self.0[..8].iter().fold(0, |rank, &byte| rank << 8 | u64::from(byte))
+    }
+}
+
 impl fmt::Display for MessageHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

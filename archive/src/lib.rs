@@ -4,11 +4,33 @@
 //! The mailserver is the only writer of rows (`Archive`), the daemon the only remover of segments (`retention`), and
 //! both meet in the archive's directory alone: segments, and the `policy` file by which the daemon says what time it
 //! trusts, what is too old, and how full the disk is.
+//!
+//! An envelope that arrives is in memory at once, where queries find it, and on disk with the next group commit, within
+//! [`Options::durability`]. Every segment is one SQLite file for one slice of time; the file's name says when it may go.
 
+mod archive;
+mod catalogue;
+mod commit;
 mod envelope;
+mod error;
+mod file;
+mod layout;
+mod live;
+mod lock;
+mod open;
 mod policy;
+mod pruning;
+mod quarantine;
 mod query;
+pub mod retention;
+mod schema;
+mod search;
+mod stats;
 
+pub use archive::{Archive, Inserted, Options};
 pub use envelope::{Envelope, MessageHash};
+pub use error::Error;
+pub use layout::{Kind, SegmentName, slice_secs};
 pub use policy::{DiskStage, Policy};
 pub use query::{Direction, Entry, MAX_PAGE, Page, Query};
+pub use stats::{Counters, Refusal, Stats};

@@ -1,0 +1,338 @@
+//! The writer: admits envelopes, answers queries, and does its periodic work when it is ticked.
+//!
+//! Two locks, never held together with anything slow: the catalogue's, for look-ups in memory, and the committer's, for
+//! everything that writes. Neither an insert nor a query of fresh envelopes waits for the disk, except an insert that
+//! finds the memory for uncommitted rows full.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::catalogue::{Catalogue, Live, Place, weight};
+use crate::file::{OpenFiles, lock};
+use crate::layout::{Kind, NANOS, slice_secs};
+use crate::lock::WriterLock;
+use crate::pruning::Clock;
+use crate::search::{Key, Source, Span, merge};
+use crate::{
+    Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, policy,
+    retention,
+};
+
+/// No durability window is longer.
+const MAX_DURABILITY: Duration = Duration::from_secs(2);
+/// How much may wait for the next commit before an insert commits by itself.
+const MAX_PENDING_BYTES: usize = 4 << 20;
+/// How far into the future an envelope may be dated (nwaku's `MaxMessageTimestampVariance`).
+const MAX_FUTURE_NS: i64 = 20 * NANOS;
+/// How often a query starts again because a segment went away under it.
+const QUERY_ATTEMPTS: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Holds while there is no policy file.
+    pub retention: Duration,
+    /// How long an acknowledged envelope may be lost to a power cut; at most 2 s.
+    pub durability: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            retention: Duration::from_secs(86_400),
+            durability: MAX_DURABILITY,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    Stored(MessageHash),
+    Duplicate(MessageHash),
+    Refused(Refusal),
+}
+
+pub struct Archive {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) open_files: Arc<OpenFiles>,
+    pub(crate) catalogue: Mutex<Catalogue>,
+    /// Taken by whoever commits, seals or quarantines, before the catalogue's lock.
+    pub(crate) committer: Mutex<()>,
+    pub(crate) clock: Mutex<Clock>,
+    _lock: WriterLock,
+}
+
+impl Archive {
+    /// Opens the archive in `dir`, or makes one. Corrupt and foreign files are moved into `dir/quarantine`.
+    pub fn open(dir: &Path, options: Options) -> Result<Archive, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
+        let lock = WriterLock::take(dir)?;
+        let open_files = Arc::default();
+        let catalogue = open::catalogue(dir, &open_files)?;
+        Ok(Archive {
+            dir: dir.to_path_buf(),
+            options: Options {
+                durability: options.durability.min(MAX_DURABILITY),
+                ..options
+            },
+            open_files,
+            catalogue: Mutex::new(catalogue),
+            committer: Mutex::default(),
+            clock: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Keeps an envelope; `now` is the caller's clock, nanoseconds since the Unix epoch. It can be queried at once and
+    /// is on disk within the durability window.
+    pub fn insert(&self, envelope: &Envelope, now: i64) -> Result<Inserted, Error> {
+        let hash = envelope.hash();
+        if lock(&self.catalogue).pending_bytes >= MAX_PENDING_BYTES
+            && let Err(error) = self.commit()
+        {
+            if error.is_full() {
+                return Ok(self.refuse(Refusal::DiskFull));
+            }
+            return Err(error);
+        }
+        let mut catalogue = lock(&self.catalogue);
+        let refusal = self.refusal(&catalogue, envelope, now);
+        if let Some(refusal) = refusal {
+            drop(catalogue);
+            return Ok(self.refuse(refusal));
+        }
+        if catalogue.live.iter().any(|live| live.index.row(&hash).is_some()) {
+            catalogue.counters.duplicates += 1;
+            return Ok(Inserted::Duplicate(hash));
+        }
+        let trusted = catalogue
+            .policy
+            .policy
+            .as_ref()
+            .is_none_or(|policy| policy.clock_trusted);
+        let kind = if trusted { Kind::Main } else { Kind::Provisional };
+        let slice = slice_secs(Duration::from_secs(self.retention_secs(&catalogue)));
+        let live = catalogue.live_for(&self.dir, &self.open_files, kind, envelope.timestamp, slice);
+        live.push(hash, Arc::new(envelope.clone()));
+        catalogue.pending_bytes += weight(envelope);
+        catalogue.waiting_since.get_or_insert((now, Instant::now()));
+        catalogue.counters.stored += 1;
+        Ok(Inserted::Stored(hash))
+    }
+
+    fn refusal(&self, catalogue: &Catalogue, envelope: &Envelope, now: i64) -> Option<Refusal> {
+        let policy = catalogue.policy.policy.as_ref();
+        let trusted = policy.is_none_or(|policy| policy.clock_trusted);
+        if envelope.timestamp < self.cutoff(catalogue, now) || (trusted && envelope.timestamp < 0) {
+            Some(Refusal::Expired)
+        } else if trusted && envelope.timestamp > now.saturating_add(MAX_FUTURE_NS) {
+            Some(Refusal::Future)
+        } else if policy.is_some_and(|policy| policy.disk == DiskStage::ReadOnly) {
+            Some(Refusal::ReadOnly)
+        } else {
+            None
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Inserted {
+        *lock(&self.catalogue).counters.refused.entry(refusal).or_default() += 1;
+        Inserted::Refused(refusal)
+    }
+
+    pub(crate) fn retention_secs(&self, catalogue: &Catalogue) -> u64 {
+        let policy = catalogue.policy.policy.as_ref();
+        policy.map_or(self.options.retention.as_secs(), |policy| policy.retention_secs)
+    }
+
+    /// What is older is neither stored nor served.
+    pub(crate) fn cutoff(&self, catalogue: &Catalogue, now: i64) -> i64 {
+        match &catalogue.policy.policy {
+            Some(policy) => policy.cutoff_at(now),
+            None => policy::cutoff(now, self.options.retention.as_secs()),
+        }
+    }
+
+    /// One page. Never holds an envelope older than the cut-off at `now`, whether its segment is removed yet or not.
+    pub fn query(&self, query: &Query, now: i64) -> Result<Page, Error> {
+        lock(&self.catalogue).counters.queries += 1;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.page(query, now) {
+                Err(error) if attempts < QUERY_ATTEMPTS && self.give_up_segment(&error)? => continue,
+                page => return page,
+            }
+        }
+    }
+
+    /// Whether the hash is kept (also when it is about to expire).
+    pub fn contains(&self, hash: &MessageHash) -> Result<bool, Error> {
+        Ok(!self.locate(hash)?.is_empty())
+    }
+
+    fn page(&self, query: &Query, now: i64) -> Result<Page, Error> {
+        let limit = query.limit.clamp(1, MAX_PAGE);
+        let cursor = query.cursor.map(|cursor| self.cursor(&cursor)).transpose()?;
+        let cutoff = self.cutoff(&lock(&self.catalogue), now);
+        let span = Span::of(query, cutoff, cursor);
+        // One more than the page says whether there is more.
+        let mut found = if query.hashes.is_empty() {
+            self.by_filters(query, &span, limit + 1)?
+        } else {
+            self.by_hashes(query, &span, limit + 1)?
+        };
+        let more = found.len() > limit;
+        if more {
+            match query.direction {
+                Direction::Forward => found.truncate(limit),
+                Direction::Backward => drop(found.drain(..found.len() - limit)),
+            }
+        }
+        let entries: Vec<Entry> = found
+            .iter()
+            .map(|(key, place)| {
+                let envelope = query.include_data.then(|| place.envelope()).transpose()?;
+                Ok(Entry {
+                    hash: key.hash,
+                    envelope,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        let edge = match query.direction {
+            Direction::Forward => found.last(),
+            Direction::Backward => found.first(),
+        };
+        let cursor = edge.filter(|_| more).map(|(key, _)| *key);
+        if let Some(key) = cursor {
+            lock(&self.catalogue).cursors.remember(key);
+        }
+        Ok(Page {
+            entries,
+            cursor: cursor.map(|key| key.hash),
+        })
+    }
+
+    fn cursor(&self, hash: &MessageHash) -> Result<Key, Error> {
+        if let Some(key) = lock(&self.catalogue).cursors.recall(hash) {
+            return Ok(key);
+        }
+        let found = self.locate(hash)?;
+        found.first().map(|(key, _)| *key).ok_or(Error::UnknownCursor(*hash))
+    }
+
+    fn by_filters(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
+        let sources = {
+            let catalogue = lock(&self.catalogue);
+            let touched = catalogue.live.iter().filter_map(|live| {
+                let (oldest, newest) = (live.summary.oldest?, live.summary.newest?);
+                span.touches(oldest, newest).then_some((live, oldest, newest))
+            });
+            touched
+                .map(|(live, oldest, newest)| {
+                    let keys = live.index.keys(query, span, limit);
+                    let keys = keys.into_iter().map(|(key, row)| (key, live.place(row))).collect();
+                    Source {
+                        oldest,
+                        newest,
+                        from: keys,
+                    }
+                })
+                .collect()
+        };
+        merge(sources, query.direction, limit, Ok)
+    }
+
+    fn by_hashes(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
+        let mut found = Vec::new();
+        for hash in &query.hashes {
+            let Some((key, place)) = self.locate(hash)?.into_iter().next() else {
+                continue;
+            };
+            if span.admits(&key) && matches_topics(query, &place.envelope()?) {
+                found.push((key, place));
+            }
+        }
+        found.sort_by_key(|(key, _)| *key);
+        found.dedup_by_key(|(key, _)| *key);
+        match query.direction {
+            Direction::Forward => found.truncate(limit),
+            Direction::Backward => drop(found.drain(..found.len().saturating_sub(limit))),
+        }
+        Ok(found)
+    }
+
+    fn locate(&self, hash: &MessageHash) -> Result<Vec<(Key, Place)>, Error> {
+        let catalogue = lock(&self.catalogue);
+        Ok(catalogue.live.iter().filter_map(|live| live.find(hash)).collect())
+    }
+
+    /// The periodic work, to be called every 250 ms: takes note of the policy and of removed segments, commits, and
+    /// without a daemon prunes.
+    pub fn tick(&self, now: i64) -> Result<(), Error> {
+        lock(&self.catalogue).policy.refresh(&self.dir);
+        self.prune_alone(now)?;
+        self.close_removed()?;
+        if self.commit_is_due(now) {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Whether what waits would become older than the durability window before the next tick or two.
+    fn commit_is_due(&self, now: i64) -> bool {
+        let window = self.options.durability.mul_f64(0.75);
+        lock(&self.catalogue).waiting_since.is_some_and(|(since, instant)| {
+            let waited = u64::try_from(now.saturating_sub(since));
+            // A negative wait is a clock that went back.
+            waited.map_or(true, |ns| Duration::from_nanos(ns) >= window) || instant.elapsed() >= window
+        })
+    }
+
+    pub fn stats(&self) -> Stats {
+        let catalogue = lock(&self.catalogue);
+        let mut stats = Stats {
+            counters: catalogue.counters.clone(),
+            segments: (catalogue.live.len() + catalogue.newer.len()) as u64,
+            newer_segments: catalogue.newer.len() as u64,
+            pending_bytes: catalogue.pending_bytes as u64,
+            ..Stats::default()
+        };
+        for live in &catalogue.live {
+            stats.envelopes += live.summary.envelopes;
+            stats.payload_bytes += live.summary.payload_bytes;
+            stats.pending_envelopes += live.pending.len() as u64;
+            stats.oldest = retention::earlier(stats.oldest, live.summary.oldest);
+            stats.newest = stats.newest.max(live.summary.newest);
+            stats.bytes += retention::size_with_sidecars(&live.file.path);
+        }
+        stats
+    }
+
+    /// Commits what waits and closes the files.
+    pub fn close(self) -> Result<(), Error> {
+        self.commit()?;
+        let mut catalogue = lock(&self.catalogue);
+        for live in catalogue.live.drain(..) {
+            Live::close(&live)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Archive {
+    /// The fallback of [`Archive::close`].
+    fn drop(&mut self) {
+        if let Err(error) = self.commit() {
+            tracing::error!(%error, "the last commit failed");
+        }
+    }
+}
+
+fn matches_topics(query: &Query, envelope: &Envelope) -> bool {
+    query
+        .pubsub_topic
+        .as_ref()
+        .is_none_or(|wanted| *wanted == envelope.pubsub_topic)
+        && (query.content_topics.is_empty() || query.content_topics.contains(&envelope.content_topic))
+}

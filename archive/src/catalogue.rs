@@ -1,0 +1,253 @@
+//! What the writer knows of its segments. Always rebuilt from the files; nothing of it is kept anywhere else.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rusqlite::Connection;
+
+use crate::file::{OpenFiles, SegmentFile};
+use crate::layout::{self, Kind, SegmentName};
+use crate::live::{LiveIndex, TopicKey};
+use crate::policy::Watched;
+use crate::schema::Summary;
+use crate::search::Key;
+use crate::stats::Counters;
+use crate::{Envelope, Error, MessageHash};
+
+/// A segment that is being written.
+pub(crate) struct Live {
+    pub(crate) file: Arc<SegmentFile>,
+    /// Held only while rows are committed or the segment is sealed, never together with the catalogue's lock.
+    pub(crate) writer: Arc<Mutex<Option<Connection>>>,
+    pub(crate) index: LiveIndex,
+    /// The rows that are not committed yet: the last ones of the index, in their order.
+    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) names: NewNames,
+    /// With the pending rows.
+    pub(crate) summary: Summary,
+    /// Without them.
+    pub(crate) committed: Summary,
+    pub(crate) on_disk: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Pending {
+    pub(crate) row: u32,
+    pub(crate) hash: MessageHash,
+    pub(crate) topic: u32,
+    pub(crate) pubsub: u32,
+    pub(crate) envelope: Arc<Envelope>,
+}
+
+/// Topics that the next commit writes.
+#[derive(Clone, Default)]
+pub(crate) struct NewNames {
+    pub(crate) pubsubs: Vec<(u32, String)>,
+    pub(crate) topics: Vec<(u32, u32, String)>,
+}
+
+/// Where an envelope is to be had.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Memory(Arc<Envelope>),
+    File(Arc<SegmentFile>, u32),
+}
+
+impl Live {
+    pub(crate) fn new(dir: &Path, name: SegmentName, open: &Arc<OpenFiles>) -> Live {
+        Live {
+            file: SegmentFile::new(dir, name, open),
+            writer: Arc::default(),
+            index: LiveIndex::default(),
+            pending: VecDeque::new(),
+            names: NewNames::default(),
+            summary: Summary::default(),
+            committed: Summary::default(),
+            on_disk: false,
+        }
+    }
+
+    /// A segment that an earlier writer left unsealed, with its look-ups read from the file.
+    pub(crate) fn reopen(file: Arc<SegmentFile>, writer: Connection, summary: Summary) -> Result<Live, Error> {
+        let mut index = LiveIndex::default();
+        for (id, name) in file.pubsubs()? {
+            if index.pubsub(&name).id != id {
+                return Err(broken(&file, "pubsub topics out of order"));
+            }
+        }
+        let mut in_order = true;
+        file.each_topic(|id, pubsub, name| in_order &= index.topic(pubsub, TopicKey::of(name)).id == id)?;
+        file.each_row(|row, timestamp, hash, topic, pubsub| {
+            in_order &= index.push(hash, timestamp, topic, pubsub) == row;
+        })?;
+        if !in_order || u64::from(index.len()) != summary.envelopes {
+            return Err(broken(&file, "rows out of order"));
+        }
+        Ok(Live {
+            file,
+            writer: Arc::new(Mutex::new(Some(writer))),
+            index,
+            pending: VecDeque::new(),
+            names: NewNames::default(),
+            summary,
+            committed: summary,
+            on_disk: true,
+        })
+    }
+
+    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>) {
+        let pubsub = self.index.pubsub(&envelope.pubsub_topic);
+        if pubsub.new {
+            self.names.pubsubs.push((pubsub.id, envelope.pubsub_topic.clone()));
+        }
+        let topic = self.index.topic(pubsub.id, TopicKey::of(&envelope.content_topic));
+        if topic.new {
+            self.names
+                .topics
+                .push((topic.id, pubsub.id, envelope.content_topic.clone()));
+        }
+        let row = self.index.push(hash, envelope.timestamp, topic.id, pubsub.id);
+        self.summary.add(&envelope);
+        self.pending.push_back(Pending {
+            row,
+            hash,
+            topic: topic.id,
+            pubsub: pubsub.id,
+            envelope,
+        });
+    }
+
+    pub(crate) fn place(&self, row: u32) -> Place {
+        let pending = self
+            .pending
+            .front()
+            .and_then(|first| row.checked_sub(first.row))
+            .and_then(|at| self.pending.get(at as usize));
+        match pending {
+            Some(pending) => Place::Memory(Arc::clone(&pending.envelope)),
+            None => Place::File(Arc::clone(&self.file), row),
+        }
+    }
+
+    pub(crate) fn find(&self, hash: &MessageHash) -> Option<(Key, Place)> {
+        let row = self.index.row(hash)?;
+        let timestamp = self.index.timestamp(row)?;
+        Some((Key { timestamp, hash: *hash }, self.place(row)))
+    }
+}
+
+fn broken(file: &SegmentFile, reason: &str) -> Error {
+    Error::Foreign {
+        path: file.path.clone(),
+        reason: reason.into(),
+    }
+}
+
+impl Place {
+    pub(crate) fn envelope(&self) -> Result<Envelope, Error> {
+        match self {
+            Place::Memory(envelope) => Ok(Envelope::clone(envelope)),
+            Place::File(file, row) => file.envelope(*row),
+        }
+    }
+}
+
+pub(crate) struct Catalogue {
+    pub(crate) live: Vec<Live>,
+    /// Written by a newer Pillarbox: left alone.
+    pub(crate) newer: Vec<SegmentName>,
+    pub(crate) next_number: u64,
+    pub(crate) pending_bytes: usize,
+    /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
+    pub(crate) waiting_since: Option<(i64, std::time::Instant)>,
+    pub(crate) policy: Watched,
+    pub(crate) cursors: Cursors,
+    pub(crate) counters: Counters,
+}
+
+impl Catalogue {
+    /// The segment that takes envelopes of `timestamp`, made in memory if there is none.
+    pub(crate) fn live_for(
+        &mut self,
+        dir: &Path,
+        open: &Arc<OpenFiles>,
+        kind: Kind,
+        timestamp: i64,
+        slice_secs: i64,
+    ) -> &mut Live {
+        let found = self
+            .live
+            .iter()
+            .position(|live| live.file.name.kind == kind && live.file.name.covers(timestamp));
+        let at = found.unwrap_or_else(|| {
+            let name = match kind {
+                Kind::Provisional => SegmentName::provisional(self.next_number),
+                _ => SegmentName {
+                    start_secs: timestamp.div_euclid(layout::NANOS * slice_secs) * slice_secs,
+                    length_secs: slice_secs,
+                    number: self.next_number,
+                    kind,
+                },
+            };
+            self.next_number += 1;
+            self.live.push(Live::new(dir, name, open));
+            self.live.len() - 1
+        });
+        &mut self.live[at]
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = SegmentName> {
+        self.live
+            .iter()
+            .map(|live| live.file.name)
+            .chain(self.newer.iter().copied())
+    }
+
+    /// Forgets a segment whose file is gone.
+    pub(crate) fn forget(&mut self, name: SegmentName) -> Option<Live> {
+        self.newer.retain(|newer| *newer != name);
+        let at = self.live.iter().position(|live| live.file.name == name)?;
+        let live = self.live.swap_remove(at);
+        let lost: usize = live.pending.iter().map(|row| weight(&row.envelope)).sum();
+        self.pending_bytes = self.pending_bytes.saturating_sub(lost);
+        Some(live)
+    }
+}
+
+/// Roughly what an envelope takes in memory.
+pub(crate) fn weight(envelope: &Envelope) -> usize {
+    let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    256 + envelope.payload.len()
+        + envelope.content_topic.len()
+        + envelope.pubsub_topic.len()
+        + optional(&envelope.meta)
+        + optional(&envelope.rate_limit_proof)
+}
+
+/// The cursors given out last: one stays good when its envelope has been removed meanwhile.
+#[derive(Default)]
+pub(crate) struct Cursors {
+    times: HashMap<MessageHash, i64>,
+    order: VecDeque<MessageHash>,
+}
+
+/// How many cursors are remembered.
+const CURSORS: usize = 4096;
+
+impl Cursors {
+    pub(crate) fn remember(&mut self, key: Key) {
+        if self.times.insert(key.hash, key.timestamp).is_none() {
+            self.order.push_back(key.hash);
+            if self.order.len() > CURSORS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.times.remove(&oldest);
+            }
+        }
+    }
+
+    pub(crate) fn recall(&self, hash: &MessageHash) -> Option<Key> {
+        self.times.get(hash).map(|&timestamp| Key { timestamp, hash: *hash })
+    }
+}

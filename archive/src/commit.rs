@@ -1,0 +1,203 @@
+//! The group commit: everything that arrived since the last one becomes durable with one synced transaction a segment.
+//!
+//! What fails to be committed stays in memory, is served from there, and goes with the next attempt; a segment that is
+//! found damaged is put aside and its uncommitted rows go to a new one of the same slice.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::archive::Archive;
+use crate::catalogue::{Live, NewNames, Pending, weight};
+use crate::file::{SegmentFile, lock};
+use crate::layout::SegmentName;
+use crate::schema::Summary;
+use crate::{Error, quarantine, schema};
+
+/// What one segment has to commit.
+struct Batch {
+    file: Arc<SegmentFile>,
+    writer: Arc<std::sync::Mutex<Option<Connection>>>,
+    on_disk: bool,
+    names: NewNames,
+    rows: Vec<Pending>,
+    summary: Summary,
+}
+
+impl Archive {
+    pub(crate) fn commit(&self) -> Result<(), Error> {
+        let _committing = lock(&self.committer);
+        let batches: Vec<Batch> = {
+            let mut catalogue = lock(&self.catalogue);
+            catalogue.waiting_since = None;
+            let waiting = catalogue.live.iter().filter(|live| !live.pending.is_empty());
+            waiting.map(Batch::of).collect()
+        };
+        let mut outcome = Ok(());
+        for batch in batches {
+            if let Err(error) = self.commit_one(&batch) {
+                lock(&self.catalogue).counters.commit_failures += 1;
+                if error.is_corrupt() {
+                    self.set_aside(batch.file.name, "corrupt")?;
+                } else if batch.on_disk && !batch.file.path.exists() {
+                    lock(&self.catalogue).forget(batch.file.name);
+                } else {
+                    outcome = Err(error);
+                }
+            }
+        }
+        if outcome.is_err() {
+            // Tried again after another window.
+            let mut catalogue = lock(&self.catalogue);
+            if catalogue.waiting_since.is_none() && catalogue.pending_bytes > 0 {
+                catalogue.waiting_since = Some((i64::MIN, std::time::Instant::now()));
+            }
+        }
+        outcome
+    }
+
+    fn commit_one(&self, batch: &Batch) -> Result<(), Error> {
+        let mut writer = lock(&batch.writer);
+        let conn = match &mut *writer {
+            Some(conn) => conn,
+            none if batch.on_disk => none.insert(schema::open_for_writing(&batch.file.path)?),
+            none => none.insert(schema::create(&self.dir, batch.file.name)?),
+        };
+        if !batch.on_disk {
+            let mut catalogue = lock(&self.catalogue);
+            if let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == batch.file.name) {
+                live.on_disk = true;
+            }
+        }
+        batch
+            .write(conn)
+            .map_err(Error::segment("commit envelopes", &batch.file.path))?;
+        drop(writer);
+
+        let mut catalogue = lock(&self.catalogue);
+        catalogue.counters.commits += 1;
+        let mut freed = 0;
+        if let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == batch.file.name) {
+            freed = live
+                .pending
+                .drain(..batch.rows.len())
+                .map(|row| weight(&row.envelope))
+                .sum();
+            live.names.pubsubs.drain(..batch.names.pubsubs.len());
+            live.names.topics.drain(..batch.names.topics.len());
+            live.committed = batch.summary;
+        }
+        catalogue.pending_bytes = catalogue.pending_bytes.saturating_sub(freed);
+        Ok(())
+    }
+
+    /// Puts a damaged segment into the quarantine and takes it out of the catalogue. What it had not committed goes to
+    /// a new segment of the same slice. The committer's lock is held by the caller.
+    pub(crate) fn set_aside(&self, name: SegmentName, reason: &str) -> Result<(), Error> {
+        let mut catalogue = lock(&self.catalogue);
+        let pending: Vec<Pending> = match catalogue.live.iter().find(|live| live.file.name == name) {
+            Some(live) => live.pending.iter().cloned().collect(),
+            None => Vec::new(),
+        };
+        catalogue.forget(name);
+        catalogue.counters.quarantined += 1;
+        for row in pending {
+            let at = row.envelope.timestamp;
+            let length = name.length_secs.max(1);
+            catalogue.pending_bytes += weight(&row.envelope);
+            catalogue
+                .live_for(&self.dir, &self.open_files, name.kind, at, length)
+                .push(row.hash, row.envelope);
+        }
+        drop(catalogue);
+        quarantine::put_aside(&self.dir, &name.path(&self.dir), reason).map(drop)
+    }
+
+    /// After an error in reading: whether the segment that it names is given up (removed meanwhile, or damaged and now
+    /// in the quarantine), so that trying again makes sense.
+    pub(crate) fn give_up_segment(&self, error: &Error) -> Result<bool, Error> {
+        let (Error::Segment { path, .. } | Error::Foreign { path, .. } | Error::File { path, .. }) = error else {
+            return Ok(false);
+        };
+        let name = path
+            .file_name()
+            .and_then(|name| SegmentName::parse(&name.to_string_lossy()));
+        let Some(name) = name else { return Ok(false) };
+        let _committing = lock(&self.committer);
+        if !path.exists() {
+            let mut catalogue = lock(&self.catalogue);
+            catalogue.forget(name);
+            catalogue.counters.removed_segments += 1;
+            return Ok(true);
+        }
+        if error.is_corrupt() {
+            tracing::error!(%error, "segment damaged");
+            self.set_aside(name, "corrupt")?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+impl Batch {
+    fn of(live: &Live) -> Batch {
+        let rows: Vec<Pending> = live.pending.iter().cloned().collect();
+        let mut summary = live.committed;
+        rows.iter().for_each(|row| summary.add(&row.envelope));
+        Batch {
+            file: Arc::clone(&live.file),
+            writer: Arc::clone(&live.writer),
+            on_disk: live.on_disk,
+            names: live.names.clone(),
+            rows,
+            summary,
+        }
+    }
+
+    fn write(&self, conn: &mut Connection) -> rusqlite::Result<()> {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert = transaction.prepare_cached("INSERT INTO pubsub(id, name) VALUES (?, ?)")?;
+            for (id, name) in &self.names.pubsubs {
+                insert.execute(params![id, name])?;
+            }
+            let mut insert = transaction.prepare_cached("INSERT INTO topic(id, pubsub, name) VALUES (?, ?, ?)")?;
+            for (id, pubsub, name) in &self.names.topics {
+                insert.execute(params![id, pubsub, name])?;
+            }
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO envelope(id, timestamp, hash, topic, pubsub, version, meta, proof, payload)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?;
+            for row in &self.rows {
+                let envelope = &row.envelope;
+                insert.execute(params![
+                    row.row,
+                    envelope.timestamp,
+                    row.hash.0,
+                    row.topic,
+                    row.pubsub,
+                    envelope.version,
+                    envelope.meta,
+                    envelope.rate_limit_proof,
+                    envelope.payload
+                ])?;
+            }
+        }
+        self.summary.write(&transaction)?;
+        transaction.commit()
+    }
+}
+
+impl Live {
+    /// Closes the file; SQLite then copies the write-ahead log into it and removes the log.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let _reader = self.file.close();
+        match lock(&self.writer).take() {
+            Some(conn) => conn
+                .close()
+                .map_err(|(_, error)| Error::segment("close", &self.file.path)(error)),
+            None => Ok(()),
+        }
+    }
+}

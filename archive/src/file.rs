@@ -1,0 +1,149 @@
+//! A segment's file as readers see it: opened when first asked, closed again when too many are open, and the same
+//! before and after it is sealed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rusqlite::Connection;
+
+use crate::layout::SegmentName;
+use crate::{Envelope, Error, MessageHash, schema};
+
+/// How many segments are open for reading at once.
+const OPEN_FILES: usize = 32;
+
+pub(crate) struct SegmentFile {
+    pub(crate) name: SegmentName,
+    pub(crate) path: PathBuf,
+    reader: Mutex<Option<Connection>>,
+    open: Arc<OpenFiles>,
+}
+
+/// The segments that are open for reading, least recently used first.
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    order: Mutex<Vec<Weak<SegmentFile>>>,
+}
+
+impl SegmentFile {
+    pub(crate) fn new(dir: &Path, name: SegmentName, open: &Arc<OpenFiles>) -> Arc<SegmentFile> {
+        Arc::new(SegmentFile {
+            name,
+            path: name.path(dir),
+            reader: Mutex::new(None),
+            open: Arc::clone(open),
+        })
+    }
+
+    /// Runs `read` on the open segment.
+    pub(crate) fn read<T>(
+        self: &Arc<Self>,
+        what: &'static str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.open.used(self);
+        let mut reader = lock(&self.reader);
+        let conn = match reader.take() {
+            Some(conn) => conn,
+            None => schema::open_for_reading(&self.path)?,
+        };
+        read(reader.insert(conn)).map_err(Error::segment(what, &self.path))
+    }
+
+    /// Closes the reader and keeps it closed while the guard lives.
+    pub(crate) fn close(&self) -> MutexGuard<'_, Option<Connection>> {
+        let mut reader = lock(&self.reader);
+        *reader = None;
+        reader
+    }
+
+    pub(crate) fn envelope(self: &Arc<Self>, row: u32) -> Result<Envelope, Error> {
+        self.read("read an envelope", |conn| {
+            conn.prepare_cached(
+                "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof
+                 FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub WHERE e.id = ?",
+            )?
+            .query_row([row], envelope_at)
+        })
+    }
+
+    /// Every row's number, time, hash, topic and pubsub topic, in order of arrival, without its payload.
+    pub(crate) fn each_row(
+        self: &Arc<Self>,
+        mut each: impl FnMut(u32, i64, MessageHash, u32, u32),
+    ) -> Result<(), Error> {
+        self.read("read the rows", |conn| {
+            let mut rows = conn.prepare("SELECT id, timestamp, hash, topic, pubsub FROM envelope ORDER BY id")?;
+            let mut rows = rows.query([])?;
+            while let Some(row) = rows.next()? {
+                each(
+                    row.get(0)?,
+                    row.get(1)?,
+                    schema::hash_at(row, 2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                );
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn pubsubs(self: &Arc<Self>) -> Result<Vec<(u32, String)>, Error> {
+        self.read("read the pubsub topics", |conn| {
+            conn.prepare("SELECT id, name FROM pubsub ORDER BY id")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    pub(crate) fn each_topic(self: &Arc<Self>, mut each: impl FnMut(u32, u32, &str)) -> Result<(), Error> {
+        self.read("read the topics", |conn| {
+            let mut rows = conn.prepare("SELECT id, pubsub, name FROM topic ORDER BY id")?;
+            let mut rows = rows.query([])?;
+            while let Some(row) = rows.next()? {
+                each(row.get(0)?, row.get(1)?, row.get_ref(2)?.as_str()?);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A row of pubsub topic, content topic, payload, version, timestamp, meta, proof.
+pub(crate) fn envelope_at(row: &rusqlite::Row<'_>) -> rusqlite::Result<Envelope> {
+    Ok(Envelope {
+        pubsub_topic: row.get(0)?,
+        content_topic: row.get(1)?,
+        payload: row.get(2)?,
+        version: row.get(3)?,
+        timestamp: row.get(4)?,
+        meta: row.get(5)?,
+        rate_limit_proof: row.get(6)?,
+    })
+}
+
+impl OpenFiles {
+    /// Puts `file` last, and closes what was used longest ago when there are too many.
+    fn used(&self, file: &Arc<SegmentFile>) {
+        let idle = {
+            let mut order = lock(&self.order);
+            let this = Arc::as_ptr(file);
+            order.retain(|other| other.as_ptr() != this && other.strong_count() > 0);
+            order.push(Arc::downgrade(file));
+            if order.len() > OPEN_FILES {
+                order.remove(0).upgrade()
+            } else {
+                None
+            }
+        };
+        // One that is being read just now is closed at its next turn.
+        if let Some(idle) = idle
+            && let Ok(mut reader) = idle.reader.try_lock()
+        {
+            *reader = None;
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,108 @@
+//! Rebuilding the catalogue from the files, after a clean end and after a crash alike.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::catalogue::{Catalogue, Cursors, Live};
+use crate::file::{OpenFiles, SegmentFile};
+use crate::layout::{self, SegmentName};
+use crate::policy::Watched;
+use crate::schema::{self, Probe, Summary};
+use crate::stats::Counters;
+use crate::{Error, quarantine};
+
+pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catalogue, Error> {
+    let listing = layout::list(dir)?;
+    let mut catalogue = Catalogue {
+        live: Vec::new(),
+        newer: Vec::new(),
+        next_number: listing.segments.iter().map(|name| name.number + 1).max().unwrap_or(1),
+        pending_bytes: 0,
+        waiting_since: None,
+        policy: Watched::default(),
+        cursors: Cursors::default(),
+        counters: Counters::default(),
+    };
+    catalogue.policy.refresh(dir);
+    for path in &listing.unfinished {
+        schema::remove_if_there(path)?;
+    }
+    for (_, path) in &listing.orphans {
+        schema::remove_if_there(path)?;
+    }
+    for path in &listing.strangers {
+        if let Some(reason) = stranger(path) {
+            quarantine::put_aside(dir, path, &reason)?;
+            catalogue.counters.quarantined += 1;
+        }
+    }
+    for name in listing.segments {
+        let path = name.path(dir);
+        let reason = match segment(dir, name, open_files) {
+            Ok(Opened::Live(live)) => {
+                catalogue.live.push(*live);
+                continue;
+            }
+            Ok(Opened::Newer) => {
+                catalogue.newer.push(name);
+                continue;
+            }
+            Ok(Opened::Foreign(reason)) => reason,
+            Err(_) if !path.exists() => continue,
+            Err(error) if error.is_corrupt() => {
+                tracing::error!(%error, "segment damaged");
+                "corrupt".into()
+            }
+            Err(error) => return Err(error),
+        };
+        quarantine::put_aside(dir, &path, &reason)?;
+        catalogue.counters.quarantined += 1;
+    }
+    tracing::info!(
+        segments = catalogue.live.len(),
+        newer = catalogue.newer.len(),
+        quarantined = catalogue.counters.quarantined,
+        "archive open"
+    );
+    Ok(catalogue)
+}
+
+enum Opened {
+    Live(Box<Live>),
+    Newer,
+    Foreign(String),
+}
+
+fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result<Opened, Error> {
+    let file = SegmentFile::new(dir, name, open_files);
+    match schema::probe(&file.path)? {
+        Probe::Newer(version) => {
+            tracing::warn!(segment = %name, version, "written by a newer Pillarbox: left alone");
+            Ok(Opened::Newer)
+        }
+        Probe::Foreign(reason) => Ok(Opened::Foreign(reason)),
+        Probe::Ours => {
+            let writer = schema::open_for_writing(&file.path)?;
+            let summary = Summary::read(&writer, &file.path)?;
+            Live::reopen(file, writer, summary).map(|live| Opened::Live(Box::new(live)))
+        }
+    }
+}
+
+/// Why a file that is none of the archive's is in the way; `None` for one that may lie there (a note, say).
+fn stranger(path: &Path) -> Option<String> {
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_string_lossy().into_owned());
+    let named_like_a_database = extension.is_some_and(|extension| {
+        let base = extension.split('-').next().unwrap_or_default();
+        ["sqlite", "sqlite3", "db"].contains(&base)
+    });
+    match schema::probe(path) {
+        Ok(Probe::Ours) => Some("segment-of-another-name".into()),
+        Ok(Probe::Newer(version)) => Some(format!("newer-version-{version}")),
+        Ok(Probe::Foreign(reason)) if reason != "not-sqlite" => Some(reason),
+        Ok(Probe::Foreign(reason)) if named_like_a_database => Some(reason),
+        _ => None,
+    }
+}

@@ -1,0 +1,159 @@
+//! The daemon's side: forgetting by removing whole files, and saying what is there. Nothing here needs the writer to
+//! be alive, and nothing waits for it: a removed file's space is free as soon as the writer, which looks every 250 ms,
+//! has closed it too.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::layout::{self, Kind, SIDECARS, SegmentName};
+use crate::schema::{Probe, Summary};
+use crate::{Error, quarantine, schema};
+
+pub use crate::policy::{read_policy, write_policy};
+pub use crate::quarantine::Quarantined;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub segments: u64,
+    pub envelopes: u64,
+    /// On disk, with write-ahead logs.
+    pub bytes: u64,
+}
+
+/// What is in the archive, by what its files say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub segments: u64,
+    /// Committed ones.
+    pub envelopes: u64,
+    /// On disk, with write-ahead logs, without the quarantine.
+    pub bytes: u64,
+    pub oldest: Option<i64>,
+    pub newest: Option<i64>,
+    pub quarantined: Vec<Quarantined>,
+    /// Segments that a newer Pillarbox wrote: kept, removed when their time is over, and otherwise left alone.
+    pub newer: Vec<SegmentName>,
+    /// Segments that could not be read just now; the writer puts them aside when it finds them damaged.
+    pub unreadable: Vec<SegmentName>,
+}
+
+/// Removes every segment whose whole slice is older than `cutoff` (nanoseconds since the Unix epoch).
+pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
+    let mut removed = Removed::default();
+    let listing = match layout::list(dir) {
+        Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
+        listing => listing?,
+    };
+    for name in listing.segments {
+        let path = name.path(dir);
+        let expired = match name.kind {
+            Kind::Provisional => summary(&path).is_some_and(|summary| summary.newest.is_some_and(|at| at < cutoff)),
+            Kind::Main | Kind::Overflow => name.end() <= cutoff,
+        };
+        if expired {
+            removed.envelopes += summary(&path).map_or(0, |summary| summary.envelopes);
+            removed.bytes += remove_with_sidecars(&path)?;
+            removed.segments += 1;
+        }
+    }
+    // A remover that was interrupted after the segment itself.
+    for (segment, path) in listing.orphans {
+        // A listing made while the writer made the segment may have the one and not the other.
+        if !segment.path(dir).exists() {
+            removed.bytes += size(&path);
+            schema::remove_if_there(&path)?;
+        }
+    }
+    let (files, bytes) = quarantine::remove_expired(dir, cutoff)?;
+    removed.bytes += bytes;
+    if removed.segments + files > 0 {
+        layout::sync_dir(dir)?;
+        tracing::info!(
+            segments = removed.segments,
+            envelopes = removed.envelopes,
+            bytes = removed.bytes,
+            "removed what expired"
+        );
+    }
+    Ok(removed)
+}
+
+/// Counts without reading envelopes: one row of each segment.
+pub fn survey(dir: &Path) -> Result<Survey, Error> {
+    let mut survey = Survey::default();
+    let listing = match layout::list(dir) {
+        Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(survey),
+        listing => listing?,
+    };
+    for name in listing.segments {
+        let path = name.path(dir);
+        let bytes = size_with_sidecars(&path);
+        match inspect(&path) {
+            Ok(Inspected::Newer) => survey.newer.push(name),
+            Ok(Inspected::Ours(summary)) => {
+                survey.envelopes += summary.envelopes;
+                survey.oldest = earlier(survey.oldest, summary.oldest);
+                survey.newest = survey.newest.max(summary.newest);
+            }
+            // Removed since it was listed.
+            Err(_) if !path.exists() => continue,
+            Ok(Inspected::Foreign) | Err(_) => survey.unreadable.push(name),
+        }
+        survey.segments += 1;
+        survey.bytes += bytes;
+    }
+    survey.quarantined = quarantine::list(dir)?;
+    Ok(survey)
+}
+
+pub(crate) fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+enum Inspected {
+    Ours(Summary),
+    Newer,
+    Foreign,
+}
+
+fn inspect(path: &Path) -> Result<Inspected, Error> {
+    let conn = schema::open_for_reading(path)?;
+    Ok(match Probe::of_open(&conn, path)? {
+        Probe::Ours => Inspected::Ours(Summary::read(&conn, path)?),
+        Probe::Newer(_) => Inspected::Newer,
+        Probe::Foreign(_) => Inspected::Foreign,
+    })
+}
+
+/// A segment's own count, when it can be read.
+fn summary(path: &Path) -> Option<Summary> {
+    match inspect(path) {
+        Ok(Inspected::Ours(summary)) => Some(summary),
+        _ => None,
+    }
+}
+
+/// Removes a file and SQLite's beside it; returns the bytes on disk. The segment goes first: what is left by an
+/// interruption then is an orphan, which the next removal finds.
+pub(crate) fn remove_with_sidecars(path: &Path) -> Result<u64, Error> {
+    let bytes = size_with_sidecars(path);
+    schema::remove_if_there(path)?;
+    for suffix in SIDECARS {
+        schema::remove_if_there(&layout::sidecar(path, suffix))?;
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn size_with_sidecars(path: &Path) -> u64 {
+    let beside = SIDECARS.iter().map(|suffix| size(&layout::sidecar(path, suffix)));
+    size(path) + beside.sum::<u64>()
+}
+
+/// Bytes on disk; 0 for what is not there.
+fn size(path: &Path) -> u64 {
+    // A block of st_blocks is 512 bytes whatever the file system (stat(2)).
+    std::fs::metadata(path).map_or(0, |meta| meta.blocks() * 512)
+}

@@ -1,0 +1,208 @@
+//! The inside of a segment: its tables, the marks in its header, and how one is made.
+//!
+//! Rows are only ever appended, in order of arrival; the payload is last, so that reading the rest of a row touches no
+//! overflow page. A segment is made under another name and renamed when it is whole and synced, so that a name that
+//! [`SegmentName`] knows always has its tables, whenever the power was cut.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use crate::layout::{self, SegmentName};
+use crate::{Envelope, Error, MessageHash};
+
+/// `PRAGMA application_id` of every segment: "PBox".
+pub(crate) const APPLICATION_ID: u32 = 0x5042_6f78;
+/// `PRAGMA user_version`: the schema below. A file with a higher one was written by a newer Pillarbox.
+pub(crate) const VERSION: u32 = 1;
+/// Rows of 2 KB do not pack into pages of 4 KiB (one fits, and half the page is lost); in small pages the payload fills
+/// overflow pages to the last byte.
+const PAGE_BYTES: u32 = 1024;
+
+const TABLES: &str = "
+CREATE TABLE pubsub(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE topic(id INTEGER PRIMARY KEY, pubsub INTEGER NOT NULL, name TEXT NOT NULL,
+  envelopes INTEGER NOT NULL DEFAULT 0, payload_bytes INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE envelope(id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, hash BLOB NOT NULL,
+  topic INTEGER NOT NULL, pubsub INTEGER NOT NULL, version INTEGER, meta BLOB, proof BLOB, payload BLOB NOT NULL,
+  rank BLOB GENERATED ALWAYS AS (substr(hash, 1, 8)) VIRTUAL);
+CREATE TABLE summary(one INTEGER PRIMARY KEY CHECK (one = 1), sealed INTEGER NOT NULL, envelopes INTEGER NOT NULL,
+  payload_bytes INTEGER NOT NULL, oldest INTEGER, newest INTEGER);
+CREATE TABLE filter(bits BLOB NOT NULL);
+INSERT INTO summary VALUES (1, 0, 0, 0, NULL, NULL);
+";
+
+/// What a segment says of itself; kept current by every commit, so that nobody need count rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) sealed: bool,
+    pub(crate) envelopes: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) oldest: Option<i64>,
+    pub(crate) newest: Option<i64>,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, envelope: &Envelope) {
+        let at = envelope.timestamp;
+        self.envelopes += 1;
+        self.payload_bytes += envelope.payload.len() as u64;
+        self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
+        self.newest = Some(self.newest.map_or(at, |newest| newest.max(at)));
+    }
+
+    pub(crate) fn read(conn: &Connection, path: &Path) -> Result<Summary, Error> {
+        conn.query_row(
+            "SELECT sealed, envelopes, payload_bytes, oldest, newest FROM summary",
+            [],
+            |row| {
+                Ok(Summary {
+                    sealed: row.get(0)?,
+                    envelopes: unsigned(row, 1)?,
+                    payload_bytes: unsigned(row, 2)?,
+                    oldest: row.get(3)?,
+                    newest: row.get(4)?,
+                })
+            },
+        )
+        .map_err(Error::segment("read the summary", path))
+    }
+
+    pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
+        conn.prepare_cached("UPDATE summary SET sealed = ?, envelopes = ?, payload_bytes = ?, oldest = ?, newest = ?")?
+            .execute(params![
+                self.sealed,
+                self.envelopes.cast_signed(),
+                self.payload_bytes.cast_signed(),
+                self.oldest,
+                self.newest
+            ])
+            .map(|_| ())
+    }
+}
+
+/// What a file is, by its first hundred bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    Ours,
+    /// Written by a newer Pillarbox: left alone, and reported.
+    Newer(u32),
+    /// Not a segment, with the reason.
+    Foreign(String),
+}
+
+/// For a file that is open nowhere in this process: closing a file drops every POSIX lock that the process holds on it,
+/// SQLite's too.
+pub(crate) fn probe(path: &Path) -> Result<Probe, Error> {
+    use std::io::Read;
+    let mut header = Vec::with_capacity(100);
+    std::fs::File::open(path)
+        .and_then(|file| file.take(100).read_to_end(&mut header))
+        .map_err(Error::file("read", path))?;
+    // The places are those of SQLite's file format, section 1.3.
+    let word = |at: usize| {
+        header
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(u32::from_be_bytes)
+    };
+    if !header.starts_with(b"SQLite format 3\0") {
+        return Ok(Probe::Foreign("not-sqlite".into()));
+    }
+    let (Some(version), Some(application)) = (word(60), word(68)) else {
+        return Ok(Probe::Foreign("truncated".into()));
+    };
+    Ok(Probe::of(application, version))
+}
+
+impl Probe {
+    fn of(application: u32, version: u32) -> Probe {
+        match (application, version) {
+            (APPLICATION_ID, 1..=VERSION) => Probe::Ours,
+            (APPLICATION_ID, newer) if newer > VERSION => Probe::Newer(newer),
+            (0, 8..=10) => Probe::Foreign(format!("nwaku-version-{version}")),
+            _ => Probe::Foreign(format!("application-{application:08x}-version-{version}")),
+        }
+    }
+
+    /// The same of a file that SQLite has open.
+    pub(crate) fn of_open(conn: &Connection, path: &Path) -> Result<Probe, Error> {
+        let pragma = |name: &str| conn.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        let read = || Ok(Probe::of(pragma("application_id")?, pragma("user_version")?));
+        read().map_err(Error::segment("read the header", path))
+    }
+}
+
+/// Makes an empty segment and opens it for writing.
+pub(crate) fn create(dir: &Path, name: SegmentName) -> Result<Connection, Error> {
+    let path = name.path(dir);
+    let unfinished = layout::sidecar(&path, layout::UNFINISHED);
+    remove_if_there(&unfinished)?;
+    {
+        let conn = Connection::open(&unfinished).map_err(Error::segment("create", &unfinished))?;
+        let made = || -> rusqlite::Result<()> {
+            conn.pragma_update(None, "page_size", PAGE_BYTES)?;
+            conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "application_id", APPLICATION_ID)?;
+            conn.pragma_update(None, "user_version", VERSION)?;
+            conn.execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}COMMIT;"))?;
+            conn.pragma_update(None, "journal_mode", "WAL")
+        };
+        made().map_err(Error::segment("make the tables", &unfinished))?;
+        conn.close()
+            .map_err(|(_, error)| Error::segment("close", &unfinished)(error))?;
+    }
+    std::fs::rename(&unfinished, &path).map_err(Error::file("rename", &unfinished))?;
+    layout::sync_dir(dir)?;
+    open_for_writing(&path)
+}
+
+/// Opens an existing segment for appending; replays what a crash left in its write-ahead log.
+pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
+    let opened = || -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        conn.busy_timeout(std::time::Duration::from_secs(2))?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "cache_size", -512)?;
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
+        conn.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        Ok(conn)
+    };
+    opened().map_err(Error::segment("open for writing", path))
+}
+
+/// How long a write-ahead log grows before it is copied into the file, in pages.
+const WAL_PAGES: u32 = 2000;
+
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
+    let opened = || -> rusqlite::Result<Connection> {
+        let conn =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(std::time::Duration::from_millis(500))?;
+        conn.pragma_update(None, "cache_size", -64)?;
+        Ok(conn)
+    };
+    opened().map_err(Error::segment("open", path))
+}
+
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file("remove", path)(error)),
+    }
+}
+
+/// SQLite's integers are signed.
+pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// A hash as it lies in a row.
+pub(crate) fn hash_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<MessageHash> {
+    row.get::<_, [u8; 32]>(column).map(MessageHash)
+}

@@ -1,0 +1,62 @@
+//! Counters of the archive, for metrics and for the page.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Why an envelope was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// Older than the cut-off.
+    Expired,
+    /// More than 20 s from now into the future.
+    Future,
+    /// The disk ladder stands at read-only.
+    ReadOnly,
+    /// The disk is full: what waits to be committed fills its memory already.
+    DiskFull,
+}
+
+impl fmt::Display for Refusal {
+    /// The reason as metrics label it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Expired => "expired",
+            Refusal::Future => "future",
+            Refusal::ReadOnly => "read_only",
+            Refusal::DiskFull => "disk_full",
+        })
+    }
+}
+
+/// Since this writer opened the archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub stored: u64,
+    pub duplicates: u64,
+    pub refused: BTreeMap<Refusal, u64>,
+    pub queries: u64,
+    pub commits: u64,
+    pub commit_failures: u64,
+    pub quarantined: u64,
+    /// Segments found removed by the daemon, or removed by this writer.
+    pub removed_segments: u64,
+}
+
+/// The archive as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub counters: Counters,
+    pub segments: u64,
+    /// With those that are not committed yet.
+    pub envelopes: u64,
+    pub payload_bytes: u64,
+    /// On disk, write-ahead logs included.
+    pub bytes: u64,
+    pub oldest: Option<i64>,
+    pub newest: Option<i64>,
+    /// Not committed yet.
+    pub pending_envelopes: u64,
+    pub pending_bytes: u64,
+    /// Segments that a newer Pillarbox wrote, left alone.
+    pub newer_segments: u64,
+}

@@ -1,0 +1,325 @@
+//! The archive against a sorted list: any order of inserts, duplicates, queries, pruning, clock jumps, commits and
+//! reopenings must give what the list gives.
+
+use std::collections::BTreeMap;
+
+use archive::retention::{remove_expired, write_policy};
+use archive::{Archive, Direction, Envelope, Error, Inserted, MessageHash, Page, Query, Refusal};
+use proptest::prelude::*;
+
+use crate::{NOW, SECOND, open, policy};
+
+const RETENTION_SECS: u64 = 240;
+const RETENTION: i64 = RETENTION_SECS as i64 * SECOND;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert {
+        age_secs: i64,
+        topic: u8,
+        shard: u8,
+        byte: u8,
+    },
+    Again(u8),
+    Query(Asked),
+    Walk(Asked),
+    Elapse {
+        millis: i64,
+    },
+    Jump {
+        secs: i64,
+    },
+    Prune,
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    topics: Vec<u8>,
+    shard: Option<u8>,
+    start_age: Option<i64>,
+    end_age: Option<i64>,
+    hashes: Vec<u8>,
+    cursor: Option<u8>,
+    forward: bool,
+    limit: usize,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    (
+        proptest::collection::vec(0u8..5, 0..3),
+        proptest::option::weighted(0.4, 0u8..3),
+        proptest::option::weighted(0.3, -25i64..300),
+        proptest::option::weighted(0.3, -25i64..300),
+        prop_oneof![4 => Just(vec![]), 1 => proptest::collection::vec(any::<u8>(), 1..12)],
+        proptest::option::weighted(0.3, any::<u8>()),
+        any::<bool>(),
+        0usize..9,
+    )
+        .prop_map(
+            |(topics, shard, start_age, end_age, hashes, cursor, forward, limit)| Asked {
+                topics,
+                shard,
+                start_age,
+                end_age,
+                hashes,
+                cursor,
+                forward,
+                limit,
+            },
+        )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (-25i64..260, 0u8..5, 0u8..3, 0u8..4)
+            .prop_map(|(age_secs, topic, shard, byte)| Step::Insert { age_secs, topic, shard, byte }),
+        2 => any::<u8>().prop_map(Step::Again),
+        6 => asked().prop_map(Step::Query),
+        2 => asked().prop_map(Step::Walk),
+        6 => (0i64..30_000).prop_map(|millis| Step::Elapse { millis }),
+        1 => (-400i64..400).prop_map(|secs| Step::Jump { secs }),
+        2 => Just(Step::Prune),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+struct Model {
+    kept: BTreeMap<(i64, MessageHash), Envelope>,
+    /// Everything ever stored, in order of arrival.
+    arrived: Vec<Envelope>,
+}
+
+impl Model {
+    fn page(&self, query: &Query, cursor: Option<(i64, MessageHash)>, cutoff: i64) -> (Vec<MessageHash>, bool) {
+        let mut all: Vec<(i64, MessageHash)> = self
+            .kept
+            .iter()
+            .filter(|((at, hash), envelope)| {
+                *at >= cutoff
+                    && query.time_start.is_none_or(|start| *at >= start)
+                    && query.time_end.is_none_or(|end| *at <= end)
+                    && query
+                        .pubsub_topic
+                        .as_ref()
+                        .is_none_or(|topic| *topic == envelope.pubsub_topic)
+                    && (query.content_topics.is_empty() || query.content_topics.contains(&envelope.content_topic))
+                    && (query.hashes.is_empty() || query.hashes.contains(hash))
+                    && cursor.is_none_or(|cursor| match query.direction {
+                        Direction::Forward => (*at, *hash) > cursor,
+                        Direction::Backward => (*at, *hash) < cursor,
+                    })
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        let limit = query.limit.clamp(1, archive::MAX_PAGE);
+        let more = all.len() > limit;
+        match query.direction {
+            Direction::Forward => all.truncate(limit),
+            Direction::Backward => drop(all.drain(..all.len().saturating_sub(limit))),
+        }
+        (all.into_iter().map(|(_, hash)| hash).collect(), more)
+    }
+}
+
+fn shard(number: u8) -> String {
+    format!("/waku/2/rs/16/{number}")
+}
+
+fn topic(number: u8) -> String {
+    format!("/app/1/topic-{number}/proto")
+}
+
+fn to_query(asked: &Asked, model: &Model, now: i64) -> Query {
+    let picked = |number: u8| match model.arrived.len() {
+        0 => MessageHash([number; 32]),
+        count => model.arrived[number as usize % count].hash(),
+    };
+    Query {
+        pubsub_topic: asked.shard.map(shard),
+        content_topics: asked.topics.iter().map(|number| topic(*number)).collect(),
+        time_start: asked.start_age.map(|age| now - age * SECOND),
+        time_end: asked.end_age.map(|age| now - age * SECOND),
+        hashes: asked.hashes.iter().map(|number| picked(*number)).collect(),
+        cursor: asked.cursor.map(picked),
+        direction: if asked.forward {
+            Direction::Forward
+        } else {
+            Direction::Backward
+        },
+        limit: asked.limit,
+        include_data: asked.limit % 2 == 0,
+    }
+}
+
+fn check_page(page: &Page, query: &Query, model: &Model, expected: &(Vec<MessageHash>, bool)) {
+    let hashes: Vec<MessageHash> = page.entries.iter().map(|entry| entry.hash).collect();
+    assert_eq!(hashes, expected.0, "{query:?}");
+    let edge = match query.direction {
+        Direction::Forward => hashes.last(),
+        Direction::Backward => hashes.first(),
+    };
+    assert_eq!(page.cursor, edge.copied().filter(|_| expected.1), "{query:?}");
+    for entry in &page.entries {
+        assert_eq!(entry.envelope.is_some(), query.include_data);
+        if let Some(envelope) = &entry.envelope {
+            assert_eq!(envelope.hash(), entry.hash);
+            assert_eq!(model.kept.get(&(envelope.timestamp, entry.hash)), Some(envelope));
+        }
+    }
+}
+
+fn run(steps: Vec<Step>, daemon: bool) {
+    let dir = tempfile::tempdir().unwrap();
+    if daemon {
+        write_policy(dir.path(), &policy(RETENTION_SECS)).unwrap();
+    }
+    let mut archive: Archive = open(dir.path(), RETENTION_SECS);
+    let mut model = Model {
+        kept: BTreeMap::new(),
+        arrived: Vec::new(),
+    };
+    let mut now = NOW;
+    // The furthest that anything was pruned, while the clock may go back behind it.
+    let mut pruned = i64::MIN;
+    for step in steps {
+        let cutoff = now - RETENTION;
+        match step {
+            Step::Insert {
+                age_secs,
+                topic: topic_number,
+                shard: shard_number,
+                byte,
+            } => {
+                let envelope = Envelope {
+                    pubsub_topic: shard(shard_number),
+                    content_topic: topic(topic_number),
+                    payload: vec![byte; 1 + 700 * byte as usize],
+                    version: Some(u32::from(byte)),
+                    timestamp: now - age_secs * SECOND,
+                    meta: (byte % 2 == 0).then(|| vec![byte; 10]),
+                    rate_limit_proof: None,
+                };
+                let key = (envelope.timestamp, envelope.hash());
+                let expected = if envelope.timestamp < cutoff {
+                    Inserted::Refused(Refusal::Expired)
+                } else if envelope.timestamp > now + 20 * SECOND {
+                    Inserted::Refused(Refusal::Future)
+                } else if model.kept.contains_key(&key) {
+                    Inserted::Duplicate(key.1)
+                } else {
+                    Inserted::Stored(key.1)
+                };
+                assert_eq!(archive.insert(&envelope, now).unwrap(), expected);
+                if expected == Inserted::Stored(key.1) {
+                    model.arrived.push(envelope.clone());
+                    model.kept.insert(key, envelope);
+                }
+            }
+            Step::Again(number) => {
+                if let Some(envelope) = model.arrived.get(number as usize % model.arrived.len().max(1)) {
+                    let key = (envelope.timestamp, envelope.hash());
+                    let inserted = archive.insert(envelope, now).unwrap();
+                    if envelope.timestamp < cutoff {
+                        assert_eq!(inserted, Inserted::Refused(Refusal::Expired));
+                    } else if model.kept.contains_key(&key) && envelope.timestamp <= now + 20 * SECOND {
+                        assert_eq!(inserted, Inserted::Duplicate(key.1));
+                    } else if inserted == Inserted::Stored(key.1) {
+                        model.kept.insert(key, envelope.clone());
+                    }
+                }
+            }
+            Step::Query(asked) => {
+                let query = to_query(&asked, &model, now);
+                let cursor = query.cursor.map(|cursor| {
+                    let known = model.arrived.iter().find(|envelope| envelope.hash() == cursor);
+                    known.map(|envelope| (envelope.timestamp, cursor))
+                });
+                match (archive.query(&query, now), cursor) {
+                    (Err(Error::UnknownCursor(_)), Some(None)) => {}
+                    // What is removed may be unknown, or remembered; nothing else may.
+                    (Err(Error::UnknownCursor(_)), Some(Some(key))) => {
+                        assert!(key.0 < pruned.max(cutoff), "{query:?}");
+                    }
+                    (Ok(page), cursor) => {
+                        let expected = model.page(&query, cursor.flatten(), cutoff);
+                        check_page(&page, &query, &model, &expected);
+                    }
+                    (Err(error), _) => panic!("{error}"),
+                }
+            }
+            Step::Walk(asked) => {
+                let mut query = to_query(&asked, &model, now);
+                query.cursor = None;
+                let (mut walked, mut cursor) = (Vec::new(), None);
+                loop {
+                    let page = archive.query(&query, now).unwrap();
+                    check_page(&page, &query, &model, &model.page(&query, cursor, cutoff));
+                    match query.direction {
+                        Direction::Forward => walked.extend(page.entries.iter().map(|entry| entry.hash)),
+                        Direction::Backward => {
+                            walked.splice(..0, page.entries.iter().map(|entry| entry.hash));
+                        }
+                    }
+                    let Some(next) = page.cursor else { break };
+                    query.cursor = Some(next);
+                    let envelope = model.arrived.iter().find(|envelope| envelope.hash() == next).unwrap();
+                    cursor = Some((envelope.timestamp, next));
+                }
+                let whole = Query {
+                    limit: archive::MAX_PAGE,
+                    ..query
+                };
+                assert_eq!(walked, model.page(&whole, None, cutoff).0);
+            }
+            Step::Elapse { millis } => {
+                now += millis * SECOND / 1000;
+                archive.tick(now).unwrap();
+            }
+            Step::Jump { secs } => {
+                now += secs * SECOND;
+                archive.tick(now).unwrap();
+            }
+            Step::Prune => {
+                if daemon {
+                    remove_expired(dir.path(), cutoff).unwrap();
+                }
+                archive.tick(now).unwrap();
+            }
+            Step::Reopen => {
+                archive.close().unwrap();
+                archive = open(dir.path(), RETENTION_SECS);
+            }
+        }
+        // Alone, the writer may have pruned at any tick; the daemon only when it was told to.
+        let on_disk: Vec<i64> = crate::segments(dir.path())
+            .iter()
+            .filter_map(|name| archive::SegmentName::parse(name))
+            .map(|name| name.start())
+            .collect();
+        let gone = model.kept.keys().filter(|(at, _)| *at < now - RETENTION);
+        let gone: Vec<(i64, MessageHash)> = gone
+            .filter(|(at, _)| !on_disk.iter().any(|start| *start <= *at && *at < *start + 10 * SECOND))
+            .copied()
+            .collect();
+        for key in gone {
+            pruned = pruned.max(key.0 + 1);
+            model.kept.remove(&key);
+        }
+    }
+    archive.close().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn alone(steps in proptest::collection::vec(step(), 1..120)) {
+        run(steps, false);
+    }
+
+    #[test]
+    fn with_a_daemon(steps in proptest::collection::vec(step(), 1..120)) {
+        run(steps, true);
+    }
+}
