@@ -10,4 +10,5 @@ pub mod event;
 pub mod fault;
 pub mod hardware;
 pub mod indicator;
+pub mod page;
 pub mod snapshot;
