@@ -32,6 +32,10 @@ pub struct ServiceId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
+/// An archive that the daemon prunes, by its place in the supervisor's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArchiveId(pub usize);
+
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The time that the supervisor asked to be woken at has come.
@@ -64,7 +68,10 @@ pub enum Event {
     /// The mailserver told its addresses and peers.
     MailserverSeen(MailserverStatus),
     /// A pruning run ended.
-    Pruned(Result<PruneReport, String>),
+    Pruned {
+        archive: ArchiveId,
+        result: Result<PruneReport, String>,
+    },
     Button(Gesture),
     Asked(Request),
     /// A browser wants the page's actions unlocked; the button's next press within 60 s grants it.
@@ -169,6 +176,7 @@ pub enum Action {
     },
     /// Write the policy file and remove what is older than the policy's cut-off.
     Prune {
+        archive: ArchiveId,
         policy: Policy,
     },
     Reboot,

@@ -5,10 +5,17 @@
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
 //! page, the LEDs, the notifications and the CLI read without ever calling back.
 
+pub mod app;
 pub mod button;
+pub mod clock;
+pub mod config;
 pub mod event;
 pub mod fault;
 pub mod hardware;
+pub mod health;
 pub mod indicator;
-pub mod page;
+pub mod process;
+pub mod retention;
+pub mod runner;
 pub mod snapshot;
+pub mod supervisor;

@@ -1,1 +1,12 @@
-fn main() {}
+//! `pillarboxd`: the daemon, and, told so by its first argument, one of the small processes it keeps its services with.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match pillarboxd::process::enter() {
+        Some(ended) => ended,
+        None => pillarboxd::app::main(&pillarboxd::app::Arguments::parse()),
+    }
+}

@@ -5,7 +5,6 @@
 //! tests and the program share one set of decoders.
 
 pub mod admission;
-pub mod archivist;
 pub mod clock;
 pub mod config;
 pub mod counters;

@@ -31,10 +31,6 @@ struct Flags {
     websocket_port: u16,
     #[arg(long, default_value = "nodekey")]
     nodekey_file: PathBuf,
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
-    store: bool,
-    #[arg(long, default_value = "archive")]
-    archive_dir: PathBuf,
     #[arg(long)]
     staticnode: Vec<Multiaddr>,
 }
@@ -63,11 +59,6 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     settings.cluster_id = flags.cluster_id;
     settings.shards = flags.shard;
     settings.static_nodes = flags.staticnode;
-    settings.services.store = flags.store;
-    settings.archive = flags.store.then(|| settings::ArchiveSettings {
-        dir: flags.archive_dir,
-        retention: Duration::from_secs(86_400),
-    });
     settings.listen = settings::Listen {
         address: flags.listen_address,
         tcp_port: flags.tcp_port,

@@ -48,20 +48,13 @@ impl Default for Limits {
     }
 }
 
-/// An inbound stream that has found room.
+/// An inbound stream that has found room. Dropping it gives the room back.
 #[derive(Debug)]
 pub struct Inbound {
     pub peer: PeerId,
     pub protocol: StreamProtocol,
     pub stream: Stream,
-    pub room: Room,
-}
-
-/// The stream's place under its peer's limit and the node's.
-#[derive(Debug)]
-pub struct Room {
-    _mine: OwnedSemaphorePermit,
-    _shared: OwnedSemaphorePermit,
+    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 #[derive(Debug, Error)]
@@ -234,10 +227,7 @@ impl Handler {
             peer: self.peer,
             protocol,
             stream,
-            room: Room {
-                _mine: mine,
-                _shared: shared,
-            },
+            _room: (mine, shared),
         };
         if self.inbound.try_send(inbound).is_err() {
             // Only when the node is going down: the channel has a place for every permit.

@@ -14,7 +14,6 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::counters::Counters;
-use crate::protocols::store;
 use crate::streams::OpenError;
 use crate::topics::Sharding;
 use crate::wire::WakuMessage;
@@ -211,13 +210,12 @@ pub(crate) enum Command {
     Stop,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) received: broadcast::Sender<Arc<Received>>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) info: Arc<Info>,
-    pub(crate) store: Option<store::Server>,
     pub(crate) counters: Counters,
 }
 
@@ -234,11 +232,6 @@ impl Handle {
     /// Every envelope from now on.
     pub fn received(&self) -> broadcast::Receiver<Arc<Received>> {
         self.received.subscribe()
-    }
-
-    /// This node's own store, when it keeps an archive.
-    pub fn store(&self) -> Option<&store::Server> {
-        self.store.as_ref()
     }
 
     pub fn counters(&self) -> &Counters {

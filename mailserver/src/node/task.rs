@@ -18,7 +18,6 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
 use super::peers::Peers;
 use super::settings::Settings;
-use crate::archivist::Archivist;
 use crate::protocols::metadata;
 use crate::topics::Shard;
 
@@ -34,7 +33,6 @@ pub(super) struct Task {
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
     pub(super) handle: Handle,
-    pub(super) archivist: Option<Archivist>,
     metadata: metadata::Server,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
@@ -50,7 +48,6 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<Status>,
         handle: Handle,
-        archivist: Option<Archivist>,
         metadata: metadata::Server,
         settings: Settings,
     ) -> Self {
@@ -59,7 +56,6 @@ impl Task {
             commands,
             status,
             handle,
-            archivist,
             metadata,
             settings,
             topics: BTreeSet::new(),

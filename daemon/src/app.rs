@@ -1,0 +1,180 @@
+//! From the command line to a running daemon and back: read the settings, claim the state directory, start the parts,
+//! run until told to stop.
+//!
+//! Settings are read and checked before anything is touched. The parts that face people (LEDs, button, page) live on
+//! threads of their own; whatever they do, the supervisor's runtime is only this thread's.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use nix::fcntl::{Flock, FlockArg};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::{Config, EXIT_CONFIG};
+use crate::event::{self, Event, Sender};
+use crate::hardware::{self, Hand};
+use crate::health::{node, system};
+use crate::indicator::{self, Indicator, Sources};
+use crate::runner::Runner;
+use crate::snapshot::{BoxState, Snapshot};
+use crate::supervisor::State;
+
+/// Pruning, sampling and little else block.
+const MAX_BLOCKING_THREADS: usize = 4;
+
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "pillarboxd",
+    version,
+    about = "Runs a Pillarbox: its services, retention, LEDs, button and page"
+)]
+pub struct Arguments {
+    /// The settings (TOML); its keys are described in daemon/README.md.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only read and check the settings and the service files.
+    #[arg(long)]
+    pub check: bool,
+}
+
+pub fn main(arguments: &Arguments) -> ExitCode {
+    let config = match Config::read(&arguments.config) {
+        Ok(config) => config,
+        Err(mistake) => {
+            eprintln!("pillarboxd: {mistake}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if arguments.check {
+        return ExitCode::SUCCESS;
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pillarboxd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    start_log();
+    let _claim = claim(&config.state_dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(config))?;
+    // A pruning run on a stuck disk is not waited for.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let (events, inbox) = event::channel();
+    let mut clock = Clock::new(config.clock, &config.state_dir);
+    let state = State::new(&config, clock.floor_ns(), rand::random());
+    let (snapshots, seen) = watch::channel(Arc::new(state.snapshot(clock.now())));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        board = config.board.name,
+        "starting"
+    );
+    for disabled in &config.services.disabled {
+        if let Some(mistake) = &disabled.mistake {
+            tracing::warn!(service = disabled.name, %mistake, "service is off");
+        }
+    }
+    tokio::spawn(pass_on_signals(events.clone())?);
+    tokio::spawn(system::watch(config.state_dir.clone(), events.clone()));
+    if let Some(node) = config.services.enabled.iter().find_map(|service| service.node.clone()) {
+        tokio::spawn(node::watch(node, events.clone()));
+    }
+    let _lights = start_lights(&config, &events, seen.clone())?;
+    tokio::spawn(announce(format!("http://{}/", config.page.listen), seen));
+    Runner::new(state, clock, inbox, events, snapshots).run().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The board's LEDs and its button, each on threads of their own. What cannot be had is reported and asked for again.
+fn start_lights(
+    config: &Config,
+    events: &Sender,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+) -> anyhow::Result<Indicator> {
+    let dir = config.state_dir.join("simulated");
+    let hand = match &config.board.button {
+        Some(button) => hardware::watch_button(button, &dir, events.clone()).context("cannot watch the button")?,
+        None => watch::channel(Hand::default()).1,
+    };
+    let sources = Sources {
+        snapshots,
+        hand,
+        address: indicator::last_number,
+    };
+    indicator::start(&config.board, &dir, sources, events.clone()).context("cannot start the lights")
+}
+
+/// One daemon a state directory: two would prune and run everything twice.
+fn claim(state_dir: &Path) -> anyhow::Result<Flock<std::fs::File>> {
+    std::fs::create_dir_all(state_dir).with_context(|| format!("cannot make {}", state_dir.display()))?;
+    let path = state_dir.join("lock");
+    let file = std::fs::File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, error)| error)
+        .with_context(|| format!("{} is in use by another pillarboxd; stop it first", state_dir.display()))
+}
+
+fn start_log() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // Fails only if there is one already, as in tests.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// SIGTERM and SIGINT stop; a second one stops at once.
+fn pass_on_signals(events: Sender) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if events.send(Event::Stop).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Tells, once the mailserver first answers, where the page is and which address a client wants.
+async fn announce(page: String, mut seen: watch::Receiver<Arc<Snapshot>>) {
+    let ready = seen
+        .wait_for(|snapshot| !snapshot.mailserver.multiaddrs.is_empty() && snapshot.state != BoxState::Starting)
+        .await
+        .map(|snapshot| snapshot.mailserver.multiaddrs.clone());
+    let Ok(multiaddrs) = ready else { return };
+    let mut text = format!("Pillarbox is running.\n  page: {page}\n");
+    for address in multiaddrs {
+        text.push_str(&format!("  address for clients: {address}\n"));
+    }
+    // Nobody may be reading; that is no reason to stop.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

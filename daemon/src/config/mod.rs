@@ -1,0 +1,231 @@
+//! The daemon's settings: one TOML file, read once at the start and again on SIGHUP, plus one file a service
+//! ([`service`]). Every key is documented in `daemon/README.md`.
+//!
+//! Strict: a key that is not known, a value that is not one, or a path that leads nowhere stops the daemon with exit
+//! code 78 and one message that names the file, the key and the mend ([`Mistake`]), because a setting that is silently
+//! ignored is worse than none. Service files are different: a bad one switches that service off and nothing else,
+//! unless it is listed in `required`.
+
+pub mod duration;
+pub mod parse;
+pub mod placeholder;
+pub mod service;
+mod services_dir;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use board_configs::Board;
+use serde::Deserialize;
+
+pub use duration::Span;
+pub use parse::Mistake;
+pub use service::{Service, Services};
+
+/// BSD's sysexits.h EX_CONFIG: systemd is told not to restart the daemon on it.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// Nothing shorter makes sense: segments are a twenty-fourth of the retention, and at least a second long.
+const MIN_RETENTION: Duration = Duration::from_secs(1);
+const MAX_SHARD: u16 = 1023;
+
+/// The file as it is written. Paths in it are relative to the folder that the file is in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    board: String,
+    state_dir: PathBuf,
+    services_dir: PathBuf,
+    #[serde(default)]
+    required: Vec<String>,
+    #[serde(default = "day")]
+    retention: Span,
+    #[serde(default)]
+    clock: ClockSource,
+    #[serde(default)]
+    network: Network,
+    #[serde(default)]
+    page: Page,
+    #[serde(default)]
+    services: BTreeMap<String, Override>,
+}
+
+fn day() -> Span {
+    Span(Duration::from_secs(24 * 3600))
+}
+
+/// Whom the daemon believes about the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockSource {
+    /// The system's clock once it is synchronised (boards have no clock that runs without power).
+    #[default]
+    Synchronised,
+    /// The system's clock as it is, for a machine that keeps time by other means.
+    Trusted,
+}
+
+/// The Waku network that the services join: cluster and static shards of Waku RELAY-SHARDING.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    pub cluster: u16,
+    pub shards: Vec<u16>,
+}
+
+impl Default for Network {
+    /// The Status network: cluster 16, shards 32 (chats) and 64 (protocol messages).
+    fn default() -> Network {
+        Network {
+            cluster: 16,
+            shards: vec![32, 64],
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    pub listen: SocketAddr,
+    /// Host names that the page answers to, beside addresses, `localhost` and `pillarbox*.local`.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Whether to answer browsers that are neither at home nor on the same link.
+    #[serde(default)]
+    pub any_peer: bool,
+}
+
+impl Default for Page {
+    fn default() -> Page {
+        Page {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            names: Vec::new(),
+            any_peer: false,
+        }
+    }
+}
+
+/// What the main file changes in a service's own file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Override {
+    pub enabled: Option<bool>,
+    pub program: Option<PathBuf>,
+    /// Added after the arguments of the service's file; the same placeholders hold.
+    pub extra_arguments: Vec<String>,
+    pub ports: BTreeMap<String, u16>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file that it came from.
+    pub file: PathBuf,
+    pub board: Board,
+    pub state_dir: PathBuf,
+    pub retention: Duration,
+    pub clock: ClockSource,
+    pub network: Network,
+    pub page: Page,
+    pub services: Services,
+}
+
+impl Config {
+    /// Reads and checks the file and every service file; touches nothing.
+    pub fn read(file: &Path) -> Result<Config, Mistake> {
+        Config::read_with(file, &services_dir::search_path())
+    }
+
+    /// As [`Config::read`], with the folders where programs named without a path are looked for.
+    pub fn read_with(file: &Path, search: &[PathBuf]) -> Result<Config, Mistake> {
+        let file = std::path::absolute(file)
+            .map_err(|error| Mistake::in_file(file, format!("is no path: {error}"), "name a file"))?;
+        let raw: File = parse::read(&file)?;
+        let base = file.parent().unwrap_or(Path::new("/")).to_owned();
+        check(&file, &raw)?;
+        let mut config = Config {
+            board: board(&file, &base, &raw.board)?,
+            state_dir: tidy(&base.join(raw.state_dir)),
+            retention: raw.retention.0,
+            clock: raw.clock,
+            network: raw.network,
+            page: raw.page,
+            services: Services::default(),
+            file,
+        };
+        let directory = tidy(&base.join(&raw.services_dir));
+        let context = services_dir::Context {
+            config: &config,
+            search,
+        };
+        config.services = services_dir::read_all(&context, &directory, &raw.required, &raw.services)?;
+        Ok(config)
+    }
+}
+
+/// A shipped board by name, or a file of one's own by its path.
+fn board(file: &Path, base: &Path, name: &str) -> Result<Board, Mistake> {
+    let found = if name.contains('/') || name.ends_with(".toml") {
+        Board::from_file(&tidy(&base.join(name)))
+    } else {
+        Board::named(name)
+    };
+    found.map_err(|error| {
+        let known = board_configs::names().join(", ");
+        Mistake::in_key(
+            file,
+            "board",
+            error.to_string(),
+            format!("name one of {known}, or the path of a board's file"),
+        )
+    })
+}
+
+fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
+    if raw.retention.0 < MIN_RETENTION {
+        return Err(Mistake::in_key(
+            file,
+            "retention",
+            "is under a second",
+            "write \"1s\" or more",
+        ));
+    }
+    if raw.network.shards.is_empty() {
+        return Err(Mistake::in_key(
+            file,
+            "network.shards",
+            "is empty",
+            "list at least one shard",
+        ));
+    }
+    if let Some(shard) = raw.network.shards.iter().find(|shard| **shard > MAX_SHARD) {
+        let mend = format!("list shards from 0 to {MAX_SHARD}");
+        return Err(Mistake::in_key(
+            file,
+            "network.shards",
+            format!("{shard} is no shard"),
+            mend,
+        ));
+    }
+    Ok(())
+}
+
+/// `a/b/../c` as `a/c`: shorter in messages and on a child's command line. Symbolic links are not looked at, as a
+/// person reading the file would not either.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                tidied.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}
+
+#[cfg(test)]
+mod tests;

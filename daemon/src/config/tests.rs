@@ -1,0 +1,324 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::service::{Check, RestartPolicy};
+use super::*;
+
+/// A folder with `main.toml`, `services/` and `bin/`, in which the shipped service's program exists.
+struct Tree {
+    folder: tempfile::TempDir,
+}
+
+const MAIN: &str = "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"services\"\n";
+const SERVICE: &str = "program = \"child\"\n";
+
+impl Tree {
+    fn new(main: &str, services: &[(&str, &str)]) -> Tree {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir(at("services")).unwrap();
+        std::fs::create_dir(at("bin")).unwrap();
+        for program in ["child", "pillarbox-mailserver"] {
+            std::fs::write(at("bin").join(program), "").unwrap();
+            std::fs::set_permissions(at("bin").join(program), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        std::fs::write(at("bin/plain"), "").unwrap();
+        std::fs::write(at("main.toml"), main).unwrap();
+        for (name, text) in services {
+            std::fs::write(at("services").join(name), text).unwrap();
+        }
+        Tree { folder }
+    }
+
+    fn read(&self) -> Result<Config, Mistake> {
+        Config::read_with(&self.folder.path().join("main.toml"), &[self.folder.path().join("bin")])
+    }
+}
+
+#[test]
+fn every_mistake_in_the_main_file_names_file_key_and_mend() {
+    let with = |line: &str| format!("{MAIN}{line}\n");
+    for (main, key, what, mend) in [
+        (
+            with("colour = 1"),
+            "colour",
+            "unknown key `colour`",
+            "remove it, or use one of `board`",
+        ),
+        (with("retention = \"24 hours\""), "retention", "\"24 hours\"", "\"24h\""),
+        (
+            with("retention = 5"),
+            "retention",
+            "integer `5`",
+            "write a span of time",
+        ),
+        (
+            with("retention = \"500ms\""),
+            "retention",
+            "under a second",
+            "\"1s\" or more",
+        ),
+        (with("clock = \"sundial\""), "clock", "sundial", "trusted"),
+        (
+            with("[network]\ncluster = 16\nshards = []"),
+            "network.shards",
+            "empty",
+            "at least one",
+        ),
+        (
+            with("[network]\ncluster = 16\nshards = [1024]"),
+            "network.shards",
+            "1024",
+            "0 to 1023",
+        ),
+        (
+            with("[network]\ncluster = 70000\nshards = [1]"),
+            "network.cluster",
+            "70000",
+            "u16",
+        ),
+        (with("[page]\nlisten = \"here\""), "page.listen", "", "correct"),
+        (with("[page]\ncolour = 1"), "page.colour", "unknown key", "`listen`"),
+        (with("required = [\"nobody\"]"), "required", "\"nobody\"", "nobody.toml"),
+        (
+            with("[services.nobody]"),
+            "services.nobody",
+            "\"nobody\"",
+            "nobody.toml",
+        ),
+        (
+            with("[services.one]\nprogram = \"missing/it\""),
+            "services.one.program",
+            "there is no",
+            "install it",
+        ),
+        (
+            with("[services.one]\nprogram = \"missing\""),
+            "services.one.program",
+            "nor in PATH",
+            "install it",
+        ),
+        (
+            with("[services.one]\nprogram = \"bin/plain\""),
+            "services.one.program",
+            "cannot be executed",
+            "chmod +x",
+        ),
+        (
+            with("[services.one.ports]\nx = 1"),
+            "services.one.ports.x",
+            "no such port",
+            "use one of",
+        ),
+        (
+            with("[services.one]\nextra_arguments = [\"{x}\"]"),
+            "services.one.extra_arguments",
+            "{x}",
+            "{state_dir}",
+        ),
+        (
+            MAIN.replace("\"dev\"", "\"toaster\""),
+            "board",
+            "toaster",
+            "name one of",
+        ),
+        (
+            MAIN.replace("\"dev\"", "\"./toaster.toml\""),
+            "board",
+            "toaster.toml",
+            "path of",
+        ),
+        (
+            MAIN.replace("\"services\"", "\"nowhere\""),
+            "services_dir",
+            "nowhere",
+            "folder",
+        ),
+        (
+            MAIN.replace("board = \"dev\"\n", ""),
+            "",
+            "missing field `board`",
+            "add it",
+        ),
+        (with("["), "", "", "write letters"),
+    ] {
+        let tree = Tree::new(&main, &[("one.toml", SERVICE)]);
+        let mistake = tree.read().expect_err(&main);
+        let text = mistake.to_string();
+        assert!(mistake.file.ends_with("main.toml"), "{text}");
+        assert_eq!(mistake.key.as_deref().unwrap_or_default(), key, "{text}");
+        assert!(
+            mistake.what.contains(what) && mistake.mend.contains(mend),
+            "{text}\n  wanted {what} and {mend}"
+        );
+        assert!(!text.contains('\n'), "{text:?}");
+    }
+    let absent = Config::read_with(Path::new("/nonexistent/main.toml"), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        absent.contains("/nonexistent/main.toml") && absent.contains("cannot be read"),
+        "{absent}"
+    );
+}
+
+#[test]
+fn a_bad_service_file_disables_that_service_alone_unless_it_is_required() {
+    for (text, key, what) in [
+        ("program = \"child\"\ncolour = 1", "colour", "unknown key"),
+        ("arguments = []", "", "missing field `program`"),
+        ("program = \"absent\"", "program", "nor in PATH"),
+        (
+            "program = \"child\"\narguments = [\"{colour}\"]",
+            "arguments",
+            "{colour}",
+        ),
+        ("program = \"child\"\n[stop]\ngrace = \"1h\"", "stop.grace", "over 8 s"),
+        (
+            "program = \"child\"\n[stop]\nsignal = \"SIGKILL\"",
+            "stop.signal",
+            "SIGKILL",
+        ),
+        ("program = \"child\"\n[stop]\ngrace = \"soon\"", "stop.grace", "soon"),
+        (
+            "program = \"child\"\n[restart]\nbase = \"2m\"",
+            "restart.base",
+            "longer",
+        ),
+        (
+            "program = \"child\"\n[restart]\nstart_limit = 0",
+            "restart.start_limit",
+            "0",
+        ),
+        ("program = \"child\"\n[health]\ninterval = \"1s\"", "health", "no check"),
+        (
+            "program = \"child\"\n[health]\nhttp = \"https://x:1/\"",
+            "health.http",
+            "no address",
+        ),
+        (
+            "program = \"child\"\n[health]\nhttp = \"http://x:99999/\"",
+            "health.http",
+            "no address",
+        ),
+        ("program = \"child\"\n[health]\ntcp = \"x\"", "health.tcp", "no address"),
+        ("program = \"child\"\n[health]\ncommand = []", "health.command", "empty"),
+        (
+            "program = \"child\"\n[health]\ntcp = \"x:1\"\nfailures = 0",
+            "health.failures",
+            "0",
+        ),
+        ("program = \"child\"\n[node]\ninfo = \"x\"", "node.info", "no address"),
+        ("not toml", "", ""),
+    ] {
+        let files = [("good.toml", SERVICE), ("bad.toml", text)];
+        let config = Tree::new(MAIN, &files).read().expect(text);
+        assert_eq!(config.services.enabled.len(), 1, "{text}");
+        let disabled = &config.services.disabled[0];
+        let mistake = disabled.mistake.as_ref().expect(text);
+        assert_eq!(disabled.name, "bad");
+        assert!(mistake.file.ends_with("services/bad.toml"), "{mistake}");
+        assert_eq!(mistake.key.as_deref().unwrap_or_default(), key, "{mistake}");
+        assert!(mistake.what.contains(what), "{mistake}");
+        let required = format!("{MAIN}required = [\"bad\"]\n");
+        assert_eq!(Tree::new(&required, &files).read().expect_err(text).what, mistake.what);
+    }
+}
+
+#[test]
+fn a_switched_off_service_is_neither_run_nor_a_mistake() {
+    let tree = Tree::new(MAIN, &[("off.toml", "program = \"child\"\nenabled = false")]);
+    let config = tree.read().unwrap();
+    assert!(config.services.enabled.is_empty());
+    assert_eq!(config.services.disabled[0].mistake, None);
+    let main = format!("{MAIN}[services.off]\nenabled = true\n");
+    let config = Tree::new(&main, &[("off.toml", "program = \"child\"\nenabled = false")])
+        .read()
+        .unwrap();
+    assert_eq!(config.services.enabled[0].restart.policy, RestartPolicy::Always);
+}
+
+#[test]
+fn services_start_in_order_and_a_bad_name_is_a_mistake() {
+    let late = "program = \"child\"\norder = 20";
+    let config = Tree::new(
+        MAIN,
+        &[
+            ("a.toml", late),
+            ("b.toml", SERVICE),
+            ("c d.toml", SERVICE),
+            ("notes.txt", ""),
+        ],
+    )
+    .read()
+    .unwrap();
+    let names: Vec<&str> = config
+        .services
+        .enabled
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert_eq!(names, ["b", "a"]);
+    assert_eq!(config.services.disabled.len(), 1);
+}
+
+/// The shipped files, in the places they have to one another in the repository.
+#[test]
+fn the_shipped_samples_are_right() {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tree = Tree::new(MAIN, &[]);
+    let config = Config::read_with(
+        &crate_folder.join("configs/dev.toml"),
+        &[tree.folder.path().join("bin")],
+    )
+    .unwrap();
+    assert!(config.state_dir.ends_with("target/pillarbox") && !config.state_dir.starts_with(crate_folder));
+    assert_eq!(config.retention, Duration::from_secs(86_400));
+    assert!(
+        config
+            .services
+            .disabled
+            .iter()
+            .all(|disabled| disabled.mistake.is_none()),
+        "{:?}",
+        config.services
+    );
+    let mailserver = &config.services.enabled[0];
+    assert_eq!(mailserver.name, "mailserver");
+    assert!(mailserver.essential);
+    for argument in [
+        "--cluster-id=16",
+        "--shard=32",
+        "--shard=64",
+        "--tcp-port=60000",
+        "--websocket-port=8000",
+    ] {
+        assert!(mailserver.arguments.iter().any(|given| given == argument), "{argument}");
+    }
+    let archive = mailserver.archive.as_ref().unwrap();
+    assert_eq!(archive.path, config.state_dir.join("archive"));
+    assert!(
+        mailserver
+            .arguments
+            .contains(&format!("--archive-dir={}", archive.path.display()))
+    );
+    assert!(
+        mailserver
+            .arguments
+            .contains(&"--store-message-retention-policy=time:86400".to_owned())
+    );
+    let Check::Http(address) = &mailserver.health.as_ref().unwrap().check else {
+        panic!("not http")
+    };
+    assert_eq!(
+        (address.authority.as_str(), address.path.as_str()),
+        ("127.0.0.1:8645", "/health")
+    );
+}
+
+#[test]
+fn the_main_file_moves_ports_and_adds_arguments() {
+    let service = "program = \"child\"\narguments = [\"--tcp={port.tcp}\"]\n[ports.tcp]\nport = 1\n";
+    let main = format!("{MAIN}[services.one]\nextra_arguments = [\"--more\"]\nports = {{ tcp = 7 }}\n");
+    let config = Tree::new(&main, &[("one.toml", service)]).read().unwrap();
+    assert_eq!(config.services.enabled[0].arguments, ["--tcp=7", "--more"]);
+}

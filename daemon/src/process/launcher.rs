@@ -1,0 +1,55 @@
+//! The launcher: what has to be done in the child before the service's program takes its place.
+//!
+//! Own session, no controlling terminal; the account of the service; SIGKILL when the keeper dies (after the change of
+//! account, which would clear it); no new privileges. Then exec.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{self, Pid, User};
+
+/// As a shell has it for a program that cannot be executed.
+const EXIT_NO_EXEC: u8 = 126;
+
+/// `KEEPER_PID USER PROGRAM ARGUMENT…`; an empty user leaves the account as it is. Returns only when it fails.
+pub(super) fn launch(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let Err(error) = become_program(&mut arguments);
+    eprintln!("{error:#}");
+    ExitCode::from(EXIT_NO_EXEC)
+}
+
+fn become_program(arguments: &mut dyn Iterator<Item = OsString>) -> anyhow::Result<std::convert::Infallible> {
+    let mut next = |what| arguments.next().with_context(|| format!("launcher: no {what}"));
+    let keeper: i32 = next("keeper")?
+        .to_string_lossy()
+        .parse()
+        .context("launcher: keeper's pid")?;
+    let user = next("user")?;
+    let program = next("program")?;
+    unistd::setsid().context("cannot start a session")?;
+    if !user.is_empty() {
+        become_user(&user.to_string_lossy())?;
+    }
+    prctl::set_pdeathsig(Signal::SIGKILL).context("cannot ask for the parent-death signal")?;
+    if unistd::getppid() != Pid::from_raw(keeper) {
+        bail!("the keeper died first");
+    }
+    prctl::set_no_new_privs().context("cannot give up new privileges")?;
+    let error = Command::new(&program).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot execute {}", program.display()))
+}
+
+fn become_user(name: &str) -> anyhow::Result<()> {
+    let user = User::from_name(name).context("cannot look up accounts")?;
+    let user = user.with_context(|| format!("there is no account {name:?}"))?;
+    if unistd::geteuid() == user.uid {
+        return Ok(());
+    }
+    unistd::setgroups(&[user.gid]).with_context(|| format!("cannot take the groups of {name}"))?;
+    unistd::setgid(user.gid).with_context(|| format!("cannot take the group of {name}"))?;
+    unistd::setuid(user.uid).with_context(|| format!("cannot become {name}"))
+}

@@ -1,0 +1,203 @@
+//! The runner: takes events, lets the supervisor decide, does what it decided, and publishes a snapshot.
+//!
+//! One loop, one task. It waits for nothing but the next event, so whatever takes time (a child, a check, a pruning
+//! run) is a task of its own that comes back with an event. It publishes after every event and at least once a second,
+//! which is the sign of life that the LEDs and the watchdogs go by.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::Policy;
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock::Clock;
+use crate::config::service::Service as Spec;
+use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
+use crate::health::probe::{self, Probe};
+use crate::process::{Launch, run};
+use crate::retention;
+use crate::snapshot::Snapshot;
+use crate::supervisor::State;
+
+/// A snapshot at least so often, changed or not.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The trusted time is kept for the next start so often: a card wears with every write.
+const SAVE_TIME_EVERY: Duration = Duration::from_secs(3600);
+
+pub struct Runner {
+    state: State,
+    clock: Clock,
+    inbox: Receiver,
+    events: Sender,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    archives: Vec<PathBuf>,
+    /// The runs that live, by service; the supervisor never asks for a second one of a service.
+    runs: BTreeMap<ServiceId, Live>,
+    saved_at: Option<Duration>,
+}
+
+struct Live {
+    run: RunId,
+    handle: run::Handle,
+    _probe: Option<Probe>,
+}
+
+impl Runner {
+    pub fn new(
+        state: State,
+        clock: Clock,
+        inbox: Receiver,
+        events: Sender,
+        snapshots: watch::Sender<Arc<Snapshot>>,
+    ) -> Runner {
+        let archives = state.archive_paths();
+        Runner {
+            state,
+            clock,
+            inbox,
+            events,
+            snapshots,
+            archives,
+            runs: BTreeMap::new(),
+            saved_at: None,
+        }
+    }
+
+    /// Runs until the supervisor says `Exit`.
+    pub async fn run(mut self) {
+        let mut event = Event::Tick;
+        loop {
+            let now = self.clock.now();
+            forget_ended(&mut self.runs, &event);
+            let actions = self.state.step(event, now);
+            let leaving = actions.contains(&Action::Exit);
+            for action in actions {
+                self.act(action);
+            }
+            self.snapshots.send_replace(Arc::new(self.state.snapshot(now)));
+            if leaving
+                || self
+                    .saved_at
+                    .is_none_or(|at| now.mono.saturating_sub(at) >= SAVE_TIME_EVERY)
+            {
+                self.save_time(now);
+            }
+            if leaving {
+                return;
+            }
+            let wait = self
+                .state
+                .deadline()
+                .map_or(HEARTBEAT, |at| at.saturating_sub(now.mono).min(HEARTBEAT));
+            event = tokio::select! {
+                received = self.inbox.recv() => received.unwrap_or(Event::Stop),
+                () = sleep_until(Instant::now() + wait) => Event::Tick,
+            };
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn { service, run } => self.spawn(service, run),
+            Action::Terminate { service, run } => {
+                let signal = self
+                    .spec(service)
+                    .map_or(Signal::SIGTERM, |spec| spec.stop.signal.into());
+                if let Some(live) = self.live(service, run) {
+                    live.handle.signal(signal);
+                }
+            }
+            Action::Kill { service, run } => {
+                if let Some(live) = self.live(service, run) {
+                    live.handle.kill();
+                }
+            }
+            Action::Prune { archive, policy } => self.prune(archive, policy),
+            // How the machine itself is switched is the board's; see `power`.
+            Action::Reboot | Action::PowerOff | Action::FactoryReset => {}
+            Action::Exit => {}
+        }
+    }
+
+    fn spec(&self, service: ServiceId) -> Option<&Spec> {
+        self.state.services.get(service.0).map(|service| &service.spec)
+    }
+
+    fn live(&self, service: ServiceId, run: RunId) -> Option<&Live> {
+        self.runs.get(&service).filter(|live| live.run == run)
+    }
+
+    fn spawn(&mut self, service: ServiceId, run: RunId) {
+        let Some(spec) = self.spec(service) else { return };
+        let job = run::Job {
+            service,
+            run,
+            launch: launch(spec),
+            output: spec.output.clone(),
+        };
+        let health = spec.health.clone();
+        tracing::info!(service = spec.name, run = run.0, "starting");
+        let probe = health.map(|rules| probe::start(service, run, rules, self.events.clone()));
+        let handle = run::start(job, self.events.clone());
+        self.runs.insert(
+            service,
+            Live {
+                run,
+                handle,
+                _probe: probe,
+            },
+        );
+    }
+
+    fn prune(&self, archive: ArchiveId, policy: Policy) {
+        let Some(dir) = self.archives.get(archive.0).cloned() else {
+            return;
+        };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let pruned = tokio::task::spawn_blocking(move || retention::prune(&dir, &policy)).await;
+            let result = pruned.unwrap_or_else(|error| Err(format!("pruning ended early: {error}")));
+            // Closed only when the daemon ends.
+            let _ = events.send(Event::Pruned { archive, result }).await;
+        });
+    }
+
+    fn save_time(&mut self, now: Now) {
+        self.saved_at = Some(now.mono);
+        if let Err(error) = self.clock.save(now) {
+            tracing::warn!(%error, "trusted time not saved");
+        }
+    }
+}
+
+fn forget_ended(runs: &mut BTreeMap<ServiceId, Live>, event: &Event) {
+    if let Event::Exited { service, run, .. } | Event::SpawnFailed { service, run, .. } = event
+        && runs.get(service).is_some_and(|live| live.run == *run)
+    {
+        runs.remove(service);
+    }
+}
+
+fn launch(spec: &Spec) -> Launch {
+    let mut environment = BTreeMap::from([
+        (
+            "PATH".to_owned(),
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ),
+        ("HOME".to_owned(), spec.directory.display().to_string()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+    ]);
+    environment.extend(spec.environment.clone());
+    Launch {
+        name: spec.name.clone(),
+        program: spec.program.clone(),
+        arguments: spec.arguments.clone(),
+        environment,
+        directory: spec.directory.clone(),
+        user: spec.user.clone(),
+    }
+}

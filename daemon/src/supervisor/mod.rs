@@ -1,0 +1,286 @@
+//! The supervisor: a pure machine over everything that can happen. [`State::step`] takes an event and the time and
+//! says what is to be done; it does no I/O, reads no clock, and takes chance from a seed in the state.
+//!
+//! What must always hold, and is tested on random orders of events: a service never has two children; a restart is
+//! delayed within its bounds; every state can reach Active again by a press; nothing panics.
+
+mod backoff;
+mod presses;
+mod retention;
+mod service;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use backoff::Random;
+pub use retention::Pruning;
+pub use service::{Service, ServiceState, Then};
+
+use crate::config::Config;
+use crate::config::service::Disabled;
+use crate::event::{Action, ArchiveId, Event, Now, Part, Request, RunId, ServiceId};
+use crate::snapshot::{MailserverStatus, SystemStatus};
+use presses::Presses;
+
+/// All services have ended by then, or are killed: of the 10 s that a stop may take, the rest is for the daemon itself.
+const STOP_DEADLINE: Duration = Duration::from_millis(8_500);
+/// Past the kills, a child that the kernel does not let die (a stuck disk) is left to its keeper.
+const GIVE_UP_DEADLINE: Duration = Duration::from_millis(9_500);
+
+#[derive(Clone, Debug)]
+pub struct State {
+    board: String,
+    pub services: Vec<Service>,
+    disabled: Vec<Disabled>,
+    pub archives: Vec<Pruning>,
+    presses: Presses,
+    stopping: Option<Stopping>,
+    next_run: u64,
+    random: Random,
+    system: SystemStatus,
+    disk_stage: archive::DiskStage,
+    mailserver: MailserverStatus,
+    leds: BTreeMap<String, String>,
+    missing: BTreeMap<Part, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stopping {
+    kill_at: Duration,
+    give_up_at: Duration,
+    finally: Finally,
+    exited: bool,
+}
+
+/// What follows when all services have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finally {
+    Exit,
+    Reboot,
+    PowerOff,
+    FactoryReset,
+}
+
+impl State {
+    /// `past_ns` is a time known to be past, before which a cut-off cannot be wrong.
+    pub fn new(config: &Config, past_ns: i64, seed: u64) -> State {
+        let services: Vec<Service> = config
+            .services
+            .enabled
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| Service::new(ServiceId(index), spec.clone()))
+            .collect();
+        let archives = services
+            .iter()
+            .filter_map(|service| service.spec.archive.as_ref())
+            .enumerate()
+            .map(|(index, _)| Pruning::new(ArchiveId(index), config.retention, past_ns))
+            .collect();
+        State {
+            board: config.board.name.clone(),
+            services,
+            disabled: config.services.disabled.clone(),
+            archives,
+            presses: Presses::default(),
+            stopping: None,
+            next_run: 0,
+            random: Random(seed),
+            system: SystemStatus::default(),
+            disk_stage: archive::DiskStage::Fine,
+            mailserver: MailserverStatus::default(),
+            leds: BTreeMap::new(),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// The whole machine: one event in, what to do out.
+    pub fn step(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Tick => {}
+            Event::Spawned { service, run, pid } => {
+                self.with(service, |service| service.spawned(run, pid, now.mono));
+            }
+            Event::SpawnFailed { service, run, error } => {
+                let random = &mut self.random;
+                if let Some(service) = self.services.get_mut(service.0) {
+                    service.exited(run, None, Some(error), now.mono, random);
+                }
+            }
+            Event::Exited {
+                service,
+                run,
+                exit,
+                last_line,
+            } => {
+                let random = &mut self.random;
+                if let Some(service) = self.services.get_mut(service.0) {
+                    service.exited(run, Some(exit), last_line, now.mono, random);
+                }
+            }
+            Event::Checked { service, run, result } => {
+                actions.extend(
+                    self.with(service, |service| service.checked(run, result, now.mono))
+                        .flatten(),
+                );
+            }
+            Event::Sampled(mut sample) => {
+                if let Some(disk) = &mut sample.disk {
+                    self.disk_stage = crate::health::disk::stage(self.disk_stage, disk);
+                    disk.stage = self.disk_stage;
+                }
+                self.system = sample;
+            }
+            Event::MailserverSeen(seen) => self.mailserver = seen,
+            Event::Pruned { archive, result } => {
+                if let Some(pruning) = self.archives.get_mut(archive.0) {
+                    pruning.pruned(result, now);
+                }
+            }
+            Event::Button(gesture) => self.button(gesture, now, &mut actions),
+            Event::Asked(request) => self.asked(&request, now, &mut actions),
+            Event::UnlockAsked { browser } => self.presses.unlock_asked(browser, now),
+            Event::Indicated(leds) => self.leds = leds,
+            Event::Missing { part, trouble } => {
+                match trouble {
+                    Some(trouble) => self.missing.insert(part, trouble),
+                    None => self.missing.remove(&part),
+                };
+            }
+            Event::Stop => self.stop(Finally::Exit, now.mono, &mut actions),
+        }
+        self.advance(now, &mut actions);
+        actions
+    }
+
+    /// The archives' directories, in the order of [`ArchiveId`].
+    pub fn archive_paths(&self) -> Vec<std::path::PathBuf> {
+        let archives = self.services.iter().filter_map(|service| service.spec.archive.as_ref());
+        archives.map(|archive| archive.path.clone()).collect()
+    }
+
+    /// When to be woken by a `Tick` though nothing happens.
+    pub fn deadline(&self) -> Option<Duration> {
+        let stopping = self
+            .stopping
+            .iter()
+            .flat_map(|stopping| [stopping.kill_at, stopping.give_up_at]);
+        let services = self.services.iter().filter_map(Service::deadline);
+        let pruning = self.archives.iter().filter_map(Pruning::deadline);
+        stopping
+            .chain(services)
+            .chain(pruning)
+            .chain(self.presses.deadline())
+            .min()
+    }
+
+    fn with<T>(&mut self, id: ServiceId, change: impl FnOnce(&mut Service) -> T) -> Option<T> {
+        self.services.get_mut(id.0).map(change)
+    }
+
+    /// What time alone does.
+    fn advance(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.presses.tick(now.mono);
+        for service in &mut self.services {
+            actions.extend(service.tick(now.mono));
+        }
+        let policy_facts = (self.disk_stage, self.system.disk);
+        for pruning in &mut self.archives {
+            actions.extend(pruning.tick(now, policy_facts.0, policy_facts.1));
+        }
+        match self.stopping {
+            None => self.start_due(now.mono, actions),
+            Some(stopping) => self.finish(stopping, now.mono, actions),
+        }
+    }
+
+    fn start_due(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        for index in 0..self.services.len() {
+            let order = self.services[index].spec.order;
+            let turn = self
+                .services
+                .iter()
+                .all(|other| other.spec.order >= order || other.settled);
+            let service = &mut self.services[index];
+            if service.is_due(now, turn) {
+                actions.push(service.start(now, RunId(self.next_run)));
+                self.next_run += 1;
+            }
+        }
+    }
+
+    fn asked(&mut self, request: &Request, now: Now, actions: &mut Vec<Action>) {
+        match request {
+            Request::Restart { service: name } => {
+                if self.stopping.is_none()
+                    && let Some(service) = self.services.iter_mut().find(|service| service.spec.name == *name)
+                {
+                    actions.extend(service.restart(now.mono));
+                }
+            }
+            Request::Reboot => self.stop(Finally::Reboot, now.mono, actions),
+            Request::PowerOff => self.stop(Finally::PowerOff, now.mono, actions),
+            Request::FactoryReset => self.stop(Finally::FactoryReset, now.mono, actions),
+        }
+    }
+
+    /// Ends every service at once; asked twice, it kills.
+    fn stop(&mut self, finally: Finally, now: Duration, actions: &mut Vec<Action>) {
+        if let Some(stopping) = &mut self.stopping {
+            stopping.kill_at = now;
+            return;
+        }
+        let kill_at = now.saturating_add(STOP_DEADLINE);
+        self.stopping = Some(Stopping {
+            kill_at,
+            give_up_at: now.saturating_add(GIVE_UP_DEADLINE),
+            finally,
+            exited: false,
+        });
+        for service in &mut self.services {
+            actions.extend(service.stop(Then::Stop, now, Some(kill_at)));
+        }
+    }
+
+    fn finish(&mut self, stopping: Stopping, now: Duration, actions: &mut Vec<Action>) {
+        if stopping.exited {
+            return;
+        }
+        let mut living = 0;
+        for service in &mut self.services {
+            if let Some(run) = service.run() {
+                living += 1;
+                if now >= stopping.kill_at {
+                    actions.push(Action::Kill {
+                        service: service.id,
+                        run,
+                    });
+                }
+            }
+        }
+        if now >= stopping.kill_at {
+            // Once is enough: the keeper goes on killing until nothing is left.
+            if let Some(stopping) = &mut self.stopping {
+                stopping.kill_at = stopping.give_up_at;
+            }
+        }
+        if living > 0 && now < stopping.give_up_at {
+            return;
+        }
+        actions.extend(match stopping.finally {
+            Finally::Exit => None,
+            Finally::Reboot => Some(Action::Reboot),
+            Finally::PowerOff => Some(Action::PowerOff),
+            Finally::FactoryReset => Some(Action::FactoryReset),
+        });
+        actions.push(Action::Exit);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.exited = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

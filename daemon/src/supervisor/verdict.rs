@@ -1,0 +1,249 @@
+//! The verdict: from all that is known to one state, one code and one sentence, and the rest of the snapshot.
+//!
+//! The box is `failed` while an essential service is given up or keeps failing, `starting` until each has been healthy
+//! once, `degraded` while anything is wrong that leaves the mailserver at work, and `ok` otherwise.
+
+use std::collections::BTreeMap;
+
+use archive::DiskStage;
+
+use super::{Service, ServiceState, State};
+use crate::event::Now;
+use crate::fault::Fault;
+use crate::health::limits;
+use crate::snapshot::{
+    ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot, Subject,
+};
+
+/// So many failures in a row are no longer a hiccup.
+const KEEPS_FAILING: u32 = 3;
+
+impl State {
+    pub fn snapshot(&self, now: Now) -> Snapshot {
+        let mut faults = BTreeMap::new();
+        let mut health = BTreeMap::new();
+        let mut find = |subject: Subject, fault: Option<Fault>, finding: Option<Finding>| {
+            if let (Some(fault), Some(finding)) = (fault, &finding)
+                && finding.level > Level::Ok
+            {
+                faults.entry(fault).or_insert_with(|| finding.detail.clone());
+            }
+            health.insert(subject, finding);
+        };
+        let essential_trouble = self.services_trouble(true);
+        let side_trouble = self.services_trouble(false);
+        let services_fault = if essential_trouble.is_some() {
+            Fault::ServiceDown
+        } else {
+            Fault::SideService
+        };
+        let services = essential_trouble.or(side_trouble);
+        find(
+            Subject::Services,
+            Some(services_fault),
+            Some(services.unwrap_or_else(|| ok("all run"))),
+        );
+        find(Subject::Archive, Some(Fault::Archive), self.archive_finding());
+        find(Subject::Clock, Some(Fault::Clock), Some(clock_finding(now)));
+        find(Subject::Disk, Some(Fault::Disk), self.disk_finding());
+        find(
+            Subject::Memory,
+            Some(Fault::Memory),
+            self.system.memory.map(limits::memory),
+        );
+        find(Subject::Load, None, self.system.load.map(limits::load));
+        find(
+            Subject::Temperature,
+            Some(Fault::Temperature),
+            self.system.temperature.map(limits::temperature),
+        );
+        find(Subject::Power, Some(Fault::Power), None);
+        find(Subject::Network, Some(Fault::Network), None);
+        find(
+            Subject::Peers,
+            None,
+            self.mailserver.peers.map(|peers| ok(&format!("{peers} connected"))),
+        );
+        find(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
+        find(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
+
+        let (state, sentence) = self.box_state(faults.values().next());
+        let code = match state {
+            BoxState::Starting | BoxState::Ok => None,
+            BoxState::Degraded => faults.keys().next().copied(),
+            BoxState::Failed => Some(Fault::ServiceDown),
+        };
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            board: self.board.clone(),
+            state,
+            code: code.map(Fault::code),
+            reason: sentence,
+            health,
+            unlocked_until: self.presses.unlocked_until(),
+            unlock: self.presses.unlock(),
+            uptime_secs: now.mono.as_secs(),
+            services: self.service_statuses(),
+            archive: self
+                .archives
+                .first()
+                .map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone()),
+            mailserver: self.mailserver.clone(),
+            leds: self.leds.clone(),
+            system: self.system.clone(),
+        }
+    }
+
+    fn box_state(&self, first_fault: Option<&String>) -> (BoxState, String) {
+        if self.stopping.is_some() {
+            return (BoxState::Starting, "stopping".to_owned());
+        }
+        let mut essential = self.services.iter().filter(|service| service.spec.essential).peekable();
+        if essential.peek().is_none() {
+            let mistake = self.disabled.iter().find_map(|disabled| disabled.mistake.as_ref());
+            let why = mistake.map_or_else(|| "no mailserver is set up".to_owned(), |mistake| mistake.to_string());
+            return (BoxState::Failed, why);
+        }
+        let mut starting = None;
+        let mut restarting = None;
+        for service in essential {
+            let gave_up = matches!(service.state, ServiceState::Failed { .. });
+            if gave_up || service.failures >= KEEPS_FAILING && !service.is_active() {
+                return (BoxState::Failed, trouble_of(service));
+            }
+            if !service.is_active() && !service.is_healthy() {
+                let slot = if service.was_active {
+                    &mut restarting
+                } else {
+                    &mut starting
+                };
+                slot.get_or_insert_with(|| trouble_of(service));
+            }
+        }
+        match (starting, restarting, first_fault) {
+            (Some(why), ..) => (BoxState::Starting, why),
+            (None, Some(why), _) => (BoxState::Degraded, why),
+            (None, None, Some(why)) => (BoxState::Degraded, why.clone()),
+            (None, None, None) => (BoxState::Ok, "all is well".to_owned()),
+        }
+    }
+
+    fn services_trouble(&self, essential: bool) -> Option<Finding> {
+        let mut candidates = self
+            .services
+            .iter()
+            .filter(|service| service.spec.essential == essential);
+        candidates.find(|service| !service.is_healthy()).map(|service| {
+            let failing = matches!(service.state, ServiceState::Failed { .. }) || service.failures >= KEEPS_FAILING;
+            Finding {
+                level: if failing { Level::Bad } else { Level::Warn },
+                detail: trouble_of(service),
+            }
+        })
+    }
+
+    fn archive_finding(&self) -> Option<Finding> {
+        let first = self.archives.first()?;
+        if let Some(trouble) = self.archives.iter().find_map(|pruning| pruning.trouble.as_ref()) {
+            return Some(Finding {
+                level: Level::Bad,
+                detail: trouble.clone(),
+            });
+        }
+        let quarantined = &first.status.quarantined;
+        if let Some(file) = quarantined.first() {
+            let detail = format!("{} of {} set aside: {}", quarantined.len(), file.file, file.reason);
+            let detail = if quarantined.len() == 1 {
+                format!("{} set aside: {}", file.file, file.reason)
+            } else {
+                detail
+            };
+            return Some(Finding {
+                level: Level::Warn,
+                detail,
+            });
+        }
+        first
+            .status
+            .envelopes
+            .map(|envelopes| ok(&format!("{envelopes} envelopes")))
+    }
+
+    fn disk_finding(&self) -> Option<Finding> {
+        let disk = self.system.disk?;
+        let free_mib = disk.available_bytes / (1024 * 1024);
+        let (level, what) = match disk.stage {
+            DiskStage::Fine => (Level::Ok, ""),
+            DiskStage::Warn => (Level::Warn, "; nearly full"),
+            DiskStage::DropOldest => (Level::Bad, "; the oldest envelopes are dropped early"),
+            DiskStage::ReadOnly => (Level::Bad, "; nothing more is stored"),
+        };
+        Some(Finding {
+            level,
+            detail: format!("{free_mib} MiB free{what}"),
+        })
+    }
+
+    fn hardware_finding(&self) -> Finding {
+        match self.missing.values().next() {
+            Some(trouble) => Finding {
+                level: Level::Warn,
+                detail: trouble.clone(),
+            },
+            None => ok("all there"),
+        }
+    }
+
+    fn settings_finding(&self) -> Finding {
+        let mut mistakes = self.disabled.iter().filter_map(|disabled| disabled.mistake.as_ref());
+        match mistakes.next() {
+            Some(mistake) => Finding {
+                level: Level::Warn,
+                detail: mistake.to_string(),
+            },
+            None => ok("no mistakes"),
+        }
+    }
+
+    fn service_statuses(&self) -> Vec<ServiceStatus> {
+        let disabled = self.disabled.iter().map(|disabled| ServiceStatus {
+            name: disabled.name.clone(),
+            state: ServiceStateName::Disabled,
+            pid: None,
+            restarts: 0,
+            last_exit: None,
+            health: None,
+            reason: disabled.mistake.as_ref().map(ToString::to_string),
+        });
+        self.services.iter().map(Service::status).chain(disabled).collect()
+    }
+}
+
+fn ok(detail: &str) -> Finding {
+    Finding {
+        level: Level::Ok,
+        detail: detail.to_owned(),
+    }
+}
+
+fn clock_finding(now: Now) -> Finding {
+    if now.trusted {
+        return ok("trusted");
+    }
+    Finding {
+        level: Level::Warn,
+        detail: "the clock is not synchronised: nothing is forgotten until it is".to_owned(),
+    }
+}
+
+fn trouble_of(service: &Service) -> String {
+    let name = &service.spec.name;
+    match (&service.state, &service.reason) {
+        (ServiceState::Failed { reason }, _) => format!("{name} was given up: {reason}"),
+        (_, Some(reason)) => format!("{name} {reason}"),
+        (ServiceState::Active { .. }, None) if service.health == Some(ServiceHealth::Failing) => {
+            format!("{name} does not answer")
+        }
+        (_, None) => format!("{name} is starting"),
+    }
+}

@@ -1,0 +1,13 @@
+//! The daemon with real child processes: small shell programs that crash, hang, fork, flood and refuse to die.
+//!
+//! Conditions are waited for with generous deadlines; nothing here measures time.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod crashes;
+mod files;
+mod floods;
+mod orphans;
+mod program;
+mod retention;
+mod support;
