@@ -1,80 +1,81 @@
-//! `pillarbox-mailserver`: reads its flags, starts the node, and ends it on SIGTERM or SIGINT.
+//! `pillarbox-mailserver`: reads its flags, starts the service, and ends it on SIGTERM or SIGINT.
+//!
+//! Exit status: 0 after a signal, 78 for a bad configuration (sysexits.h, EX_CONFIG), 1 for anything else. What went
+//! wrong is one line on stderr.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::Parser;
-use libp2p::Multiaddr;
-use pillarbox_mailserver::node::{self, Settings, key, settings};
+use pillarbox_mailserver::{
+    config::{self, Config, Request, flags},
+    logging,
+    service::Service,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The daemon kills what has not ended ten seconds after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(8);
-const AGENT: &str = concat!("pillarbox/", env!("CARGO_PKG_VERSION"));
-
-#[derive(Parser)]
-#[command(version)]
-struct Flags {
-    #[arg(long, default_value_t = 0)]
-    cluster_id: u16,
-    #[arg(long)]
-    shard: Vec<u16>,
-    #[arg(long, default_value_t = IpAddr::from(Ipv4Addr::UNSPECIFIED))]
-    listen_address: IpAddr,
-    #[arg(long, default_value_t = 60000)]
-    tcp_port: u16,
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
-    websocket_support: bool,
-    #[arg(long, default_value_t = 8000)]
-    websocket_port: u16,
-    #[arg(long, default_value = "nodekey")]
-    nodekey_file: PathBuf,
-    #[arg(long)]
-    staticnode: Vec<Multiaddr>,
-}
+const EX_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let config = match config::read(&args) {
+        Ok(Request::Run(config)) => config,
+        Ok(Request::Help) => return say(&flags::help()),
+        Ok(Request::Version) => return say(concat!("pillarbox-mailserver v", env!("CARGO_PKG_VERSION"), "\n")),
+        Err(error) => return fail(EX_CONFIG, &error.into()),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&anyhow::Error::new(error).context("starting the runtime")),
+        Err(error) => return fail(1, &anyhow::Error::new(error).context("starting the runtime")),
     };
-    match runtime.block_on(run(flags)) {
+    match runtime.block_on(run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => {
+            let status = match error.downcast_ref::<pillarbox_mailserver::service::Error>() {
+                Some(error) if error.is_configuration() => EX_CONFIG,
+                _ => 1,
+            };
+            fail(status, &error)
+        }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one line that says why the program ends")]
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("pillarbox-mailserver: {error:#}");
-    ExitCode::FAILURE
-}
-
-async fn run(flags: Flags) -> anyhow::Result<()> {
-    let mut settings = Settings::new(key::load_or_create(&flags.nodekey_file)?);
-    settings.cluster_id = flags.cluster_id;
-    settings.shards = flags.shard;
-    settings.static_nodes = flags.staticnode;
-    settings.listen = settings::Listen {
-        address: flags.listen_address,
-        tcp_port: flags.tcp_port,
-        websocket_port: flags.websocket_support.then_some(flags.websocket_port),
-    };
+async fn run(config: &Config) -> anyhow::Result<()> {
+    let log = logging::start(config.log).map_err(anyhow::Error::msg)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (handle, running) = node::start(settings, AGENT.to_owned()).await?;
-    tracing::info!(peer_id = %handle.info().peer_id, agent = AGENT, "node started");
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!(signal = "SIGTERM", "stopping"),
-        _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
-    }
-    handle.stop().await;
-    if tokio::time::timeout(DRAIN, running.stopped()).await.is_err() {
-        anyhow::bail!("still busy {} s after the signal", DRAIN.as_secs());
-    }
+    let service = Service::start(config, Box::new(move |level| log.set(level))).await?;
+    service.listening().await;
+    // Scripts for nwaku wait for these very words.
+    tracing::info!(peer_id = %service.node().info().peer_id, "Node setup complete");
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "stopping");
+    anyhow::ensure!(
+        service.stop().await,
+        "the node was still busy some seconds after {name}"
+    );
     Ok(())
+}
+
+fn say(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(status: u8, error: &anyhow::Error) -> ExitCode {
+    // With stderr gone the status is all there is to tell.
+    let _ = writeln!(io::stderr(), "pillarbox-mailserver: {error:#}");
+    ExitCode::from(status)
 }

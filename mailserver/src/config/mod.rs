@@ -7,6 +7,7 @@
 mod build;
 pub mod flags;
 mod known;
+mod node;
 pub mod preset;
 pub mod source;
 pub mod values;

@@ -1,0 +1,93 @@
+//! How REST answers: nwaku's plain texts and JSON (`rest_api/endpoint/responses.nim`), and how it reads a request's body.
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Why a request is not answered, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: String,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        text(self.status, self.message)
+    }
+}
+
+/// What a handler ends with.
+pub(super) type Answer = Result<Response, Refusal>;
+
+fn refusal(status: StatusCode, message: impl Into<String>) -> Refusal {
+    Refusal {
+        status,
+        message: message.into(),
+    }
+}
+
+pub(super) fn text(status: StatusCode, message: impl Into<String>) -> Response {
+    let mut response = (status, message.into()).into_response();
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+pub(super) fn ok() -> Response {
+    text(StatusCode::OK, "OK")
+}
+
+pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::BAD_REQUEST, message)
+}
+
+pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::NOT_FOUND, message)
+}
+
+pub(super) fn internal_error(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+pub(super) fn unavailable(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, message)
+}
+
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = (status, body).into_response();
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => internal_error(format!("Error building the json response [{error}]")).into_response(),
+    }
+}
+
+/// Reads a body of JSON. As in nwaku its type may be JSON or plain text.
+pub(super) fn body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Refusal> {
+    decode(headers, bytes).map_err(bad_request)
+}
+
+/// The same with the error's text alone, for endpoints that wrap it.
+pub(super) fn decode<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, String> {
+    if bytes.is_empty() {
+        return Err("Missing content body".into());
+    }
+    let media = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media != "application/json" && media != "text/plain" {
+        return Err("Wrong Content-Type, expected application/json or text/plain".into());
+    }
+    serde_json::from_slice(bytes).map_err(|error| format!("Invalid content body, could not decode: {error}"))
+}

@@ -1,0 +1,94 @@
+//! An envelope in JSON, as nwaku's REST reads and writes it (`rest_api/endpoint/relay/types.nim`, `store/types.nim`).
+
+use archive::Envelope;
+use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_STANDARD_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use crate::{node::Received, wire::WakuMessage};
+
+/// An envelope in a request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GivenMessage {
+    payload: Option<String>,
+    content_topic: Option<String>,
+    version: Option<u32>,
+    timestamp: Option<i64>,
+    meta: Option<String>,
+    ephemeral: Option<bool>,
+    proof: Option<String>,
+}
+
+impl GivenMessage {
+    /// The message to publish. A timestamp that is absent or 0 is set by whoever publishes it.
+    pub(super) fn into_message(self) -> Result<WakuMessage, String> {
+        let required = |value: Option<String>, name| {
+            value
+                .filter(|text| !text.trim().is_empty())
+                .ok_or(format!("Field `{name}` is missing or empty"))
+        };
+        let optional = |value: Option<String>| match value {
+            None => Ok(None),
+            Some(text) => decode(&text).map(|bytes| Some(bytes).filter(|bytes| !bytes.is_empty())),
+        };
+        Ok(WakuMessage {
+            payload: Some(decode(&required(self.payload, "payload")?)?),
+            content_topic: Some(required(self.content_topic, "contentTopic")?),
+            version: Some(self.version.unwrap_or(0)),
+            timestamp: self.timestamp.filter(|timestamp| *timestamp != 0),
+            meta: optional(self.meta)?,
+            rate_limit_proof: optional(self.proof)?,
+            ephemeral: self.ephemeral,
+        })
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, String> {
+    BASE64_STANDARD_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .map_err(|error| format!("Invalid content body, could not decode: failed to decode base64: {error}"))
+}
+
+/// An envelope in an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownMessage {
+    payload: String,
+    content_topic: String,
+    version: u32,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<String>,
+    ephemeral: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+}
+
+impl ShownMessage {
+    /// As relay's messages are shown: always with a proof, be it empty.
+    pub(super) fn relayed(received: &Received) -> Self {
+        let shown = Self::of(&received.envelope, received.ephemeral);
+        Self {
+            proof: Some(shown.proof.unwrap_or_default()),
+            ..shown
+        }
+    }
+
+    fn of(envelope: &Envelope, ephemeral: bool) -> Self {
+        let shown = |bytes: &Option<Vec<u8>>| {
+            bytes
+                .as_ref()
+                .filter(|bytes| !bytes.is_empty())
+                .map(|bytes| STANDARD.encode(bytes))
+        };
+        Self {
+            payload: STANDARD.encode(&envelope.payload),
+            content_topic: envelope.content_topic.clone(),
+            version: envelope.version.unwrap_or(0),
+            timestamp: envelope.timestamp,
+            meta: shown(&envelope.meta),
+            ephemeral,
+            proof: shown(&envelope.rate_limit_proof),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `/relay/v1`: subscribe, publish, and collect what came (nwaku `rest_api/endpoint/relay/handlers.nim`).
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use super::{
+    Api,
+    answer::{self, Answer, Refusal, bad_request, internal_error},
+    cache::Full,
+    message::{GivenMessage, ShownMessage},
+};
+use crate::{
+    node::{PublishError, Received, Source, Stopped},
+    topics::{ContentTopic, Shard},
+    wire::WakuMessage,
+};
+
+/// nwaku's `futTimeout`.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn pubsub_topics(headers: &HeaderMap, bytes: &Bytes) -> Result<Vec<String>, Refusal> {
+    let topics: Vec<String> = answer::body(headers, bytes)?;
+    let bad: Vec<&String> = topics.iter().filter(|topic| topic.parse::<Shard>().is_err()).collect();
+    // nwaku prints a list of its language's: @["a", "b"].
+    if bad.is_empty() {
+        Ok(topics)
+    } else {
+        Err(bad_request(format!("Invalid pubsub topic(s): @{bad:?}")))
+    }
+}
+
+fn full(_: Full) -> Refusal {
+    internal_error("Subscribe failed:too many topics")
+}
+
+fn stopped(Stopped: Stopped) -> Refusal {
+    internal_error("Subscribe failed:the node has stopped")
+}
+
+pub(super) async fn subscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    for topic in pubsub_topics(&headers, &bytes)? {
+        api.relay_cache().subscribe_pubsub(&topic).map_err(full)?;
+        api.node.subscribe(topic).await.map_err(stopped)?;
+    }
+    Ok(answer::ok())
+}
+
+pub(super) async fn unsubscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    for topic in pubsub_topics(&headers, &bytes)? {
+        api.relay_cache().unsubscribe_pubsub(&topic);
+        api.node.unsubscribe(topic).await.map_err(stopped)?;
+    }
+    Ok(answer::ok())
+}
+
+pub(super) async fn messages(State(api): State<Arc<Api>>, Path(topic): Path<String>) -> Answer {
+    let taken = api
+        .relay_cache()
+        .take_pubsub(&topic)
+        .ok_or_else(|| answer::not_found(""))?;
+    Ok(shown(&taken))
+}
+
+fn shown(taken: &[Arc<Received>]) -> Response {
+    let shown: Vec<ShownMessage> = taken.iter().map(|received| ShownMessage::relayed(received)).collect();
+    answer::json(StatusCode::OK, &shown)
+}
+
+pub(super) async fn publish(
+    State(api): State<Arc<Api>>,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Answer {
+    if !api.is_subscribed(&topic) {
+        return Err(bad_request(format!(
+            "Failed to publish: Node not subscribed to topic: {topic}"
+        )));
+    }
+    let given: GivenMessage = answer::body(&headers, &bytes)?;
+    let message = given.into_message().map_err(bad_request)?;
+    match hand_over(&api, topic, message).await? {
+        // nwaku waits for this publication but doesn't look at what became of it.
+        Ok(()) | Err(PublishError::NoPeers { .. }) => Ok(answer::ok()),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+fn refused(error: &PublishError) -> Refusal {
+    bad_request(match error {
+        PublishError::TooLarge { max_bytes, .. } => {
+            format!("Failed to publish: Message size exceeded maximum of {max_bytes} bytes")
+        }
+        other => format!("Failed to publish: {other}"),
+    })
+}
+
+/// Publishes within nwaku's time.
+async fn hand_over(api: &Api, topic: String, message: WakuMessage) -> Result<Result<(), PublishError>, Refusal> {
+    tokio::time::timeout(TIMEOUT, api.node.publish(topic, message, Source::Local))
+        .await
+        .map(|published| published.map(|_| ()))
+        .map_err(|_| internal_error("Failed to publish: timedout"))
+}
+
+/// The shard that autosharding gives a content topic, as a pubsub topic.
+fn auto_topic(api: &Api, content_topic: &str, failed: &str) -> Result<String, String> {
+    let topic: ContentTopic = content_topic
+        .parse()
+        .map_err(|error| format!("{failed}Autosharding error: {error}"))?;
+    let shard = api.sharding.shard_of(api.node.info().cluster_id, &topic);
+    shard
+        .map(|shard| shard.to_string())
+        .ok_or_else(|| format!("{failed}Autosharding is disabled"))
+}
+
+pub(super) async fn auto_subscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    for topic in answer::body::<Vec<String>>(&headers, &bytes)? {
+        let pubsub_topic = auto_topic(&api, &topic, "Subscribe failed:").map_err(internal_error)?;
+        api.relay_cache().subscribe_content(&topic).map_err(full)?;
+        api.node.subscribe(pubsub_topic).await.map_err(stopped)?;
+    }
+    Ok(answer::ok())
+}
+
+pub(super) async fn auto_unsubscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    for topic in answer::body::<Vec<String>>(&headers, &bytes)? {
+        let pubsub_topic = auto_topic(&api, &topic, "Unsubscribe failed:").map_err(internal_error)?;
+        let still_wanted = {
+            let mut cache = api.relay_cache();
+            cache.unsubscribe_content(&topic);
+            cache.has_pubsub(&pubsub_topic)
+                || cache
+                    .content_topics()
+                    .any(|other| auto_topic(&api, other, "").as_ref() == Ok(&pubsub_topic))
+        };
+        if !still_wanted {
+            api.node.unsubscribe(pubsub_topic).await.map_err(stopped)?;
+        }
+    }
+    Ok(answer::ok())
+}
+
+pub(super) async fn auto_messages(State(api): State<Arc<Api>>, Path(topic): Path<String>) -> Answer {
+    let taken = api
+        .relay_cache()
+        .take_content(&topic)
+        .ok_or_else(|| answer::not_found(topic))?;
+    Ok(shown(&taken))
+}
+
+pub(super) async fn auto_publish(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
+    let given: GivenMessage = answer::body(&headers, &bytes)?;
+    let message = given.into_message().map_err(bad_request)?;
+    let content_topic = message.content_topic.clone().unwrap_or_default();
+    let topic = auto_topic(&api, &content_topic, "Failed to publish. ").map_err(bad_request)?;
+    match hand_over(&api, topic, message).await? {
+        Ok(()) => Ok(answer::ok()),
+        Err(error) => Err(refused(&error)),
+    }
+}

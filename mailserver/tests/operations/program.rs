@@ -1,0 +1,134 @@
+//! The built program as a supervisor sees it: exit statuses, one line on stderr, signals.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    process::{Child, Command, Output, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::support::LOCAL;
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pillarbox-mailserver"))
+}
+
+fn run(flags: &[&str]) -> Output {
+    program().args(flags).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_bad_configuration_ends_with_78_and_one_line() {
+    for (flags, message) in [
+        (
+            &["--tcp-prot=1"][..],
+            "--tcp-prot is not known; did you mean --tcp-port?",
+        ),
+        (
+            &["--tcp-port=x"],
+            "--tcp-port: \"x\" is no good: give a whole number from 0 to 65535",
+        ),
+        (
+            &["--config-file=/nonexistent"],
+            "/nonexistent cannot be read: No such file or directory (os error 2)",
+        ),
+    ] {
+        let output = run(flags);
+        assert_eq!(output.status.code(), Some(78), "{flags:?}");
+        assert_eq!(stderr(&output), format!("pillarbox-mailserver: {message}\n"));
+    }
+}
+
+#[test]
+fn a_key_file_without_a_key_ends_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    std::fs::write(&path, "nonsense").unwrap();
+    let output = run(&[&format!("--nodekey-file={}", path.display())]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = stderr(&output);
+    assert!(
+        text.lines().count() == 1 && text.contains(path.to_str().unwrap()),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "nonsense");
+}
+
+#[test]
+fn a_port_in_use_ends_with_1_and_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for flag in ["tcp-port", "rest-port", "metrics-server-port"] {
+        let output = program()
+            .args(LOCAL.split_whitespace())
+            .arg(format!("--{flag}={port}"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{flag}");
+        let expected = format!(
+            "pillarbox-mailserver: port {port} ({flag}) on 127.0.0.1 is in use: stop the program that has it, or choose \
+             another --{flag}\n"
+        );
+        assert_eq!(stderr(&output), expected);
+    }
+}
+
+#[test]
+fn help_and_version() {
+    let help = run(&["--help"]);
+    assert!(help.status.success() && String::from_utf8(help.stdout).unwrap().contains("--archive-dir"));
+    let version = run(&["--version"]);
+    assert_eq!(
+        String::from_utf8(version.stdout).unwrap(),
+        concat!("pillarbox-mailserver v", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_signal_ends_it_with_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut command = program();
+        command
+            .args(LOCAL.split_whitespace())
+            .args(["--keep-alive=true", "--log-format=JSON"]);
+        let mut child = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut log = BufReader::new(child.0.stdout.take().unwrap());
+        let mut warned = false;
+        loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "ended before it was set up");
+            warned |= line.contains("flags that have no effect here: --keep-alive");
+            assert!(line.starts_with('{'), "{line}");
+            if line.contains("Node setup complete") {
+                break;
+            }
+        }
+        assert!(warned);
+        kill(Pid::from_raw(child.0.id().try_into().unwrap()), signal).unwrap();
+        // The log is read to its end, so that nothing waits for a reader.
+        std::io::copy(&mut log, &mut std::io::sink()).unwrap();
+        let status = child.0.wait().unwrap();
+        assert_eq!(status.code(), Some(0), "{signal}");
+        let mut errors = String::new();
+        child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, "");
+    }
+}
