@@ -14,6 +14,7 @@ pub mod fault;
 pub mod hardware;
 pub mod health;
 pub mod indicator;
+pub mod page;
 pub mod process;
 pub mod retention;
 pub mod runner;

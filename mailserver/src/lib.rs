@@ -5,6 +5,7 @@
 //! tests and the program share one set of decoders.
 
 pub mod admission;
+pub mod archivist;
 pub mod clock;
 pub mod config;
 pub mod counters;

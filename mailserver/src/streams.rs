@@ -48,13 +48,20 @@ impl Default for Limits {
     }
 }
 
-/// An inbound stream that has found room. Dropping it gives the room back.
+/// An inbound stream that has found room.
 #[derive(Debug)]
 pub struct Inbound {
     pub peer: PeerId,
     pub protocol: StreamProtocol,
     pub stream: Stream,
-    _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    pub room: Room,
+}
+
+/// The stream's place under its peer's limit and the node's.
+#[derive(Debug)]
+pub struct Room {
+    _mine: OwnedSemaphorePermit,
+    _shared: OwnedSemaphorePermit,
 }
 
 #[derive(Debug, Error)]
@@ -227,7 +234,10 @@ impl Handler {
             peer: self.peer,
             protocol,
             stream,
-            _room: (mine, shared),
+            room: Room {
+                _mine: mine,
+                _shared: shared,
+            },
         };
         if self.inbound.try_send(inbound).is_err() {
             // Only when the node is going down: the channel has a place for every permit.

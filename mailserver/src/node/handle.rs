@@ -14,6 +14,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::counters::Counters;
+use crate::protocols::store;
 use crate::streams::OpenError;
 use crate::topics::Sharding;
 use crate::wire::WakuMessage;
@@ -210,13 +211,21 @@ pub(crate) enum Command {
     Stop,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) received: broadcast::Sender<Arc<Received>>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) info: Arc<Info>,
+    pub(crate) store: Option<store::Server>,
     pub(crate) counters: Counters,
+}
+
+/// An archive has nothing to show.
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 impl Handle {
@@ -232,6 +241,11 @@ impl Handle {
     /// Every envelope from now on.
     pub fn received(&self) -> broadcast::Receiver<Arc<Received>> {
         self.received.subscribe()
+    }
+
+    /// This node's own store, when it keeps an archive.
+    pub fn store(&self) -> Option<&store::Server> {
+        self.store.as_ref()
     }
 
     pub fn counters(&self) -> &Counters {

@@ -3,7 +3,9 @@
 //! Both ways meet in `take_in`: readers of envelopes get it, and so does the archive when admission lets it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use archive::MessageHash;
 use libp2p::PeerId;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId};
 use prost::Message;
@@ -12,9 +14,13 @@ use tokio::sync::oneshot;
 use super::handle::{PublishError, Published, Received, Source};
 use super::task::Task;
 use crate::admission::{self, Refused};
+use crate::archivist::Outcome;
 use crate::clock;
 use crate::counters::{Counters, Traffic};
 use crate::wire::WakuMessage;
+
+/// How long a publisher waits to hear from the archive; a client gives up after ten seconds.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Task {
     /// Judges a message that a peer relayed: relay forwards it only when accepted.
@@ -38,7 +44,7 @@ impl Task {
         }
         if let Ok(message) = judged {
             Counters::count(&self.handle.counters.node_messages, "relay");
-            self.take_in(topic, message, Source::Relay(peer));
+            self.take_in(topic, message, Source::Relay(peer), None);
         }
     }
 
@@ -56,19 +62,9 @@ impl Task {
         match self.hand_to_relay(&topic, &message) {
             Ok(relay_peers) => {
                 Counters::count(&self.handle.counters.node_messages, "publish");
-                let received = self.take_in(topic, message, source);
-                let published = if relay_peers > 0 {
-                    Ok(Published {
-                        hash: received.hash,
-                        relay_peers,
-                        stored: false,
-                    })
-                } else {
-                    Err(PublishError::NoPeers {
-                        not_stored: "no archive",
-                    })
-                };
-                let _ = reply.send(published);
+                let (done, kept) = oneshot::channel();
+                let received = self.take_in(topic, message, source, Some(done));
+                tokio::spawn(acknowledge(received.hash, relay_peers, kept, reply));
             }
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -104,8 +100,21 @@ impl Task {
         }
     }
 
-    fn take_in(&mut self, topic: String, message: WakuMessage, source: Source) -> Arc<Received> {
+    /// `done` hears whether the archive keeps it.
+    fn take_in(
+        &mut self,
+        topic: String,
+        message: WakuMessage,
+        source: Source,
+        done: Option<oneshot::Sender<Outcome>>,
+    ) -> Arc<Received> {
         let ephemeral = message.is_ephemeral();
+        let admitted = match &self.archivist {
+            Some(archivist) => admission::may_keep(&message, clock::now_nanos(), archivist.clock_trusted())
+                .map(|()| archivist)
+                .map_err(|not_kept| Some(not_kept.reason())),
+            None => Err(None),
+        };
         let envelope = message.into_envelope(topic);
         let hash = envelope.hash();
         let received = Arc::new(Received {
@@ -114,6 +123,17 @@ impl Task {
             ephemeral,
             source,
         });
+        match admitted {
+            Ok(archivist) => archivist.offer(received.clone(), done),
+            Err(reason) => {
+                if let Some(reason) = reason {
+                    Counters::count(&self.handle.counters.archive_errors, reason);
+                }
+                if let Some(done) = done {
+                    let _ = done.send(Outcome::NotStored(reason.unwrap_or("no archive")));
+                }
+            }
+        }
         // Nobody listening is no error.
         let _ = self.handle.received.send(received.clone());
         received
@@ -134,4 +154,27 @@ impl Task {
             self.handle.counters.message_bytes.observe(bytes as f64);
         }
     }
+}
+
+/// Tells the publisher once the archive has answered.
+async fn acknowledge(
+    hash: MessageHash,
+    relay_peers: usize,
+    kept: oneshot::Receiver<Outcome>,
+    reply: oneshot::Sender<Result<Published, PublishError>>,
+) {
+    let outcome = match tokio::time::timeout(ARCHIVE_PATIENCE, kept).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Outcome::NotStored("the archive is closed"),
+        Err(_) => Outcome::NotStored("the archive did not answer in time"),
+    };
+    let published = match outcome {
+        Outcome::NotStored(not_stored) if relay_peers == 0 => Err(PublishError::NoPeers { not_stored }),
+        outcome => Ok(Published {
+            hash,
+            relay_peers,
+            stored: outcome.is_kept(),
+        }),
+    };
+    let _ = reply.send(published);
 }

@@ -31,8 +31,9 @@ pub use self::settings::Settings;
 
 use self::behaviour::Behaviour;
 use self::task::Task;
+use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
-use crate::protocols::{self, Servers, metadata};
+use crate::protocols::{self, Servers, light_push, metadata, store};
 use crate::streams;
 
 /// Commands that wait for the swarm's task; when full, callers wait.
@@ -61,19 +62,30 @@ pub enum StartError {
     Transport(#[from] transport::TransportError),
     #[error(transparent)]
     Relay(#[from] relay::RelayError),
+    #[error("opening the archive: {0}")]
+    Archive(#[from] archive::Error),
 }
 
 /// A started node. Dropping it does not stop the node.
-#[derive(Debug)]
 pub struct Running {
     task: JoinHandle<()>,
+    archive: Option<(Archivist, Writer)>,
 }
 
 impl Running {
-    /// Waits until the node has ended after [`Handle::stop`].
+    /// Waits until the node has ended after [`Handle::stop`] and the archive is closed.
     pub async fn stopped(self) {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "node task failed");
+        }
+        if let Some((archivist, writer)) = self.archive {
+            let closed = tokio::task::spawn_blocking(move || {
+                archivist.close();
+                writer.join();
+            });
+            if let Err(error) = closed.await {
+                tracing::error!(%error, "closing the archive failed");
+            }
         }
     }
 }
@@ -82,7 +94,11 @@ impl Running {
 pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running), StartError> {
     let peer_id = settings.keypair.public().to_peer_id();
     let counters = Counters::new();
-    let (streams, inbound) = streams::Behaviour::new(Servers::protocols(), settings.limits.streams, counters.clone());
+    let (streams, inbound) = streams::Behaviour::new(
+        protocols::offered(settings.services),
+        settings.limits.streams,
+        counters.clone(),
+    );
     let behaviour = Behaviour::new(&settings, &agent, streams)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
     let mut swarm = Swarm::new(transport::build(&settings.keypair)?, behaviour, peer_id, config);
@@ -91,6 +107,18 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         swarm.add_external_address(address.clone());
     }
 
+    let archive = match &settings.archive {
+        Some(archive) => Some(Archivist::start(
+            archive.dir.clone(),
+            archive.retention,
+            counters.clone(),
+        )?),
+        None => None,
+    };
+    let archivist = archive.as_ref().map(|(archivist, _)| archivist.clone());
+    let store = archivist
+        .clone()
+        .map(|archivist| store::Server::new(archivist, counters.clone()));
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (status, status_receiver) = watch::channel(Status {
         phase: Phase::Starting,
@@ -111,21 +139,26 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             services: settings.services,
             max_message_bytes: settings.max_message_bytes,
         }),
+        store,
         counters,
     };
     let metadata = metadata::Server::new(settings.cluster_id, &settings.shards);
-    tokio::spawn(protocols::serve_all(
-        Servers {
-            handle: handle.clone(),
-            metadata: metadata.clone(),
-        },
-        inbound,
-    ));
-    let task = Task::new(swarm, receiver, status, handle.clone(), metadata, settings);
+    let servers = Servers {
+        counters: handle.counters.clone(),
+        metadata: metadata.clone(),
+        store: handle.store.clone().filter(|_| settings.services.store),
+        light_push: settings
+            .services
+            .light_push
+            .then(|| light_push::Server::new(handle.clone())),
+    };
+    tokio::spawn(protocols::serve_all(servers, inbound));
+    let task = Task::new(swarm, receiver, status, handle.clone(), archivist, metadata, settings);
     Ok((
         handle,
         Running {
             task: tokio::spawn(task.run()),
+            archive,
         },
     ))
 }

@@ -18,6 +18,7 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
 use super::peers::Peers;
 use super::settings::Settings;
+use crate::archivist::Archivist;
 use crate::protocols::metadata;
 use crate::topics::Shard;
 
@@ -33,6 +34,7 @@ pub(super) struct Task {
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
     pub(super) handle: Handle,
+    pub(super) archivist: Option<Archivist>,
     metadata: metadata::Server,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
@@ -48,6 +50,7 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<Status>,
         handle: Handle,
+        archivist: Option<Archivist>,
         metadata: metadata::Server,
         settings: Settings,
     ) -> Self {
@@ -56,6 +59,7 @@ impl Task {
             commands,
             status,
             handle,
+            archivist,
             metadata,
             settings,
             topics: BTreeSet::new(),

@@ -2,7 +2,10 @@
 //!
 //! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
 
+pub mod light_push;
 pub mod metadata;
+pub mod store;
+mod turnstile;
 
 use std::time::Duration;
 
@@ -12,11 +15,14 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::counters::Counters;
-use crate::node::Handle;
+use crate::node::settings::Services;
 use crate::streams::Inbound;
 use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
 
 pub const METADATA: StreamProtocol = StreamProtocol::new("/vac/waku/metadata/1.0.0");
+pub const STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store-query/3.0.0");
+pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/3.0.0");
+pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/2.0.0-beta1");
 
 /// How long a stream may wait for its first byte: js-waku opens one for each protocol in advance and keeps it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -25,32 +31,46 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// A reader slower than this for one answer is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What inbound streams are served from; cloned for each stream.
+/// What inbound streams are served from; cloned for each stream. What is absent is not offered to peers.
 #[derive(Clone)]
 pub(crate) struct Servers {
-    pub(crate) handle: Handle,
+    pub(crate) counters: Counters,
     pub(crate) metadata: metadata::Server,
+    pub(crate) store: Option<store::Server>,
+    pub(crate) light_push: Option<light_push::Server>,
+}
+
+/// The protocols that are accepted under `services`.
+pub(crate) fn offered(services: Services) -> Vec<StreamProtocol> {
+    let mut offered = vec![METADATA];
+    if services.store {
+        offered.push(STORE);
+    }
+    if services.light_push {
+        offered.extend([LIGHT_PUSH, LIGHT_PUSH_LEGACY]);
+    }
+    offered
 }
 
 impl Servers {
-    /// The protocols that are accepted.
-    pub(crate) fn protocols() -> Vec<StreamProtocol> {
-        vec![METADATA]
-    }
-
     async fn serve(self, inbound: Inbound) {
-        let counters = self.handle.counters().clone();
         let Inbound {
-            stream, ref protocol, ..
+            peer,
+            protocol,
+            stream,
+            room,
         } = inbound;
-        let served = if *protocol == METADATA {
-            self.metadata.serve(stream).await
-        } else {
-            Ok(())
+        let served = match (protocol.as_ref(), &self.store, &self.light_push) {
+            (id, _, _) if id == METADATA.as_ref() => self.metadata.serve(stream).await,
+            (id, Some(store), _) if id == STORE.as_ref() => store.serve(peer, stream).await,
+            (id, _, Some(push)) if id == LIGHT_PUSH.as_ref() => push.serve(peer, stream).await,
+            (id, _, Some(push)) if id == LIGHT_PUSH_LEGACY.as_ref() => push.serve_legacy(peer, stream).await,
+            _ => Ok(()),
         };
+        drop(room);
         if let Err(error) = served {
-            Counters::count(&counters.streams_refused, reason(&error));
-            tracing::debug!(peer = %inbound.peer, %protocol, %error, "stream ended");
+            Counters::count(&self.counters.streams_refused, reason(&error));
+            tracing::debug!(%peer, %protocol, %error, "stream ended");
         }
     }
 }

@@ -4,7 +4,9 @@
 //! with the protocol that has an error code to answer with.
 
 pub mod framing;
+pub mod light_push;
 pub mod message;
 pub mod metadata;
+pub mod store;
 
 pub use message::WakuMessage;

@@ -1,0 +1,96 @@
+//! The HTML of each state, word for word, without the style and the script, which are files of their own. After a
+//! change that is meant: `UPDATE_GOLDEN=1 cargo test -p pillarboxd`, and look at the difference.
+
+use std::path::Path;
+
+use super::sample;
+use crate::page::history::HOURS;
+use crate::page::view::{self, View};
+use crate::snapshot::Snapshot;
+use std::time::Duration;
+
+fn html(snapshot: &Snapshot, silent: Option<Duration>) -> String {
+    let mut hours = [None; HOURS];
+    let mut sizes = Vec::new();
+    if snapshot.archive.envelopes.is_some() {
+        for (index, hour) in hours.iter_mut().enumerate().skip(5) {
+            *hour = Some((index as u64 * 7919) % 6100);
+        }
+        let quarters = (0..76u64)
+            .rev()
+            .map(|quarter| (Duration::from_secs(900 * quarter), 271_000_000 - quarter * 2_100_000));
+        sizes = quarters.collect();
+    }
+    let seen_for = Duration::from_secs(19 * 3600);
+    view::document(&View {
+        snapshot,
+        silent,
+        hours,
+        sizes,
+        seen_for,
+        now: sample::NOW,
+        host: "pillarbox.local",
+    })
+}
+
+#[test]
+fn each_state_looks_as_it_did() {
+    let states = [
+        ("starting", html(&sample::starting(), None)),
+        ("ok", html(&sample::ok(), None)),
+        ("degraded", html(&sample::degraded(), None)),
+        ("failed", html(&sample::failed(), None)),
+        ("silent", html(&sample::ok(), Some(Duration::from_secs(7)))),
+    ];
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
+    for (state, html) in states {
+        let html = html.replace(view::STYLE, "").replace(view::SCRIPT, "");
+        // A line an element: readable differences.
+        let html = html.replace('<', "\n<").replace("\n</", "</").trim_start().to_owned();
+        let path = dir.join(format!("{state}.html"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(&path, &html).unwrap();
+            continue;
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            html == golden,
+            "{state} looks different; if that is meant, run with UPDATE_GOLDEN=1 and look at it"
+        );
+    }
+}
+
+#[test]
+fn nothing_hostile_gets_through() {
+    let html = html(&sample::failed(), None);
+    assert_eq!(html.matches("<script").count(), 1, "only the page's own");
+    assert!(!html.contains("alert(\""), "quotes are escaped");
+    assert!(
+        html.contains("&lt;script&gt;alert(&quot;1&quot;)"),
+        "and shown for what they are"
+    );
+}
+
+#[test]
+fn nothing_is_loaded_from_elsewhere() {
+    for snapshot in [sample::ok(), sample::failed()] {
+        let html = html(&snapshot, None);
+        for needle in ["src=", "@import", "url(", "https://"] {
+            assert!(!html.contains(needle), "{needle}");
+        }
+        let links: Vec<&str> = html
+            .split("href=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+        assert!(
+            links
+                .iter()
+                .all(|link| link.starts_with('/') || link.starts_with("data:")),
+            "{links:?}"
+        );
+        assert!(!html.contains(" style=\""), "the policy would refuse it");
+        assert!(html.len() < 60_000, "{} bytes", html.len());
+    }
+}

@@ -1,0 +1,155 @@
+//! Boxes in each state, with everything filled in that can be.
+
+use archive::DiskStage;
+
+use crate::fault::Fault;
+use crate::snapshot::*;
+
+pub(super) const NOW: i64 = 1_800_000_000;
+
+pub(super) fn starting() -> Snapshot {
+    let mut snapshot = Snapshot::at_start("dev");
+    snapshot.version = "1.2.3".to_owned();
+    snapshot.uptime_secs = 4;
+    snapshot.leds.insert("status".to_owned(), "starting".to_owned());
+    snapshot
+        .services
+        .push(service("mailserver", ServiceStateName::Activating, Some(4242)));
+    snapshot
+}
+
+pub(super) fn ok() -> Snapshot {
+    let mut snapshot = starting();
+    snapshot.state = BoxState::Ok;
+    snapshot.reason = "everything works".to_owned();
+    snapshot.uptime_secs = 3 * 86_400 + 4 * 3600;
+    snapshot.leds.insert("status".to_owned(), "ok".to_owned());
+    snapshot.services = vec![service("mailserver", ServiceStateName::Active, Some(4242)), {
+        let mut nwaku = service("nwaku", ServiceStateName::Disabled, None);
+        nwaku.health = None;
+        nwaku
+    }];
+    snapshot.archive = ArchiveStatus {
+        envelopes: Some(128_934),
+        bytes: Some(271_000_000),
+        oldest: Some(NOW - 86_100),
+        newest: Some(NOW - 2),
+        retention_secs: Some(86_400),
+        pruned_total: 402_113,
+        last_prune: Some(NOW - 31),
+        quarantined: Vec::new(),
+    };
+    snapshot.mailserver = MailserverStatus {
+        peer_id: Some("16Uiu2HAmPLe7Mzm8TsYUubgCAW1aJoeFScxrLj8ppHFivPo97bUZ".to_owned()),
+        multiaddrs: [
+            "/ip4/127.0.0.1/tcp/60000",
+            "/ip4/192.168.1.20/tcp/60000",
+            "/ip4/192.168.1.20/tcp/8000/ws",
+        ]
+        .iter()
+        .map(|start| format!("{start}/p2p/16Uiu2HAmPLe7Mzm8TsYUubgCAW1aJoeFScxrLj8ppHFivPo97bUZ"))
+        .collect(),
+        peers: Some(17),
+    };
+    snapshot.system = SystemStatus {
+        load: Some([0.21, 0.18, 0.12]),
+        memory: Some(MemoryStatus {
+            total_bytes: 953_000_000,
+            available_bytes: 702_000_000,
+        }),
+        disk: Some(DiskStatus {
+            total_bytes: 31_000_000_000,
+            available_bytes: 27_400_000_000,
+            stage: DiskStage::Fine,
+        }),
+        temperature: Some(48.3),
+    };
+    for (subject, detail) in [
+        (Subject::Clock, "synchronised"),
+        (Subject::Disk, "27.4 GB free"),
+        (Subject::Memory, "702 MB free"),
+        (Subject::Peers, "17 connected"),
+        (Subject::Services, "1 of 1 running"),
+        (Subject::Temperature, "48 °C"),
+    ] {
+        snapshot.health.insert(
+            subject,
+            Some(Finding {
+                level: Level::Ok,
+                detail: detail.to_owned(),
+            }),
+        );
+    }
+    snapshot.health.insert(Subject::Power, None);
+    snapshot
+}
+
+pub(super) fn degraded() -> Snapshot {
+    let mut snapshot = ok();
+    snapshot.state = BoxState::Degraded;
+    snapshot.code = Some(Fault::Clock.code());
+    snapshot.reason = "the clock is not synchronised, so nothing is removed".to_owned();
+    snapshot
+        .leds
+        .insert("status".to_owned(), format!("degraded-{}", Fault::Clock.code()));
+    let finding = Finding {
+        level: Level::Warn,
+        detail: "not synchronised".to_owned(),
+    };
+    snapshot.health.insert(Subject::Clock, Some(finding));
+    snapshot.archive.quarantined.push(QuarantinedFile {
+        file: "00001800000000.corrupt.sqlite".to_owned(),
+        reason: "not a database".to_owned(),
+    });
+    snapshot
+}
+
+/// With everything hostile that a child, a file or a peer could bring in.
+pub(super) fn failed() -> Snapshot {
+    let evil = "<script>alert(\"1\")</script>&'";
+    let mut snapshot = starting();
+    snapshot.state = BoxState::Failed;
+    snapshot.code = Some(Fault::ServiceDown.code());
+    snapshot.reason = format!("mailserver keeps failing: {evil}");
+    snapshot.board = evil.to_owned();
+    snapshot.leds.clear();
+    snapshot
+        .leds
+        .insert("fault".to_owned(), format!("failed-{}", Fault::ServiceDown.code()));
+    snapshot.leds.insert("status".to_owned(), "off".to_owned());
+    snapshot.leds.insert(evil.to_owned(), evil.to_owned());
+    snapshot.services = vec![ServiceStatus {
+        name: evil.to_owned(),
+        state: ServiceStateName::Failed,
+        pid: None,
+        restarts: 5,
+        last_exit: Some("exit 1".to_owned()),
+        health: Some(ServiceHealth::Failing),
+        reason: Some(evil.to_owned()),
+    }];
+    snapshot.mailserver.multiaddrs = vec![format!("/ip4/1.2.3.4/{evil}")];
+    snapshot.mailserver.peer_id = Some(evil.to_owned());
+    snapshot.archive.quarantined = vec![QuarantinedFile {
+        file: evil.to_owned(),
+        reason: evil.to_owned(),
+    }];
+    let finding = Finding {
+        level: Level::Bad,
+        detail: evil.to_owned(),
+    };
+    snapshot.health.insert(Subject::Services, Some(finding));
+    snapshot
+}
+
+fn service(name: &str, state: ServiceStateName, pid: Option<u32>) -> ServiceStatus {
+    let health = (state == ServiceStateName::Active).then_some(ServiceHealth::Ok);
+    ServiceStatus {
+        name: name.to_owned(),
+        state,
+        pid,
+        restarts: 0,
+        last_exit: None,
+        health,
+        reason: None,
+    }
+}

@@ -1,0 +1,232 @@
+//! Every English word of the page, except those of the faults ([`crate::fault`]). To translate the page, translate this
+//! file and that table.
+
+use crate::button::Held;
+use crate::indicator::Pattern;
+use crate::snapshot::{BoxState, ServiceHealth, ServiceStateName, Subject};
+
+pub(super) const NAME: &str = "Pillarbox";
+pub(super) const WHAT: &str = "Your own mailserver for Status";
+pub(super) const NO_ANSWER: &str = "The box does not answer. Trying again\u{2026}";
+pub(super) const REFUSED_METHOD: &str = "This page can only be read.\n";
+pub(super) const REFUSED_HOST: &str =
+    "This box does not answer to that name. Use its address, or add the name to page.names in the configuration.\n";
+pub(super) const NOT_FOUND: &str = "There is nothing here. The page is at /\n";
+
+pub(super) const MENU_FACTS: &str = "At a glance";
+pub(super) const KEPT: &str = "Messages kept";
+pub(super) const PEERS: &str = "Peers connected";
+pub(super) const STORAGE: &str = "Storage used";
+pub(super) const RUNNING: &str = "Running for";
+pub(super) const UNKNOWN: &str = "\u{2013}";
+
+pub(super) const LIGHTS: &str = "The light";
+pub(super) const LAST_DAY: &str = "The last 24 hours";
+pub(super) const BY_HOUR: &str = "Messages an hour";
+pub(super) const BY_SIZE: &str = "Storage";
+pub(super) const DAY_AGO: &str = "24 h ago";
+pub(super) const NOW: &str = "now";
+pub(super) const NOTHING_COUNTED: &str = "Counting begins with the first look into the archive.";
+
+pub(super) const USE: &str = "Use this box in the Status app";
+pub(super) const USE_STEPS: [&str; 3] = [
+    "In Status, open Settings, then Messaging or Advanced, then History nodes (older versions say Waku nodes).",
+    "Turn off \u{201c}Select node automatically\u{201d} and add a node: any name, and the address below.",
+    "Choose the new node. From now on, Status fetches missed messages from this box.",
+];
+pub(super) const USE_WHERE: &str =
+    "The address works in the same network as the box. From outside, use the box's public address instead.";
+pub(super) const ADDRESS: &str = "Address";
+pub(super) const ADDRESSES: &str = "All addresses";
+pub(super) const COPY: &str = "Copy";
+pub(super) const COPIED: &str = "Copied";
+pub(super) const QR: &str = "The address as a QR code";
+pub(super) const NO_ADDRESS: &str = "The address appears here as soon as the mailserver runs.";
+
+pub(super) const SERVICES: &str = "Services";
+pub(super) const NO_SERVICES: &str = "No service is set up.";
+pub(super) const HEALTH: &str = "Health";
+pub(super) const NO_HEALTH: &str = "Nothing was measured yet.";
+pub(super) const ARCHIVE: &str = "Archive";
+pub(super) const SYSTEM: &str = "The box";
+pub(super) const OLDEST: &str = "Oldest message";
+pub(super) const NEWEST: &str = "Newest message";
+pub(super) const RETENTION: &str = "Kept for";
+pub(super) const PRUNED: &str = "Removed since the start";
+pub(super) const LAST_PRUNE: &str = "Last removal";
+pub(super) const SET_ASIDE: &str = "Files set aside";
+pub(super) const MEMORY: &str = "Memory";
+pub(super) const DISK: &str = "Disk";
+pub(super) const TEMPERATURE: &str = "Processor";
+pub(super) const LOAD: &str = "Load";
+pub(super) const BOARD: &str = "Board";
+pub(super) const VERSION: &str = "Version";
+pub(super) const PEER_ID: &str = "Peer ID";
+pub(super) const JSON: &str = "All of this as JSON";
+pub(super) const CODE_LABEL: &str = "Code";
+pub(super) const MEND: &str = "What to do:";
+pub(super) const NOT_CHECKED: &str = "not checked";
+
+/// The state in one word.
+pub(super) fn word(state: BoxState) -> &'static str {
+    match state {
+        BoxState::Starting => "Starting",
+        BoxState::Ok => "Working",
+        BoxState::Degraded => "Attention",
+        BoxState::Failed => "Failed",
+    }
+}
+
+pub(super) const WORD_SILENT: &str = "Silent";
+
+/// The state in one sentence, where the supervisor has nothing more precise to say.
+pub(super) fn sentence(state: BoxState, kept_secs: Option<u64>) -> String {
+    match (state, kept_secs) {
+        (BoxState::Starting, _) => "The mailserver is starting. This takes a few seconds.".to_owned(),
+        (BoxState::Ok, Some(secs)) => {
+            format!(
+                "Messages are received, kept for {} and handed out to Status apps that missed them.",
+                for_long(secs)
+            )
+        }
+        (BoxState::Ok, None) => {
+            "Messages are received, kept and handed out to Status apps that missed them.".to_owned()
+        }
+        (BoxState::Degraded, _) => "The mailserver does its job, but something wants a look.".to_owned(),
+        (BoxState::Failed, _) => "The mailserver does not do its job.".to_owned(),
+    }
+}
+
+pub(super) fn sentence_silent(secs: u64) -> String {
+    format!("The supervisor has said nothing for {secs} seconds. What is shown below is older than that.")
+}
+
+fn for_long(secs: u64) -> String {
+    match secs {
+        86_400 => "24 hours".to_owned(),
+        secs => super::format::span(secs),
+    }
+}
+
+pub(super) fn ago(span: &str) -> String {
+    format!("{span} ago")
+}
+
+pub(super) fn of_total(used: &str, total: &str) -> String {
+    format!("{used} of {total}")
+}
+
+pub(super) fn restarts(count: u64) -> String {
+    match count {
+        0 => "never restarted".to_owned(),
+        1 => "restarted once".to_owned(),
+        count => format!("restarted {count} times"),
+    }
+}
+
+pub(super) fn process(pid: u32) -> String {
+    format!("process {pid}")
+}
+
+pub(super) fn last_exit(exit: &str) -> String {
+    format!("last end: {exit}")
+}
+
+pub(super) fn service_state(state: ServiceStateName) -> &'static str {
+    match state {
+        ServiceStateName::Disabled => "Off",
+        ServiceStateName::Inactive => "Stopped",
+        ServiceStateName::Activating => "Starting",
+        ServiceStateName::Active => "Running",
+        ServiceStateName::Deactivating => "Stopping",
+        ServiceStateName::Backoff => "Waiting to restart",
+        ServiceStateName::Failed => "Given up",
+    }
+}
+
+pub(super) fn service_health(health: Option<ServiceHealth>) -> &'static str {
+    match health {
+        None => NOT_CHECKED,
+        Some(ServiceHealth::Ok) => "answers",
+        Some(ServiceHealth::Failing) => "does not answer",
+    }
+}
+
+pub(super) fn subject(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Services => "Services",
+        Subject::Archive => "Archive",
+        Subject::Clock => "Clock",
+        Subject::Disk => "Disk",
+        Subject::Memory => "Memory",
+        Subject::Load => "Load",
+        Subject::Temperature => "Temperature",
+        Subject::Power => "Power supply",
+        Subject::Network => "Network",
+        Subject::Peers => "Peers",
+        Subject::Hardware => "Light, button, port",
+        Subject::Settings => "Settings",
+    }
+}
+
+/// What a chart says, for who cannot see it.
+pub(super) fn bars_label(seen_hours: usize, total: u64, most: u64) -> String {
+    format!("Messages an hour over {seen_hours} of the last 24 hours: {total} in all, {most} in the busiest hour.")
+}
+
+pub(super) fn area_label(now: &str, most: &str) -> String {
+    format!("Storage over the last 24 hours: {now} now, {most} at most.")
+}
+
+pub(super) fn busiest(count: &str) -> String {
+    format!("busiest hour {count}")
+}
+
+pub(super) fn seen_for(span: &str) -> String {
+    format!("seen for {span}")
+}
+
+/// How a pattern looks.
+pub(super) fn looks(pattern: Pattern) -> String {
+    match pattern {
+        Pattern::Off => "Dark".to_owned(),
+        Pattern::Starting => "Blinks evenly, about once a second".to_owned(),
+        Pattern::Ok => "Lit, with a short wink every two seconds".to_owned(),
+        Pattern::Degraded(code) => format!("Lit for a while, then one long flash and {}", short_flashes(code)),
+        Pattern::Failed(code) => format!("Dark, with one long flash and {}", short_flashes(code)),
+        Pattern::Silent => "Dark, with a very short flash every two seconds".to_owned(),
+        Pattern::PressWanted => "Flashes twice a second, in pairs".to_owned(),
+        Pattern::Unlocked => "Lit, with two winks in a row".to_owned(),
+        Pattern::Address(last) => format!("Blinks the number {last}, digit by digit (a long flash is a zero)"),
+        Pattern::Holding(Held::Nothing) => "Lit while the button is held".to_owned(),
+        Pattern::Holding(Held::Reboot) => "Blinks fast while the button is held".to_owned(),
+        Pattern::Holding(Held::FactoryReset) => "Flickers while the button is held".to_owned(),
+        Pattern::Holding(Held::Cancelled) => "Dark while the button is held".to_owned(),
+    }
+}
+
+fn short_flashes(count: u8) -> String {
+    match count {
+        1 => "1 short one".to_owned(),
+        count => format!("{count} short ones"),
+    }
+}
+
+/// What a pattern says. Those of faults say it by their code.
+pub(super) fn means(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::Off => "Nothing to report.",
+        Pattern::Starting => "The box is starting.",
+        Pattern::Ok => "The box does its job.",
+        Pattern::Degraded(_) => "The box does its job, but something wants a look.",
+        Pattern::Failed(_) => "Something is wrong: count the short flashes.",
+        Pattern::Silent => "The supervisor hangs. If it stays, switch the box off and on.",
+        Pattern::PressWanted => "A browser asks to be let in: press the button to allow it.",
+        Pattern::Unlocked => "A browser may change things on this box for a few minutes.",
+        Pattern::Address(_) => "The last number of the box's address.",
+        Pattern::Holding(Held::Nothing) => "Letting go now does nothing.",
+        Pattern::Holding(Held::Reboot) => "Letting go now restarts the box.",
+        Pattern::Holding(Held::FactoryReset) => "Letting go now resets the box to how it was when it was new.",
+        Pattern::Holding(Held::Cancelled) => "Letting go now does nothing.",
+    }
+}

@@ -1,0 +1,304 @@
+//! The one thread that writes the archive, and the way to it.
+//!
+//! The thread inserts what is offered and ticks the archive four times a second. Offers wait in a queue bounded by
+//! number and by bytes; when it is full the envelope is not kept, counted as `queue_full`, and whoever published it is
+//! told. Queries run on the caller's thread; they borrow the archive only while they run, so that the writer can close
+//! it at the end.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use archive::{Archive, Inserted, Options, Page, Query, Refusal, Stats};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::clock;
+use crate::counters::Counters;
+use crate::node::Received;
+
+/// How often the archive wants to be ticked.
+const TICK: Duration = Duration::from_millis(250);
+/// Envelopes that may wait.
+const QUEUE_ENVELOPES: usize = 4096;
+/// Bytes that may wait: 4,096 envelopes of the largest size would be gigabytes.
+const QUEUE_BYTES: usize = 16 << 20;
+/// What an envelope costs in the queue besides its payload.
+const OVERHEAD_BYTES: usize = 512;
+/// How often the policy is asked whether the clock can be trusted.
+const POLICY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long closing waits for queries that still run.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What became of an offered envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Stored,
+    /// Kept before.
+    Duplicate,
+    NotStored(&'static str),
+}
+
+impl Outcome {
+    /// Whether the archive has the envelope.
+    pub fn is_kept(self) -> bool {
+        matches!(self, Self::Stored | Self::Duplicate)
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum QueryError {
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    #[error("the archive is closed")]
+    Closed,
+}
+
+struct Offer {
+    received: Arc<Received>,
+    done: Option<oneshot::Sender<Outcome>>,
+    _room: OwnedSemaphorePermit,
+}
+
+enum Job {
+    Keep(Offer),
+    Close,
+}
+
+/// Cheap to clone; the archive closes on [`Archivist::close`].
+#[derive(Clone)]
+pub struct Archivist {
+    jobs: SyncSender<Job>,
+    room: Arc<Semaphore>,
+    archive: Weak<Archive>,
+    clock_trusted: Arc<AtomicBool>,
+    counters: Counters,
+}
+
+/// The writer's thread.
+pub struct Writer(thread::JoinHandle<()>);
+
+impl Archivist {
+    /// Opens the archive in `dir` and starts its thread.
+    pub fn start(dir: PathBuf, retention: Duration, counters: Counters) -> Result<(Self, Writer), archive::Error> {
+        let archive = Arc::new(Archive::open(
+            &dir,
+            Options {
+                retention,
+                ..Options::default()
+            },
+        )?);
+        let (jobs, receiver) = mpsc::sync_channel(QUEUE_ENVELOPES);
+        let archivist = Self {
+            jobs,
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            archive: Arc::downgrade(&archive),
+            clock_trusted: Arc::new(AtomicBool::new(false)),
+            counters: counters.clone(),
+        };
+        let mut work = Work {
+            archive,
+            dir,
+            counters,
+            clock_trusted: archivist.clock_trusted.clone(),
+            policy_read: None,
+            failures: 0,
+        };
+        work.tick();
+        let thread = thread::Builder::new()
+            .name("archivist".into())
+            .spawn(move || work.run(&receiver));
+        let thread = thread.map_err(|source| archive::Error::File {
+            what: "start a thread for",
+            path: ".".into(),
+            source,
+        })?;
+        Ok((archivist, Writer(thread)))
+    }
+
+    /// Hands an envelope over to be kept; `done` hears what became of it. Never waits.
+    pub fn offer(&self, received: Arc<Received>, done: Option<oneshot::Sender<Outcome>>) {
+        let bytes = received.envelope.payload.len() + OVERHEAD_BYTES;
+        let full = |done: Option<oneshot::Sender<Outcome>>| {
+            Counters::count(&self.counters.archive_errors, "queue_full");
+            if let Some(done) = done {
+                let _ = done.send(Outcome::NotStored("the queue to the archive is full"));
+            }
+        };
+        let permits = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let Ok(room) = self.room.clone().try_acquire_many_owned(permits) else {
+            return full(done);
+        };
+        if let Err(error) = self.jobs.try_send(Job::Keep(Offer {
+            received,
+            done,
+            _room: room,
+        })) {
+            let (mpsc::TrySendError::Full(job) | mpsc::TrySendError::Disconnected(job)) = error;
+            if let Job::Keep(offer) = job {
+                full(offer.done);
+            }
+        }
+    }
+
+    /// Whether the system clock may be believed: without a daemon's policy it may.
+    pub fn clock_trusted(&self) -> bool {
+        self.clock_trusted.load(Ordering::Relaxed)
+    }
+
+    /// Asks the archive. Blocks on the disk: not for a task of the runtime.
+    pub fn query(&self, query: &Query) -> Result<Page, QueryError> {
+        let archive = self.archive.upgrade().ok_or(QueryError::Closed)?;
+        let started = Instant::now();
+        let page = archive.query(query, clock::now_nanos())?;
+        self.counters
+            .archive_query_seconds
+            .observe(started.elapsed().as_secs_f64());
+        Ok(page)
+    }
+
+    /// `None` once closed.
+    pub fn stats(&self) -> Option<Stats> {
+        Some(self.archive.upgrade()?.stats())
+    }
+
+    /// Has the thread insert what waits and close the archive; [`Writer::join`] waits for it.
+    pub fn close(&self) {
+        // The queue may be full of work: this waits its turn.
+        let _ = self.jobs.send(Job::Close);
+    }
+}
+
+impl Writer {
+    /// Waits until the archive is closed. Blocks.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("the archive's thread panicked");
+        }
+    }
+}
+
+struct Work {
+    archive: Arc<Archive>,
+    dir: PathBuf,
+    counters: Counters,
+    clock_trusted: Arc<AtomicBool>,
+    policy_read: Option<Instant>,
+    failures: u64,
+}
+
+impl Work {
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            match jobs.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(Job::Keep(offer)) => self.keep(offer),
+                Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if Instant::now() >= next_tick {
+                self.tick();
+                next_tick = Instant::now() + TICK;
+            }
+        }
+        self.close();
+    }
+
+    fn keep(&mut self, offer: Offer) {
+        let started = Instant::now();
+        let inserted = self.archive.insert(&offer.received.envelope, clock::now_nanos());
+        self.counters
+            .archive_insert_seconds
+            .observe(started.elapsed().as_secs_f64());
+        let outcome = match inserted {
+            Ok(Inserted::Stored(_)) => {
+                self.counters.archived.inc();
+                Outcome::Stored
+            }
+            Ok(Inserted::Duplicate(_)) => {
+                self.counters.archive_duplicates.inc();
+                Outcome::Duplicate
+            }
+            Ok(Inserted::Refused(refusal)) => Outcome::NotStored(label(refusal)),
+            Err(error) => {
+                self.failed("insert", &error);
+                Outcome::NotStored("insert_failure")
+            }
+        };
+        if let Outcome::NotStored(reason) = outcome {
+            Counters::count(&self.counters.archive_errors, reason);
+        }
+        if let Some(done) = offer.done {
+            let _ = done.send(outcome);
+        }
+    }
+
+    fn tick(&mut self) {
+        match self.archive.tick(clock::now_nanos()) {
+            Ok(()) if self.failures > 0 => {
+                tracing::info!(failures = self.failures, "archive works again");
+                self.failures = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                Counters::count(&self.counters.archive_errors, "tick_failure");
+                self.failed("tick", &error);
+            }
+        }
+        if self.policy_read.is_none_or(|read| read.elapsed() >= POLICY_INTERVAL) {
+            self.policy_read = Some(Instant::now());
+            let trusted = match archive::retention::read_policy(&self.dir) {
+                Ok(policy) => policy.is_none_or(|policy| policy.clock_trusted),
+                // The archive says what is wrong with it.
+                Err(_) => false,
+            };
+            if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
+                tracing::info!(trusted, "clock");
+            }
+        }
+    }
+
+    fn failed(&mut self, what: &'static str, error: &archive::Error) {
+        self.failures += 1;
+        if self.failures == 1 {
+            tracing::error!(what, %error, "archive fails");
+        }
+    }
+
+    fn close(self) {
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        let mut archive = self.archive;
+        loop {
+            match Arc::try_unwrap(archive) {
+                Ok(alone) => {
+                    match alone.close() {
+                        Ok(()) => tracing::info!("archive closed"),
+                        Err(error) => tracing::error!(%error, "closing the archive"),
+                    }
+                    return;
+                }
+                Err(shared) if Instant::now() < deadline => {
+                    archive = shared;
+                    thread::sleep(Duration::from_millis(10));
+                }
+                Err(_) => {
+                    tracing::error!("a query holds the archive open; it closes with the process");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// nwaku's label where it has one.
+fn label(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Expired => "invalid_message_too_old",
+        Refusal::Future => "invalid_message_future_timestamp",
+        Refusal::ReadOnly => "read_only",
+        Refusal::DiskFull => "disk_full",
+    }
+}

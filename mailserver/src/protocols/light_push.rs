@@ -1,0 +1,216 @@
+//! Light push 3.0.0 and 2.0.0-beta1 as a server (RFC 19/WAKU2-LIGHTPUSH): publishes for clients that do not relay.
+//!
+//! It succeeds when relay peers or the archive took the envelope. nwaku answers 505 when it has no relay peer; a
+//! mailserver that stored the envelope has accepted it, and serves it to whoever comes, so only an envelope that
+//! neither could take (an ephemeral one on a lone node, say) gets 505 here.
+
+use libp2p::{PeerId, Stream};
+use prost::Message;
+
+use super::{answer, read_request};
+use crate::counters::Counters;
+use crate::node::{Handle, PublishError, Published, Source};
+use crate::topics::ContentTopic;
+use crate::wire::WakuMessage;
+use crate::wire::framing::FrameError;
+use crate::wire::light_push::{LightPushRequest, LightPushResponse, PushResponse, PushRpc};
+
+/// What a request may be longer than the message in it (nwaku's `DefaultMaxRpcSize`).
+const REQUEST_OVERHEAD_BYTES: usize = 64 * 1024;
+const SERVICE: &str = "lightpush";
+
+/// Status codes of light push 3.0.0 as nwaku uses them (`waku_lightpush/common.nim`).
+pub mod status {
+    pub const SUCCESS: u32 = 200;
+    pub const BAD_REQUEST: u32 = 400;
+    pub const PAYLOAD_TOO_LARGE: u32 = 413;
+    pub const INVALID_MESSAGE: u32 = 420;
+    pub const UNSUPPORTED_PUBSUB_TOPIC: u32 = 421;
+    pub const TOO_MANY_REQUESTS: u32 = 429;
+    pub const INTERNAL_SERVER_ERROR: u32 = 500;
+    pub const SERVICE_NOT_AVAILABLE: u32 = 503;
+    pub const NO_PEERS_TO_RELAY: u32 = 505;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub code: u32,
+    pub reason: String,
+}
+
+impl Refused {
+    fn new(code: u32, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self.code {
+            status::BAD_REQUEST => "BAD_REQUEST",
+            status::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
+            status::INVALID_MESSAGE => "INVALID_MESSAGE",
+            status::UNSUPPORTED_PUBSUB_TOPIC => "UNSUPPORTED_PUBSUB_TOPIC",
+            status::TOO_MANY_REQUESTS => "TOO_MANY_REQUESTS",
+            status::SERVICE_NOT_AVAILABLE => "SERVICE_NOT_AVAILABLE",
+            status::NO_PEERS_TO_RELAY => "NO_PEERS_TO_RELAY",
+            _ => "INTERNAL_SERVER_ERROR",
+        }
+    }
+}
+
+impl From<PublishError> for Refused {
+    fn from(error: PublishError) -> Self {
+        let code = match &error {
+            PublishError::UnknownTopic(_) => status::UNSUPPORTED_PUBSUB_TOPIC,
+            PublishError::TooLarge { .. } => status::PAYLOAD_TOO_LARGE,
+            PublishError::Invalid(_) => status::INVALID_MESSAGE,
+            PublishError::NoPeers { .. } => status::NO_PEERS_TO_RELAY,
+            PublishError::NoRelay | PublishError::Busy | PublishError::Stopped(_) => status::SERVICE_NOT_AVAILABLE,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+#[derive(Clone)]
+pub struct Server {
+    handle: Handle,
+}
+
+impl Server {
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(request) = self.read(&mut stream).await? else {
+            return Ok(());
+        };
+        let response = match LightPushRequest::decode(request.as_slice()) {
+            Ok(request) => {
+                let request_id = request.request_id;
+                let pushed = self
+                    .push(request.pubsub_topic, request.message, Source::LightPush(peer))
+                    .await;
+                respond(request_id, self.count(pushed))
+            }
+            Err(error) => {
+                let refused = Refused::new(status::BAD_REQUEST, format!("decoding rpc failed: {error}"));
+                respond(None, self.count(Err(refused)))
+            }
+        };
+        self.write(&mut stream, &response.encode_to_vec()).await
+    }
+
+    /// 2.0.0-beta1: no codes, a boolean and a text.
+    pub(crate) async fn serve_legacy(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(bytes) = self.read(&mut stream).await? else {
+            return Ok(());
+        };
+        let rpc = PushRpc::decode(bytes.as_slice());
+        let request_id = rpc.as_ref().ok().and_then(|rpc| rpc.request_id.clone());
+        let pushed = match rpc.map(|rpc| rpc.request) {
+            Ok(Some(request)) => {
+                self.push(request.pubsub_topic, request.message, Source::LightPush(peer))
+                    .await
+            }
+            Ok(None) => Err(Refused::new(status::BAD_REQUEST, "request is missing")),
+            Err(error) => Err(Refused::new(
+                status::BAD_REQUEST,
+                format!("decoding rpc failed: {error}"),
+            )),
+        };
+        let response = match self.count(pushed) {
+            Ok(_) => PushResponse {
+                is_success: Some(true),
+                info: None,
+            },
+            Err(refused) => PushResponse {
+                is_success: Some(false),
+                info: Some(refused.reason),
+            },
+        };
+        let rpc = PushRpc {
+            request_id: Some(request_id.unwrap_or_default()),
+            request: None,
+            response: Some(response),
+        };
+        self.write(&mut stream, &rpc.encode_to_vec()).await
+    }
+
+    /// Publishes one message; without pubsub topic autosharding finds it.
+    pub async fn push(
+        &self,
+        pubsub_topic: Option<String>,
+        message: Option<WakuMessage>,
+        source: Source,
+    ) -> Result<Published, Refused> {
+        let message = message.ok_or_else(|| Refused::new(status::BAD_REQUEST, "message is missing"))?;
+        let topic = match pubsub_topic {
+            Some(topic) if topic.trim().is_empty() => {
+                return Err(Refused::new(status::BAD_REQUEST, "topic must not be empty"));
+            }
+            Some(topic) => topic,
+            None => self.autoshard(&message)?,
+        };
+        Ok(self.handle.publish(topic, message, source).await?)
+    }
+
+    fn autoshard(&self, message: &WakuMessage) -> Result<String, Refused> {
+        let invalid = |reason: String| Refused::new(status::INVALID_MESSAGE, reason);
+        let info = self.handle.info();
+        let content_topic = message.content_topic.as_deref().unwrap_or_default();
+        let parsed = content_topic.parse::<ContentTopic>();
+        let parsed = parsed.map_err(|error| invalid(format!("Invalid content-topic: {error}")))?;
+        match info.sharding.shard_of(info.cluster_id, &parsed) {
+            Some(shard) => Ok(shard.to_string()),
+            None => Err(invalid(
+                "Pubsub topic must be specified when static sharding is enabled".into(),
+            )),
+        }
+    }
+
+    async fn read(&self, stream: &mut Stream) -> Result<Option<Vec<u8>>, FrameError> {
+        let request = read_request(stream, self.handle.info().max_message_bytes + REQUEST_OVERHEAD_BYTES).await?;
+        if let Some(request) = &request {
+            self.handle.counters().service_traffic(SERVICE, "in", request.len());
+        }
+        Ok(request)
+    }
+
+    async fn write(&self, stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
+        self.handle.counters().service_traffic(SERVICE, "out", body.len());
+        answer(stream, body).await
+    }
+
+    fn count(&self, pushed: Result<Published, Refused>) -> Result<Published, Refused> {
+        let counters = self.handle.counters();
+        match &pushed {
+            Ok(_) => counters.request(SERVICE, "served"),
+            Err(refused) => {
+                counters.request(SERVICE, "rejected");
+                Counters::count(&counters.light_push_errors, refused.label());
+            }
+        }
+        pushed
+    }
+}
+
+fn respond(request_id: Option<String>, pushed: Result<Published, Refused>) -> LightPushResponse {
+    let request_id = Some(request_id.unwrap_or_else(|| "N/A".into()));
+    match pushed {
+        Ok(published) => LightPushResponse {
+            request_id,
+            status_code: Some(status::SUCCESS),
+            status_desc: None,
+            relay_peer_count: Some(u32::try_from(published.relay_peers).unwrap_or(u32::MAX)),
+        },
+        Err(refused) => LightPushResponse {
+            request_id,
+            status_code: Some(refused.code),
+            status_desc: Some(refused.reason),
+            relay_peer_count: None,
+        },
+    }
+}

@@ -1,0 +1,56 @@
+//! Store 3.0.0 (RFC 13/WAKU2-STORE).
+
+use prost::Message;
+
+use super::WakuMessage;
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct StoreQueryRequest {
+    /// nwaku refuses a request without it.
+    #[prost(string, optional, tag = "1")]
+    pub request_id: Option<String>,
+    #[prost(bool, tag = "2")]
+    pub include_data: bool,
+    #[prost(string, optional, tag = "10")]
+    pub pubsub_topic: Option<String>,
+    #[prost(string, repeated, tag = "11")]
+    pub content_topics: Vec<String>,
+    /// Nanoseconds since the Unix epoch.
+    #[prost(sint64, optional, tag = "12")]
+    pub time_start: Option<i64>,
+    #[prost(sint64, optional, tag = "13")]
+    pub time_end: Option<i64>,
+    #[prost(bytes = "vec", repeated, tag = "20")]
+    pub message_hashes: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "51")]
+    pub pagination_cursor: Option<Vec<u8>>,
+    #[prost(bool, tag = "52")]
+    pub pagination_forward: bool,
+    #[prost(uint64, optional, tag = "53")]
+    pub pagination_limit: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct WakuMessageKeyValue {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub message_hash: Option<Vec<u8>>,
+    #[prost(message, optional, tag = "2")]
+    pub message: Option<WakuMessage>,
+    #[prost(string, optional, tag = "3")]
+    pub pubsub_topic: Option<String>,
+}
+
+/// nwaku's client requires the first three fields.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct StoreQueryResponse {
+    #[prost(string, optional, tag = "1")]
+    pub request_id: Option<String>,
+    #[prost(uint32, optional, tag = "10")]
+    pub status_code: Option<u32>,
+    #[prost(string, optional, tag = "11")]
+    pub status_desc: Option<String>,
+    #[prost(message, repeated, tag = "20")]
+    pub messages: Vec<WakuMessageKeyValue>,
+    #[prost(bytes = "vec", optional, tag = "51")]
+    pub pagination_cursor: Option<Vec<u8>>,
+}

@@ -1,0 +1,128 @@
+//! A peer that sends what it should not: each stream ends alone, the node goes on serving, memory stays bounded.
+
+use std::time::Duration;
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+use pillarbox_mailserver::counters::Kind;
+use pillarbox_mailserver::protocols::{LIGHT_PUSH, METADATA, STORE};
+use pillarbox_mailserver::wire::framing::{FrameError, read_frame};
+use pillarbox_mailserver::wire::store::StoreQueryResponse;
+use prost::Message;
+
+use crate::services::query;
+use crate::support::{Node, eventually, within};
+
+async fn store_still_answers(client: &Node, server: &Node) {
+    let peer = server.handle.info().peer_id;
+    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &query(), 1 << 20))
+        .await
+        .unwrap();
+    assert_eq!(answer.status_code, Some(200));
+}
+
+fn refused(node: &Node, kind: &'static str) -> u64 {
+    node.handle
+        .counters()
+        .streams_refused
+        .get_or_create(&Kind { r#type: kind })
+        .get()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_and_oversized_requests_end_their_stream_alone() {
+    let [client, server] = [Node::start().await, Node::start().await];
+    client.connect(&server).await;
+    for protocol in [STORE, LIGHT_PUSH, METADATA] {
+        // A length that is none, and one far beyond the limit.
+        for bytes in [&[0xff; 16][..], &[0xff, 0xff, 0xff, 0xff, 0x0f]] {
+            let mut stream = client.open(&server, protocol.clone()).await;
+            stream.write_all(bytes).await.unwrap();
+            stream.flush().await.unwrap();
+            let ended = within(read_frame(&mut stream, 1024)).await;
+            assert!(
+                matches!(ended, Err(FrameError::Eof | FrameError::Io(_))),
+                "{protocol}: {ended:?}"
+            );
+        }
+        // A frame that stops half way.
+        let mut stream = client.open(&server, protocol.clone()).await;
+        stream.write_all(&[10, 1, 2, 3]).await.unwrap();
+        stream.close().await.unwrap();
+        let mut rest = Vec::new();
+        let _ = within(stream.read_to_end(&mut rest)).await;
+        assert!(rest.is_empty(), "{protocol}");
+        store_still_answers(&client, &server).await;
+    }
+    assert!(refused(&server, "oversized") >= 3);
+    assert!(refused(&server, "malformed") >= 6);
+    // What is framed but no protobuf gets the protocol's own error.
+    let mut stream = client.open(&server, STORE).await;
+    stream.write_all(&[3, 0xff, 0xff, 0xff]).await.unwrap();
+    let answer = within(read_frame(&mut stream, 1024)).await.unwrap();
+    assert_eq!(
+        StoreQueryResponse::decode(answer.as_slice()).unwrap().status_code,
+        Some(400)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_request_is_given_up() {
+    let [client, server] = [Node::start().await, Node::start().await];
+    client.connect(&server).await;
+    let mut stream = client.open(&server, STORE).await;
+    stream.write_all(&[100, 1]).await.unwrap();
+    stream.flush().await.unwrap();
+    let drip = async {
+        while stream.write_all(&[1]).await.is_ok() && stream.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    within(drip).await;
+    eventually("counted", || async { refused(&server, "timeout") == 1 }).await;
+    store_still_answers(&client, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_streams_meet_a_limit() {
+    let [client, other, server] = [Node::start().await, Node::start().await, Node::start().await];
+    client.connect(&server).await;
+    other.connect(&server).await;
+    let peer = server.handle.info().peer_id;
+    let mut held = Vec::new();
+    let mut failed = 0;
+    for _ in 0..10_000 {
+        match tokio::time::timeout(Duration::from_secs(10), client.handle.open(peer, STORE)).await {
+            Ok(Ok(stream)) => held.push(stream),
+            // The muxer has its own limit: either way the node holds no more.
+            Ok(Err(_)) | Err(_) => failed += 1,
+        }
+        if failed > 20 {
+            break;
+        }
+    }
+    eventually("refused beyond the limit", || async {
+        failed > 0 || refused(&server, "peer_limit") > 0
+    })
+    .await;
+    store_still_answers(&other, &server).await;
+    drop(held);
+    eventually("room again", || async {
+        client.connect(&server).await;
+        let again = client
+            .handle
+            .request::<_, StoreQueryResponse>(peer, STORE, &query(), 1 << 20)
+            .await;
+        again.is_ok_and(|answer| answer.status_code == Some(200))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_that_is_not_offered_is_refused() {
+    let client = Node::start().await;
+    let server = Node::start_with(|settings| settings.services.light_push = false).await;
+    client.connect(&server).await;
+    let refused = within(client.handle.open(server.handle.info().peer_id, LIGHT_PUSH)).await;
+    assert!(refused.is_err());
+    store_still_answers(&client, &server).await;
+}

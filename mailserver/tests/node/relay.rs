@@ -1,0 +1,126 @@
+//! Relay between nodes, metadata's verdicts, and what the archive makes of it.
+
+use libp2p::PeerId;
+use pillarbox_mailserver::node::{PublishError, Source};
+use pillarbox_mailserver::wire::WakuMessage;
+
+use crate::support::{Node, TOPIC, eventually, message, within};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_crosses_three_nodes_and_is_stored_on_each() {
+    let [a, b, c] = [Node::start().await, Node::start().await, Node::start().await];
+    a.join(&b).await;
+    b.join(&c).await;
+    let mut received = c.handle.received();
+    let published = within(a.handle.publish(TOPIC.into(), message(b"across"), Source::Local))
+        .await
+        .unwrap();
+    assert_eq!(published.relay_peers, 1);
+    assert!(published.stored);
+    let there = within(received.recv()).await.unwrap();
+    assert_eq!(there.hash, published.hash);
+    assert_eq!(there.source, Source::Relay(b.handle.info().peer_id));
+    for node in [&a, &b, &c] {
+        let store = node.handle.store().unwrap();
+        eventually("stored", || async { store.stats().unwrap().envelopes == 1 }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_relayed_but_not_kept() {
+    let [a, b] = [Node::start().await, Node::start().await];
+    a.join(&b).await;
+    let mut received = b.handle.received();
+    let ephemeral = WakuMessage {
+        ephemeral: Some(true),
+        ..message(b"ephemeral")
+    };
+    let old = WakuMessage {
+        timestamp: Some(1),
+        ..message(b"old")
+    };
+    for message in [ephemeral, old] {
+        let published = within(a.handle.publish(TOPIC.into(), message.clone(), Source::Local))
+            .await
+            .unwrap();
+        assert!(!published.stored);
+        let there = within(received.recv()).await.unwrap();
+        assert_eq!(there.envelope.payload, message.payload.unwrap());
+    }
+    let kept = within(a.handle.publish(TOPIC.into(), message(b"kept"), Source::Local))
+        .await
+        .unwrap();
+    within(received.recv()).await.unwrap();
+    let store = b.handle.store().unwrap();
+    eventually("the third is stored", || async {
+        store.stats().unwrap().envelopes == 1
+    })
+    .await;
+    assert!(kept.stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_node_accepts_what_it_can_keep() {
+    let node = Node::start().await;
+    let published = within(node.handle.publish(TOPIC.into(), message(b"kept"), Source::Local))
+        .await
+        .unwrap();
+    assert_eq!((published.relay_peers, published.stored), (0, true));
+    let ephemeral = WakuMessage {
+        ephemeral: Some(true),
+        ..message(b"gone")
+    };
+    let refused = within(node.handle.publish(TOPIC.into(), ephemeral, Source::Local))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused,
+        PublishError::NoPeers {
+            not_stored: "ephemeral"
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_cluster_is_disconnected() {
+    let here = Node::start().await;
+    let elsewhere = Node::start_with(|settings| settings.cluster_id = 1).await;
+    let id: PeerId = elsewhere.handle.info().peer_id;
+    here.connect(&elsewhere).await;
+    eventually("gone", || async {
+        here.handle
+            .peers()
+            .await
+            .unwrap()
+            .iter()
+            .all(|peer| peer.peer_id != id || peer.direction.is_none())
+    })
+    .await;
+    let counted = here.handle.counters().disconnected.clone();
+    let theirs = elsewhere.handle.counters().disconnected.clone();
+    let by = |family: &prometheus_client::metrics::family::Family<_, prometheus_client::metrics::counter::Counter>| {
+        ["cluster", "metadata"]
+            .iter()
+            .map(|kind| {
+                family
+                    .get_or_create(&pillarbox_mailserver::counters::Kind { r#type: kind })
+                    .get()
+            })
+            .sum::<u64>()
+    };
+    assert!(by(&counted) + by(&theirs) >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_node_has_what_it_stored() {
+    let node = Node::start().await;
+    let hash = within(node.handle.publish(TOPIC.into(), message(b"kept"), Source::Local))
+        .await
+        .unwrap()
+        .hash;
+    let dir = node.stop().await;
+    let again = Node::start_with(|settings| settings.archive.as_mut().unwrap().dir = dir.path().join("archive")).await;
+    let answer = again.handle.store().unwrap().answer(crate::services::query()).await;
+    assert_eq!(answer.status_code, Some(200));
+    assert_eq!(answer.messages[0].message_hash.as_deref(), Some(hash.0.as_slice()));
+}
