@@ -5,18 +5,22 @@
 //! run on. Requests are answered by address or by a name of ours only ([`host`]), and to neighbours only
 //! ([`neighbours`]).
 
+mod change;
 mod chart;
 mod crowd;
+mod form;
 mod format;
 mod history;
 mod host;
 mod lamp;
 mod markup;
+mod metrics;
 mod neighbours;
 mod qr;
 mod routes;
 mod sections;
 mod serve;
+mod sessions;
 mod texts;
 mod view;
 
@@ -68,7 +72,7 @@ async fn run(
     events: Sender,
     bound: watch::Sender<Option<SocketAddr>>,
 ) {
-    let desk = Arc::new(Desk::new(options.clone(), snapshots, Instant::now()));
+    let desk = Arc::new(Desk::new(options.clone(), snapshots, events.clone(), Instant::now()));
     let watching = desk.clone();
     tokio::spawn(async move { watching.watch().await });
     let listener = bind(options.listen, &events).await;
@@ -76,7 +80,7 @@ async fn run(
     tracing::info!(address = ?*bound.borrow(), "page listens");
     let answer = move |request| {
         let desk = desk.clone();
-        async move { desk.answer(&request) }
+        async move { desk.take(request).await }
     };
     serve::accept(listener, Neighbours::new(options.any_peer), answer).await;
 }

@@ -1,21 +1,27 @@
 //! What is answered to which request. Everything here reads; nothing waits, so one slow peer costs no other its turn.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
-use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION, SET_COOKIE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::change::{self, Lock};
 use super::history::History;
+use super::sessions::Sessions;
 use super::view::{self, View};
-use super::{Options, host, texts};
+use super::{Options, form, host, metrics, texts};
+use crate::event::{Event, Sender};
 use crate::indicator::SILENCE;
-use crate::snapshot::{BoxState, Snapshot};
+use crate::snapshot::{BoxState, Snapshot, Unlock};
 
 pub(super) type Answer = Full<Bytes>;
 
@@ -23,28 +29,44 @@ pub(super) type Answer = Full<Bytes>;
 pub(super) struct Desk {
     options: Options,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    events: Sender,
     seen: Mutex<Seen>,
     policy: HeaderValue,
 }
 
-/// What the page remembers of the snapshots that passed by.
+/// What the page remembers: the snapshots that passed by, and the browsers that asked.
 struct Seen {
     history: History,
     heard_at: Instant,
+    sessions: Sessions,
+    unlock: Unlock,
 }
 
 impl Desk {
-    pub(super) fn new(options: Options, snapshots: watch::Receiver<Arc<Snapshot>>, now: Instant) -> Desk {
-        let seen = Mutex::new(Seen {
+    pub(super) fn new(
+        options: Options,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        events: Sender,
+        now: Instant,
+    ) -> Desk {
+        let seen = Seen {
             history: History::new(now),
             heard_at: now,
-        });
+            sessions: Sessions::default(),
+            unlock: Unlock::Locked,
+        };
         Desk {
             options,
             snapshots,
-            seen,
+            events,
+            seen: Mutex::new(seen),
             policy: policy(),
         }
+    }
+
+    /// Only ever held for a moment and never across an await.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows the snapshots until the supervisor is gone.
@@ -52,58 +74,144 @@ impl Desk {
         let mut snapshots = self.snapshots.clone();
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
-            {
-                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.heard_at = Instant::now();
-                let heard_at = seen.heard_at;
-                seen.history.see(&snapshot, heard_at);
-            }
+            self.seen().see(&snapshot, Instant::now());
             if snapshots.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Answer> {
-        let Some(asked) = host::asked(request).filter(|asked| host::answers_to(asked, &self.options.names)) else {
+    /// Answers a request, after reading its body if it may have one.
+    pub(super) async fn take<B>(&self, request: Request<B>) -> Response<Answer>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(asked) = host::asked(&request).filter(|asked| host::answers_to(asked, &self.options.names)) else {
             return self.text(StatusCode::MISDIRECTED_REQUEST, texts::REFUSED_HOST);
         };
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+        match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, Instant::now()),
+            (&Method::POST, "/ask" | "/act") => {
+                if !form::from_this_page(&request) {
+                    return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+                }
+                let (head, body) = request.into_parts();
+                let Ok(body) = Limited::new(body, form::MOST_BYTES).collect().await else {
+                    return self.text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE);
+                };
+                let body = body.to_bytes();
+                let request = Request::from_parts(head, ());
+                match request.uri().path() {
+                    "/ask" => self.ask(&request, Instant::now()),
+                    _ => self.act(&request, &body, Instant::now()),
+                }
+            }
+            (_, path) => {
+                let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
+                let allowed = if matches!(path, "/ask" | "/act") {
+                    "POST"
+                } else {
+                    "GET, HEAD"
+                };
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                response
+            }
         }
+    }
+
+    fn show<B>(&self, request: &Request<B>, host: &str, now: Instant) -> Response<Answer> {
         match request.uri().path() {
-            "/" => self.page(&asked, Instant::now()),
+            "/" => self.page(request, host, now),
             "/status.json" => self.status(),
-            "/healthz" => self.healthz(Instant::now()),
+            "/healthz" => self.healthz(now),
+            "/metrics" => {
+                let silent = now.saturating_duration_since(self.seen().heard_at);
+                let text = metrics::text(&self.snapshots.borrow(), silent);
+                self.response(StatusCode::OK, metrics::CONTENT_TYPE, text)
+            }
             _ => self.text(StatusCode::NOT_FOUND, texts::NOT_FOUND),
         }
     }
 
-    fn page(&self, host: &str, now: Instant) -> Response<Answer> {
+    /// A browser asks to be let in. One that asked already is the same one still, or it would contest with itself.
+    fn ask(&self, request: &Request<()>, now: Instant) -> Response<Answer> {
+        let session = {
+            let mut seen = self.seen();
+            let known = seen.sessions.find(cookies(request), now).cloned();
+            known.unwrap_or_else(|| seen.sessions.open(now))
+        };
+        if self
+            .events
+            .try_send(Event::UnlockAsked {
+                browser: session.browser,
+            })
+            .is_err()
+        {
+            return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
+        }
+        let mut response = self.see_other("/#change");
+        if let Ok(cookie) = HeaderValue::try_from(session.set_cookie()) {
+            response.headers_mut().insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// A browser that was let in does something: its cookie, its form's secret and the supervisor's word must agree.
+    fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
+        let refused = || self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+        let Some(session) = self.seen().sessions.find(cookies(request), now).cloned() else {
+            return refused();
+        };
+        let granted = self.snapshots.borrow().unlock
+            == Unlock::Granted {
+                browser: session.browser,
+            };
+        let Some(fields) = form::fields(body) else {
+            return refused();
+        };
+        if !granted || !fields.get("csrf").is_some_and(|csrf| session.owns(csrf)) {
+            return refused();
+        }
+        let Some(asked) = change::asked(&fields) else {
+            return refused();
+        };
+        let word = change::done(&asked);
+        tracing::info!(request = ?asked, "asked by the page");
+        match self.events.try_send(Event::Asked(asked)) {
+            Ok(()) => self.see_other(&format!("/?done={word}")),
+            Err(_) => self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY),
+        }
+    }
+
+    fn page<B>(&self, request: &Request<B>, host: &str, now: Instant) -> Response<Answer> {
         let snapshot = self.snapshots.borrow().clone();
-        let (silent, hours, sizes, seen_for) = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (silent, hours, sizes, seen_for, session) = {
+            let seen = self.seen();
             let sizes = seen.history.sizes(now, snapshot.archive.bytes);
+            let session = seen.sessions.find(cookies(request), now).cloned();
             (
                 silence(&seen, now),
                 seen.history.by_hour(),
                 sizes,
                 seen.history.seen_for(now),
+                session,
             )
         };
-        let now = (self.options.unix_time)();
+        let own = session.as_ref().map(|session| (session.browser, session.csrf.as_str()));
         let html = view::document(&View {
             snapshot: &snapshot,
             silent,
             hours,
             sizes,
             seen_for,
-            now,
+            now: (self.options.unix_time)(),
             host,
+            lock: Lock::of(&snapshot, own),
+            done: request
+                .uri()
+                .query()
+                .and_then(|query| texts::done(query.strip_prefix("done=")?)),
         });
         self.response(StatusCode::OK, "text/html; charset=utf-8", html)
     }
@@ -119,7 +227,7 @@ impl Desk {
     /// For machines that watch the box: 200 while it does its job.
     fn healthz(&self, now: Instant) -> Response<Answer> {
         let state = self.snapshots.borrow().state;
-        let silent = silence(&self.seen.lock().unwrap_or_else(PoisonError::into_inner), now).is_some();
+        let silent = silence(&self.seen(), now).is_some();
         let (status, word) = match (silent, state) {
             (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "silent\n"),
             (false, BoxState::Ok) => (StatusCode::OK, "ok\n"),
@@ -128,6 +236,16 @@ impl Desk {
             (false, BoxState::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "failed\n"),
         };
         self.text(status, word)
+    }
+
+    /// Back to the page, and a reload of it repeats nothing.
+    fn see_other(&self, to: &str) -> Response<Answer> {
+        let mut response = self.text(StatusCode::SEE_OTHER, "");
+        response.headers_mut().insert(
+            LOCATION,
+            HeaderValue::try_from(to).expect("the page's own paths are ASCII"),
+        );
+        response
     }
 
     fn text(&self, status: StatusCode, text: &str) -> Response<Answer> {
@@ -154,6 +272,27 @@ impl Desk {
     }
 }
 
+impl Seen {
+    fn see(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.heard_at = now;
+        self.history.see(snapshot, now);
+        let before = std::mem::replace(&mut self.unlock, snapshot.unlock);
+        if let Unlock::Granted { browser } = before
+            && before != snapshot.unlock
+        {
+            self.sessions.forget(browser);
+        }
+    }
+}
+
+fn cookies<B>(request: &Request<B>) -> &str {
+    request
+        .headers()
+        .get(COOKIE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
 fn silence(seen: &Seen, now: Instant) -> Option<Duration> {
     Some(now.saturating_duration_since(seen.heard_at)).filter(|silent| *silent >= SILENCE)
 }
@@ -163,7 +302,7 @@ fn policy() -> HeaderValue {
     let hash = |text: &str| BASE64.encode(&Sha256::digest(text));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         hash(view::STYLE),
         hash(view::SCRIPT)
     );

@@ -235,7 +235,7 @@ pub(super) fn archive(view: &View<'_>) -> Markup {
     fact(
         &mut out,
         texts::RETENTION,
-        &archive.retention_secs.map_or_else(unknown, format::span),
+        &archive.retention_secs.map_or_else(unknown, texts::for_long),
     );
     fact(
         &mut out,

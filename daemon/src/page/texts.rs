@@ -63,9 +63,49 @@ pub(super) const BOARD: &str = "Board";
 pub(super) const VERSION: &str = "Version";
 pub(super) const PEER_ID: &str = "Peer ID";
 pub(super) const JSON: &str = "All of this as JSON";
+pub(super) const METRICS: &str = "For Prometheus";
 pub(super) const CODE_LABEL: &str = "Code";
 pub(super) const MEND: &str = "What to do:";
 pub(super) const NOT_CHECKED: &str = "not checked";
+
+pub(super) const CHANGE: &str = "Change something";
+pub(super) const CHANGE_HOW: &str = "This page can only look. To change something, ask here first, and then press the button on the box within a minute.";
+pub(super) const CHANGE_ASK: &str = "Ask to be let in";
+pub(super) const CHANGE_PRESS: &str = "Press the button on the box now";
+pub(super) const CHANGE_PRESS_HINT: &str = "A short press, within a minute, lets this browser in.";
+pub(super) const CHANGE_CONTESTED: &str =
+    "Two browsers asked at once, so a press lets neither in. Wait a minute, and ask again.";
+pub(super) const CHANGE_TAKEN: &str = "Another browser was let in just now. Wait until its five minutes are over.";
+pub(super) const CHANGE_OPEN: &str = "This browser may change things for five minutes.";
+pub(super) const RESTART_HINT: &str = "Takes a few seconds. Nothing is lost.";
+pub(super) const REBOOT: &str = "Restart the box";
+pub(super) const REBOOT_HINT: &str = "Takes a minute or two. Nothing is lost.";
+pub(super) const POWER_OFF: &str = "Switch the box off";
+pub(super) const POWER_OFF_HINT: &str = "Before unplugging it. To switch it on again, unplug it and plug it in.";
+pub(super) const FACTORY_RESET: &str = "Reset to factory settings";
+pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and an empty archive. The old ones are set aside on the card; the box's identity stays.";
+pub(super) const SURE: &str = "I am sure";
+pub(super) const REFUSED_FORM: &str =
+    "Refused: this did not come from the box's own page, or not in time. Open the page again.\n";
+pub(super) const REFUSED_SIZE: &str = "Too long.\n";
+pub(super) const BUSY: &str = "The box is too busy to be asked. Try again in a moment.\n";
+
+pub(super) fn restart_service(name: &str) -> String {
+    format!("Restart {name}")
+}
+
+/// What is said after a deed, by the word in the page's address.
+pub(super) fn done(word: &str) -> Option<&'static str> {
+    match word {
+        "restart" => Some("The service is being restarted."),
+        "reboot" => Some("The box restarts now. The page comes back by itself."),
+        "power-off" => Some("The box switches off now. Unplug it when its light is dark."),
+        "factory-reset" => Some("The box sets its state aside and starts anew."),
+        _ => None,
+    }
+}
+
+pub(super) const DARK_IN_FAILURE: &str = "The box does not do its job; the other light says why.";
 
 /// The state in one word.
 pub(super) fn word(state: BoxState) -> &'static str {
@@ -101,7 +141,7 @@ pub(super) fn sentence_silent(secs: u64) -> String {
     format!("The supervisor has said nothing for {secs} seconds. What is shown below is older than that.")
 }
 
-fn for_long(secs: u64) -> String {
+pub(super) fn for_long(secs: u64) -> String {
     match secs {
         86_400 => "24 hours".to_owned(),
         secs => super::format::span(secs),

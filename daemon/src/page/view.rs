@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::change::{self, Lock};
 use super::history::HOURS;
 use super::markup::{Markup, put};
 use super::sections;
@@ -22,6 +23,9 @@ pub(super) struct View<'a> {
     /// Seconds since the Unix epoch.
     pub(super) now: i64,
     pub(super) host: &'a str,
+    pub(super) lock: Lock<'a>,
+    /// What was just done, from the page's own address.
+    pub(super) done: Option<&'static str>,
 }
 
 /// The page's own style and script; their hashes are all that its security policy admits.
@@ -65,6 +69,9 @@ pub(super) fn document(view: &View<'_>) -> String {
     put!(out, "<p id=\"announce\" class=\"unseen-text\" role=\"status\"></p>");
     let mut hero_class = String::from("card hero ");
     hero_class.push_str(class(view));
+    if let Some(done) = view.done {
+        put!(out, "<p class=\"done\" role=\"status\">", &done, "</p>");
+    }
     put!(
         out,
         "<section id=\"state\" class=\"",
@@ -80,9 +87,10 @@ pub(super) fn document(view: &View<'_>) -> String {
     put!(out, "<div class=\"column\">");
     live(&mut out, "services", "card", sections::services(view));
     live(&mut out, "archive", "card", sections::archive(view));
-    live(&mut out, "system", "card", sections::system(view));
     put!(out, "</div><div class=\"column\">");
     live(&mut out, "health", "card", sections::health(view));
+    live(&mut out, "system", "card", sections::system(view));
+    live(&mut out, "change", "card", change::section(view));
     put!(
         out,
         "</div></div></main><footer><span>",
@@ -96,6 +104,8 @@ pub(super) fn document(view: &View<'_>) -> String {
         out,
         "</span><a href=\"/status.json\">",
         &texts::JSON,
+        "</a><a href=\"/metrics\">",
+        &texts::METRICS,
         "</a></footer><script>"
     );
     out.raw(SCRIPT);
@@ -180,7 +190,7 @@ fn hero(view: &View<'_>) -> Markup {
                 put!(out, "<span class=\"name\">", name, ":</span> ");
             }
             put!(out, &texts::looks(*pattern), "</p>", lamp::strip(&steps));
-            put!(out, "<p class=\"means\">", &means(*pattern), "</p></li>");
+            put!(out, "<p class=\"means\">", &means(view, *pattern), "</p></li>");
         }
         put!(out, "</ul>");
     }
@@ -199,8 +209,9 @@ fn lights<'a>(view: &View<'a>) -> Vec<(&'a str, Pattern)> {
     lights
 }
 
-fn means(pattern: Pattern) -> String {
+fn means(view: &View<'_>, pattern: Pattern) -> String {
     match pattern {
+        Pattern::Off if view.snapshot.state == BoxState::Failed => texts::DARK_IN_FAILURE.to_owned(),
         Pattern::Degraded(code) | Pattern::Failed(code) => match Fault::from_code(code) {
             Some(fault) => format!("{}.", fault.entry().title),
             None => texts::means(pattern).to_owned(),

@@ -4,12 +4,13 @@
 use std::path::Path;
 
 use super::sample;
+use crate::page::change::Lock;
 use crate::page::history::HOURS;
 use crate::page::view::{self, View};
 use crate::snapshot::Snapshot;
 use std::time::Duration;
 
-fn html(snapshot: &Snapshot, silent: Option<Duration>) -> String {
+fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
     let mut hours = [None; HOURS];
     let mut sizes = Vec::new();
     if snapshot.archive.envelopes.is_some() {
@@ -30,17 +31,31 @@ fn html(snapshot: &Snapshot, silent: Option<Duration>) -> String {
         seen_for,
         now: sample::NOW,
         host: "pillarbox.local",
+        lock,
+        done: None,
     })
 }
 
 #[test]
 fn each_state_looks_as_it_did() {
     let states = [
-        ("starting", html(&sample::starting(), None)),
-        ("ok", html(&sample::ok(), None)),
-        ("degraded", html(&sample::degraded(), None)),
-        ("failed", html(&sample::failed(), None)),
-        ("silent", html(&sample::ok(), Some(Duration::from_secs(7)))),
+        ("starting", html(&sample::starting(), None, Lock::Closed)),
+        ("ok", html(&sample::ok(), None, Lock::Closed)),
+        ("degraded", html(&sample::degraded(), None, Lock::Waiting)),
+        (
+            "failed",
+            html(
+                &sample::failed(),
+                None,
+                Lock::Open {
+                    csrf: "0123456789abcdef",
+                },
+            ),
+        ),
+        (
+            "silent",
+            html(&sample::ok(), Some(Duration::from_secs(7)), Lock::Contested),
+        ),
     ];
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
     for (state, html) in states {
@@ -63,7 +78,13 @@ fn each_state_looks_as_it_did() {
 
 #[test]
 fn nothing_hostile_gets_through() {
-    let html = html(&sample::failed(), None);
+    let html = html(
+        &sample::failed(),
+        None,
+        Lock::Open {
+            csrf: "0123456789abcdef",
+        },
+    );
     assert_eq!(html.matches("<script").count(), 1, "only the page's own");
     assert!(!html.contains("alert(\""), "quotes are escaped");
     assert!(
@@ -75,7 +96,7 @@ fn nothing_hostile_gets_through() {
 #[test]
 fn nothing_is_loaded_from_elsewhere() {
     for snapshot in [sample::ok(), sample::failed()] {
-        let html = html(&snapshot, None);
+        let html = html(&snapshot, None, Lock::Open { csrf: "0" });
         for needle in ["src=", "@import", "url(", "https://"] {
             assert!(!html.contains(needle), "{needle}");
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::indicator::SILENCE;
 
 #[test]
-fn the_three_paths() {
+fn the_paths() {
     let served = serve(sample::ok());
     let page = served.get("/");
     assert_eq!(page.status, 200);
@@ -34,6 +34,14 @@ fn the_three_paths() {
     assert!(
         json.get("unlock").is_none(),
         "which browser was let in is nobody's business"
+    );
+
+    let metrics = served.get("/metrics");
+    assert!(metrics.head.contains("text/plain; version=0.0.4"), "{}", metrics.head);
+    assert!(
+        metrics.body.contains("\npillarbox_archive_envelopes 128934\n"),
+        "{}",
+        metrics.body
     );
 
     let health = served.get("/healthz");

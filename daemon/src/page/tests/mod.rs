@@ -3,7 +3,8 @@
 mod flood;
 mod golden;
 mod http;
-mod sample;
+pub(super) mod sample;
+mod unlock;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -21,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Served {
     address: SocketAddr,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    _events: event::Receiver,
+    events: event::Receiver,
 }
 
 fn options(listen: SocketAddr) -> Options {
@@ -40,7 +41,7 @@ fn serve(snapshot: Snapshot) -> Served {
     Served {
         address: wait_bound(&mut address),
         snapshots,
-        _events: events,
+        events,
     }
 }
 

@@ -5,9 +5,9 @@ use archive::DiskStage;
 use crate::fault::Fault;
 use crate::snapshot::*;
 
-pub(super) const NOW: i64 = 1_800_000_000;
+pub(in crate::page) const NOW: i64 = 1_800_000_000;
 
-pub(super) fn starting() -> Snapshot {
+pub(in crate::page) fn starting() -> Snapshot {
     let mut snapshot = Snapshot::at_start("dev");
     snapshot.version = "1.2.3".to_owned();
     snapshot.uptime_secs = 4;
@@ -18,7 +18,7 @@ pub(super) fn starting() -> Snapshot {
     snapshot
 }
 
-pub(super) fn ok() -> Snapshot {
+pub(in crate::page) fn ok() -> Snapshot {
     let mut snapshot = starting();
     snapshot.state = BoxState::Ok;
     snapshot.reason = "everything works".to_owned();
@@ -84,7 +84,7 @@ pub(super) fn ok() -> Snapshot {
     snapshot
 }
 
-pub(super) fn degraded() -> Snapshot {
+pub(in crate::page) fn degraded() -> Snapshot {
     let mut snapshot = ok();
     snapshot.state = BoxState::Degraded;
     snapshot.code = Some(Fault::Clock.code());
@@ -105,7 +105,7 @@ pub(super) fn degraded() -> Snapshot {
 }
 
 /// With everything hostile that a child, a file or a peer could bring in.
-pub(super) fn failed() -> Snapshot {
+pub(in crate::page) fn failed() -> Snapshot {
     let evil = "<script>alert(\"1\")</script>&'";
     let mut snapshot = starting();
     snapshot.state = BoxState::Failed;

@@ -1,0 +1,246 @@
+//! Being let in by the button, with a supervisor's word for every answer, and everything that must be refused.
+
+use super::*;
+use crate::event::Request;
+use crate::snapshot::Unlock;
+
+/// A browser: a cookie, and the forms that it saw.
+struct Browser<'a> {
+    served: &'a Served,
+    cookie: String,
+}
+
+impl Served {
+    fn post(&self, path: &str, origin: &str, cookie: &str, body: &str) -> Got {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost:80\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.send(request.as_bytes()).expect("an answer")
+    }
+
+    fn browser(&self) -> Browser<'_> {
+        Browser {
+            served: self,
+            cookie: String::new(),
+        }
+    }
+
+    /// The next event that a page may send to the supervisor.
+    fn event(&mut self) -> Event {
+        let mut event = None;
+        wait_for("an event", || {
+            event = self.events.try_recv().ok();
+            event.is_some()
+        });
+        event.unwrap()
+    }
+
+    fn asked(&mut self) -> u64 {
+        match self.event() {
+            Event::UnlockAsked { browser } => browser,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn say(&self, unlock: Unlock) {
+        self.snapshots
+            .send_modify(|snapshot| Arc::make_mut(snapshot).unlock = unlock);
+    }
+}
+
+impl Browser<'_> {
+    /// Asks to be let in and keeps the cookie.
+    fn ask(&mut self) {
+        let got = self.served.post("/ask", "http://localhost:80", &self.cookie, "");
+        assert_eq!(got.status, 303, "{}", got.head);
+        let cookie = got
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("set-cookie: "))
+            .expect("a cookie");
+        for part in ["httponly", "samesite=strict", "path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        self.cookie = cookie.split(';').next().unwrap().to_owned();
+    }
+
+    fn page(&self) -> String {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost:80\r\nCookie: {}\r\n\r\n",
+            self.cookie
+        );
+        self.served.send(request.as_bytes()).unwrap().body
+    }
+
+    fn csrf(&self) -> Option<String> {
+        let page = self.page();
+        let (_, rest) = page.split_once("name=\"csrf\" value=\"")?;
+        rest.split('"').next().map(str::to_owned)
+    }
+
+    fn act(&self, origin: &str, body: &str) -> Got {
+        self.served.post("/act", origin, &self.cookie, body)
+    }
+}
+
+const HERE: &str = "http://localhost:80";
+
+#[test]
+fn from_asking_to_doing_and_out_again() {
+    let mut served = serve(sample::ok());
+    let cookie = {
+        let mut browser = served.browser();
+        assert!(browser.page().contains("Ask to be let in"));
+        assert_eq!(browser.csrf(), None, "no form before the button");
+        browser.ask();
+        browser.cookie
+    };
+    let number = served.asked();
+    served.say(Unlock::Waiting { browser: number });
+    let browser = Browser {
+        served: &served,
+        cookie: cookie.clone(),
+    };
+    assert!(browser.page().contains("Press the button on the box now"));
+    assert_eq!(browser.csrf(), None);
+    assert!(
+        served.browser().page().contains("Ask to be let in"),
+        "another browser sees nothing of it"
+    );
+
+    served.say(Unlock::Granted { browser: number });
+    let browser = Browser {
+        served: &served,
+        cookie: cookie.clone(),
+    };
+    let csrf = browser.csrf().expect("forms");
+    let got = browser.act(HERE, &format!("csrf={csrf}&what=restart&service=mailserver"));
+    assert_eq!(got.status, 303);
+    assert!(got.head.contains("location: /?done=restart"), "{}", got.head);
+    let deeds = format!("csrf={csrf}&what=factory-reset&sure=yes");
+    assert_eq!(browser.act(HERE, &deeds).status, 303);
+    let page = served
+        .send(b"GET /?done=restart HTTP/1.1\r\nHost: localhost:80\r\n\r\n")
+        .unwrap()
+        .body;
+    assert!(page.contains("The service is being restarted."));
+    let restart = Request::Restart {
+        service: "mailserver".to_owned(),
+    };
+    assert!(matches!(served.event(), Event::Asked(asked) if asked == restart));
+    assert!(matches!(served.event(), Event::Asked(Request::FactoryReset)));
+
+    served.say(Unlock::Locked);
+    let browser = Browser {
+        served: &served,
+        cookie,
+    };
+    wait_for("the end of the grant", || browser.page().contains("Ask to be let in"));
+    assert_eq!(browser.act(HERE, &deeds).status, 403);
+    // The cookie was good for one grant: even if the supervisor's word came back, this browser is a stranger.
+    served.say(Unlock::Granted { browser: number });
+    assert_eq!(browser.csrf(), None);
+    assert_eq!(browser.act(HERE, &deeds).status, 403);
+}
+
+#[test]
+fn whoever_was_not_let_in_does_nothing() {
+    let mut served = serve(sample::ok());
+    let ask = |served: &Served| {
+        let mut browser = served.browser();
+        browser.ask();
+        browser.cookie
+    };
+    let mine = ask(&served);
+    let me = served.asked();
+    let theirs = ask(&served);
+    let _ = served.asked();
+    served.say(Unlock::Granted { browser: me });
+    let my = Browser {
+        served: &served,
+        cookie: mine.clone(),
+    };
+    let csrf = my.csrf().unwrap();
+    let deed = format!("csrf={csrf}&what=reboot");
+    let other = Browser {
+        served: &served,
+        cookie: theirs,
+    };
+    assert!(other.page().contains("Another browser was let in"));
+    let stranger = served.browser();
+    let cases = [
+        ("another browser with my secret", other.act(HERE, &deed)),
+        ("no cookie", stranger.act(HERE, &deed)),
+        ("no secret", my.act(HERE, "what=reboot")),
+        (
+            "a wrong secret",
+            my.act(HERE, "csrf=00000000000000000000000000000000&what=reboot"),
+        ),
+        ("another site", my.act("http://evil.example", &deed)),
+        ("no site", my.act("null", &deed)),
+        ("another port", my.act("http://localhost:8081", &deed)),
+        ("no deed", my.act(HERE, &format!("csrf={csrf}"))),
+        ("an unknown deed", my.act(HERE, &format!("csrf={csrf}&what=format"))),
+        (
+            "a reset without being sure",
+            my.act(HERE, &format!("csrf={csrf}&what=factory-reset")),
+        ),
+        (
+            "a broken form",
+            my.act(HERE, &format!("csrf={csrf}&what=reboot&what=reboot")),
+        ),
+    ];
+    for (what, got) in cases {
+        assert_eq!(got.status, 403, "{what}");
+    }
+    assert_eq!(my.act(HERE, &"x".repeat(10_000)).status, 413);
+    assert!(served.events.try_recv().is_err(), "nothing reached the supervisor");
+}
+
+#[test]
+fn asking_twice_is_one_browser_and_two_are_told() {
+    let mut served = serve(sample::ok());
+    let cookie = {
+        let mut browser = served.browser();
+        browser.ask();
+        let first = browser.cookie.clone();
+        browser.ask();
+        assert_eq!(browser.cookie, first);
+        first
+    };
+    assert_eq!(served.asked(), served.asked());
+    served.say(Unlock::Contested);
+    assert!(
+        Browser {
+            served: &served,
+            cookie
+        }
+        .page()
+        .contains("Two browsers asked at once")
+    );
+}
+
+#[test]
+fn a_busy_supervisor_is_said() {
+    let served = serve(sample::ok());
+    let mut statuses = Vec::new();
+    for _ in 0..=event::CAPACITY {
+        statuses.push(served.post("/ask", HERE, "", "").status);
+    }
+    assert_eq!(statuses.last(), Some(&503), "a full channel is not waited for");
+}
+
+#[test]
+fn a_slow_form_ends() {
+    let served = serve(sample::ok());
+    let mut stream = served.connect();
+    let head = "POST /ask HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nabc";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("closed by the page");
+    assert!(parse(&answer).is_none_or(|got| got.status >= 400));
+}
