@@ -1,6 +1,8 @@
 //! The operating surface from outside: the program with its flags and exit statuses, REST and metrics over real sockets
 //! on a real node.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod program;
 mod rest;
 mod support;

@@ -11,13 +11,13 @@ use pillarbox_mailserver::{
 };
 
 /// Generous: the machine may be busy with other tests.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Flags that make a node reachable by this machine alone, on free ports.
-pub const LOCAL: &str = "--listen-address=127.0.0.1 --tcp-port=0 --nat=none --discv5-discovery=false --cluster-id=16 \
+pub(crate) const LOCAL: &str = "--listen-address=127.0.0.1 --tcp-port=0 --nat=none --discv5-discovery=false --cluster-id=16 \
     --rest --rest-port=0 --rest-admin --metrics-server --metrics-server-port=0";
 
-pub fn config(line: &str) -> Config {
+pub(crate) fn config(line: &str) -> Config {
     match config::read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).unwrap() {
         Asked::Run(config) => *config,
         other => panic!("{other:?}"),
@@ -25,7 +25,7 @@ pub fn config(line: &str) -> Config {
 }
 
 /// Starts a node with [`LOCAL`] and more flags, and waits until it listens.
-pub async fn node(more: &str) -> Service {
+pub(crate) async fn node(more: &str) -> Service {
     let service = Service::start(&config(&format!("{LOCAL} {more}")), Box::new(|_| Ok(())))
         .await
         .unwrap();
@@ -34,31 +34,31 @@ pub async fn node(more: &str) -> Service {
 }
 
 /// An address of the node for others to dial.
-pub fn dial_address(service: &Service) -> String {
+pub(crate) fn dial_address(service: &Service) -> String {
     service.node().status().borrow().listen_addresses[0].to_string()
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub media: String,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) media: String,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.media, "application/json", "{self:?}");
         serde_json::from_str(&self.text).unwrap()
     }
 
     /// Status and text of an answer that is not JSON.
-    pub fn plain(&self) -> (u16, &str) {
+    pub(crate) fn plain(&self) -> (u16, &str) {
         assert_eq!(self.media, "text/plain", "{self:?}");
         (self.status.as_u16(), &self.text)
     }
 }
 
-pub async fn request(address: SocketAddr, method: Method, path: &str, body: Option<&str>) -> Answer {
+pub(crate) async fn request(address: SocketAddr, method: Method, path: &str, body: Option<&str>) -> Answer {
     let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
     if body.is_some() {
         request = request.header(header::CONTENT_TYPE, "application/json");
@@ -66,7 +66,7 @@ pub async fn request(address: SocketAddr, method: Method, path: &str, body: Opti
     send(request.body(Full::from(body.unwrap_or_default().to_owned())).unwrap()).await
 }
 
-pub async fn send(request: Request<Full<Bytes>>) -> Answer {
+pub(crate) async fn send(request: Request<Full<Bytes>>) -> Answer {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let response = tokio::time::timeout(DEADLINE, client.request(request))
         .await
@@ -86,28 +86,28 @@ pub async fn send(request: Request<Full<Bytes>>) -> Answer {
 }
 
 /// REST of one node.
-pub struct Rest(pub SocketAddr);
+pub(crate) struct Rest(pub(crate) SocketAddr);
 
 impl Rest {
-    pub fn of(service: &Service) -> Self {
+    pub(crate) fn of(service: &Service) -> Self {
         Self(service.rest_address().unwrap())
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         request(self.0, Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         request(self.0, Method::POST, path, Some(body)).await
     }
 
-    pub async fn delete(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str, body: &str) -> Answer {
         request(self.0, Method::DELETE, path, Some(body)).await
     }
 }
 
 /// Asks again and again until `wanted` is satisfied.
-pub async fn eventually<T, F: Future<Output = T>>(mut ask: impl FnMut() -> F, wanted: impl Fn(&T) -> bool) -> T
+pub(crate) async fn eventually<T, F: Future<Output = T>>(mut ask: impl FnMut() -> F, wanted: impl Fn(&T) -> bool) -> T
 where
     T: std::fmt::Debug,
 {
