@@ -74,6 +74,8 @@ pub struct Counters {
     pub peer_exchange_errors: Family<Kind, Counter>,
     /// Inbound streams that were not served: `peer_limit`, `total_limit`, `malformed`, `oversized`, `timeout`, `io`.
     pub streams_refused: Family<Kind, Counter>,
+    /// Requests that were read and are not answered yet.
+    pub requests_in_service: Gauge,
     /// Peers disconnected by us: `cluster`, `metadata`, `limit`.
     pub disconnected: Family<Kind, Counter>,
 }
@@ -105,6 +107,7 @@ impl Counters {
             filter_subscriptions: Gauge::default(),
             peer_exchange_errors: Family::default(),
             streams_refused: Family::default(),
+            requests_in_service: Gauge::default(),
             disconnected: Family::default(),
         }
     }
@@ -118,6 +121,12 @@ impl Counters {
         self.service_requests.get_or_create(&Service { service, state }).inc();
     }
 
+    /// Marks a request as in service until the guard is dropped.
+    pub fn in_service(&self) -> InService {
+        self.requests_in_service.inc();
+        InService(self.requests_in_service.clone())
+    }
+
     pub fn service_traffic(&self, service: &'static str, direction: &'static str, bytes: usize) {
         self.service_bytes
             .get_or_create(&ServiceTraffic { service, direction })
@@ -128,5 +137,15 @@ impl Counters {
 impl Default for Counters {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A request in service.
+#[derive(Debug)]
+pub struct InService(Gauge);
+
+impl Drop for InService {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

@@ -13,15 +13,22 @@ use prost::Message;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::archivist::Archivist;
 use crate::counters::Counters;
-use crate::protocols::store;
+use crate::protocols::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE, filter, store};
 use crate::streams::OpenError;
 use crate::topics::Sharding;
 use crate::wire::WakuMessage;
+use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse};
 use crate::wire::framing::{FrameError, read_frame, write_frame};
+use crate::wire::light_push::{LightPushRequest, LightPushResponse, PushRpc};
+use crate::wire::store::{StoreQueryRequest, StoreQueryResponse};
 
 /// How long one request to a peer may take from opening the stream to the whole answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an answer may be longer than the envelopes in it.
+const MAX_OVERHEAD_BYTES: usize = 64 * 1024;
 
 /// An envelope the node took in, by whatever way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +43,8 @@ pub struct Received {
 pub enum Source {
     Relay(PeerId),
     LightPush(PeerId),
+    /// A filter service this node is subscribed to.
+    FilterPush(PeerId),
     /// REST on this machine.
     Local,
 }
@@ -218,6 +227,9 @@ pub struct Handle {
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) info: Arc<Info>,
     pub(crate) store: Option<store::Server>,
+    pub(crate) filter: Option<filter::Registry>,
+    pub(crate) filter_client: filter::client::Client,
+    pub(crate) archivist: Option<Archivist>,
     pub(crate) counters: Counters,
 }
 
@@ -246,6 +258,50 @@ impl Handle {
     /// This node's own store, when it keeps an archive.
     pub fn store(&self) -> Option<&store::Server> {
         self.store.as_ref()
+    }
+
+    /// Who is subscribed to this node's filter, when it serves one.
+    pub fn filter(&self) -> Option<&filter::Registry> {
+        self.filter.as_ref()
+    }
+
+    /// What other nodes' filters push to this one.
+    pub fn pushed(&self) -> broadcast::Receiver<Arc<Received>> {
+        self.filter_client.pushed()
+    }
+
+    /// Asks a connected peer for its filter's service.
+    pub async fn filter_request(
+        &self,
+        peer: PeerId,
+        request: &FilterSubscribeRequest,
+    ) -> Result<FilterSubscribeResponse, RequestError> {
+        self.filter_client.request(self, peer, request).await
+    }
+
+    /// Asks a connected peer's store.
+    pub async fn store_query(
+        &self,
+        peer: PeerId,
+        request: &StoreQueryRequest,
+    ) -> Result<StoreQueryResponse, RequestError> {
+        // nwaku allows a page of the largest envelopes (`waku_store/rpc_codec.nim`).
+        let max_bytes = archive::MAX_PAGE * self.info.max_message_bytes + MAX_OVERHEAD_BYTES;
+        self.request(peer, STORE, request, max_bytes).await
+    }
+
+    /// Has a connected peer publish.
+    pub async fn light_push(
+        &self,
+        peer: PeerId,
+        request: &LightPushRequest,
+    ) -> Result<LightPushResponse, RequestError> {
+        self.request(peer, LIGHT_PUSH, request, MAX_OVERHEAD_BYTES).await
+    }
+
+    /// The same in 2.0.0-beta1.
+    pub async fn light_push_legacy(&self, peer: PeerId, request: &PushRpc) -> Result<PushRpc, RequestError> {
+        self.request(peer, LIGHT_PUSH_LEGACY, request, MAX_OVERHEAD_BYTES).await
     }
 
     pub fn counters(&self) -> &Counters {

@@ -109,7 +109,7 @@ impl Task {
         done: Option<oneshot::Sender<Outcome>>,
     ) -> Arc<Received> {
         let ephemeral = message.is_ephemeral();
-        let admitted = match &self.archivist {
+        let admitted = match &self.handle.archivist {
             Some(archivist) => admission::may_keep(&message, clock::now_nanos(), archivist.clock_trusted())
                 .map(|()| archivist)
                 .map_err(|not_kept| Some(not_kept.reason())),

@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, Swarm, swarm};
 use thiserror::Error;
@@ -33,7 +34,7 @@ use self::behaviour::Behaviour;
 use self::task::Task;
 use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
-use crate::protocols::{self, Servers, light_push, metadata, store};
+use crate::protocols::{self, Servers, filter, light_push, metadata, store};
 use crate::streams;
 
 /// Commands that wait for the swarm's task; when full, callers wait.
@@ -102,7 +103,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let behaviour = Behaviour::new(&settings, &agent, streams)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
     let mut swarm = Swarm::new(transport::build(&settings.keypair)?, behaviour, peer_id, config);
-    listen(&mut swarm, &settings.listen)?;
+    let listeners = listen(&mut swarm, &settings.listen)?;
     for address in &settings.external_addresses {
         swarm.add_external_address(address.clone());
     }
@@ -118,7 +119,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let archivist = archive.as_ref().map(|(archivist, _)| archivist.clone());
     let store = archivist
         .clone()
-        .map(|archivist| store::Server::new(archivist, counters.clone()));
+        .map(|archivist| store::Server::new(archivist, settings.rate_limits.store, counters.clone()));
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (status, status_receiver) = watch::channel(Status {
         phase: Phase::Starting,
@@ -140,20 +141,39 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             max_message_bytes: settings.max_message_bytes,
         }),
         store,
+        filter: settings
+            .services
+            .filter
+            .then(|| filter::Registry::new(settings.limits.filter)),
+        filter_client: filter::client::Client::new(settings.max_message_bytes),
+        archivist,
         counters,
     };
-    let metadata = metadata::Server::new(settings.cluster_id, &settings.shards);
+    let metadata = metadata::Server::new(settings.cluster_id, &settings.shards, handle.counters.clone());
     let servers = Servers {
         counters: handle.counters.clone(),
         metadata: metadata.clone(),
+        filter_client: handle.filter_client.clone(),
         store: handle.store.clone().filter(|_| settings.services.store),
         light_push: settings
             .services
             .light_push
-            .then(|| light_push::Server::new(handle.clone())),
+            .then(|| light_push::Server::new(handle.clone(), settings.rate_limits.light_push)),
+        filter: handle
+            .filter
+            .clone()
+            .map(|registry| filter::Server::start(handle.clone(), registry, settings.rate_limits.filter)),
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
-    let task = Task::new(swarm, receiver, status, handle.clone(), archivist, metadata, settings);
+    let task = Task::new(
+        swarm,
+        listeners,
+        receiver,
+        status,
+        handle.clone(),
+        metadata,
+        settings,
+    );
     Ok((
         handle,
         Running {
@@ -163,7 +183,8 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     ))
 }
 
-fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<(), StartError> {
+fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<Vec<ListenerId>, StartError> {
+    let mut listeners = Vec::new();
     let ports = [
         ("tcp-port", Some(listen.tcp_port)),
         ("websocket-port", listen.websocket_port),
@@ -186,9 +207,11 @@ fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<(),
         if flag == "websocket-port" {
             multiaddr.push(Protocol::Ws("/".into()));
         }
-        swarm
-            .listen_on(multiaddr)
-            .map_err(|error| failed(io::Error::other(error)))?;
+        listeners.push(
+            swarm
+                .listen_on(multiaddr)
+                .map_err(|error| failed(io::Error::other(error)))?,
+        );
     }
-    Ok(())
+    Ok(listeners)
 }

@@ -3,9 +3,10 @@
 //! Nothing here waits: what must (asking a peer, the archive) runs in a task of its own and comes back as a command.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -18,7 +19,6 @@ use super::behaviour::{Behaviour, BehaviourEvent};
 use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
 use super::peers::Peers;
 use super::settings::Settings;
-use crate::archivist::Archivist;
 use crate::protocols::metadata;
 use crate::topics::Shard;
 
@@ -27,6 +27,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// Between two attempts at a lost static node, in ticks.
 const STATIC_REDIAL_TICKS: u64 = 15;
 
+/// How long answers that are being made may take once the node is to end.
+const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+
 type ConnectReply = oneshot::Sender<Result<PeerId, ConnectError>>;
 
 pub(super) struct Task {
@@ -34,23 +38,23 @@ pub(super) struct Task {
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
     pub(super) handle: Handle,
-    pub(super) archivist: Option<Archivist>,
     metadata: metadata::Server,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
     pub(super) topics: BTreeSet<String>,
     peers: Peers,
     dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
+    listeners: Vec<ListenerId>,
     ticks: u64,
 }
 
 impl Task {
     pub(super) fn new(
         swarm: Swarm<Behaviour>,
+        listeners: Vec<ListenerId>,
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<Status>,
         handle: Handle,
-        archivist: Option<Archivist>,
         metadata: metadata::Server,
         settings: Settings,
     ) -> Self {
@@ -59,12 +63,12 @@ impl Task {
             commands,
             status,
             handle,
-            archivist,
             metadata,
             settings,
             topics: BTreeSet::new(),
             peers: Peers::default(),
             dialling: HashMap::new(),
+            listeners,
             ticks: 0,
         };
         for shard in task.settings.shards.clone() {
@@ -86,8 +90,24 @@ impl Task {
                 _ = tick.tick() => self.tick(),
             }
         }
-        self.status.send_modify(|status| status.phase = Phase::Draining);
+        self.drain().await;
         tracing::info!(peers = self.peers.connected_count(), "node stopped");
+    }
+
+    /// Takes nobody new, and waits for the answers that are being made.
+    async fn drain(&mut self) {
+        self.status.send_modify(|status| status.phase = Phase::Draining);
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
+        let deadline = Instant::now() + DRAIN;
+        while self.handle.counters.requests_in_service.get() > 0 && Instant::now() < deadline {
+            tokio::select! {
+                Some(command) = self.commands.recv() => self.command(command),
+                event = self.swarm.select_next_some() => self.event(event),
+                () = tokio::time::sleep(DRAIN_POLL) => {}
+            }
+        }
     }
 
     fn command(&mut self, command: Command) {

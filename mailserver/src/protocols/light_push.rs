@@ -7,8 +7,10 @@
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
-use super::{answer, read_request};
+use super::rate::Limiter;
+use super::{Request, answer, read_request};
 use crate::counters::Counters;
+use crate::node::settings::RateLimit;
 use crate::node::{Handle, PublishError, Published, Source};
 use crate::topics::ContentTopic;
 use crate::wire::WakuMessage;
@@ -76,18 +78,20 @@ impl From<PublishError> for Refused {
 #[derive(Clone)]
 pub struct Server {
     handle: Handle,
+    limiter: Limiter,
 }
 
 impl Server {
-    pub fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub fn new(handle: Handle, limit: Option<RateLimit>) -> Self {
+        let limiter = Limiter::new(limit);
+        Self { handle, limiter }
     }
 
     pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
         let Some(request) = self.read(&mut stream).await? else {
             return Ok(());
         };
-        let response = match LightPushRequest::decode(request.as_slice()) {
+        let response = match LightPushRequest::decode(request.bytes.as_slice()) {
             Ok(request) => {
                 let request_id = request.request_id;
                 let pushed = self
@@ -105,10 +109,10 @@ impl Server {
 
     /// 2.0.0-beta1: no codes, a boolean and a text.
     pub(crate) async fn serve_legacy(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(bytes) = self.read(&mut stream).await? else {
+        let Some(request) = self.read(&mut stream).await? else {
             return Ok(());
         };
-        let rpc = PushRpc::decode(bytes.as_slice());
+        let rpc = PushRpc::decode(request.bytes.as_slice());
         let request_id = rpc.as_ref().ok().and_then(|rpc| rpc.request_id.clone());
         let pushed = match rpc.map(|rpc| rpc.request) {
             Ok(Some(request)) => {
@@ -146,6 +150,10 @@ impl Server {
         message: Option<WakuMessage>,
         source: Source,
     ) -> Result<Published, Refused> {
+        if !self.limiter.allows() {
+            let reason = "request rejected due rate limit exceeded";
+            return Err(Refused::new(status::TOO_MANY_REQUESTS, reason));
+        }
         let message = message.ok_or_else(|| Refused::new(status::BAD_REQUEST, "message is missing"))?;
         let topic = match pubsub_topic {
             Some(topic) if topic.trim().is_empty() => {
@@ -171,10 +179,13 @@ impl Server {
         }
     }
 
-    async fn read(&self, stream: &mut Stream) -> Result<Option<Vec<u8>>, FrameError> {
-        let request = read_request(stream, self.handle.info().max_message_bytes + REQUEST_OVERHEAD_BYTES).await?;
+    async fn read(&self, stream: &mut Stream) -> Result<Option<Request>, FrameError> {
+        let max_bytes = self.handle.info().max_message_bytes + REQUEST_OVERHEAD_BYTES;
+        let request = read_request(stream, max_bytes, self.handle.counters()).await?;
         if let Some(request) = &request {
-            self.handle.counters().service_traffic(SERVICE, "in", request.len());
+            self.handle
+                .counters()
+                .service_traffic(SERVICE, "in", request.bytes.len());
         }
         Ok(request)
     }

@@ -21,12 +21,14 @@ const MAX_BYTES: usize = 1024;
 pub(crate) struct Server {
     /// What we say of ourselves. Written by the node's task when subscriptions change, never held across an await.
     own: Arc<RwLock<WakuMetadata>>,
+    counters: Counters,
 }
 
 impl Server {
-    pub(crate) fn new(cluster_id: u16, shards: &[u16]) -> Self {
+    pub(crate) fn new(cluster_id: u16, shards: &[u16], counters: Counters) -> Self {
         Self {
             own: Arc::new(RwLock::new(WakuMetadata::new(cluster_id, shards))),
+            counters,
         }
     }
 
@@ -39,7 +41,7 @@ impl Server {
     }
 
     pub(crate) async fn serve(&self, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(_) = read_request(&mut stream, MAX_BYTES).await? else {
+        let Some(_request) = read_request(&mut stream, MAX_BYTES, &self.counters).await? else {
             return Ok(());
         };
         answer(&mut stream, &self.own().encode_to_vec()).await

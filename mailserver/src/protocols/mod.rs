@@ -2,8 +2,10 @@
 //!
 //! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
 
+pub mod filter;
 pub mod light_push;
 pub mod metadata;
+mod rate;
 pub mod store;
 mod turnstile;
 
@@ -14,12 +16,14 @@ use libp2p::{Stream, StreamProtocol};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, InService};
 use crate::node::settings::Services;
 use crate::streams::Inbound;
 use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
 
 pub const METADATA: StreamProtocol = StreamProtocol::new("/vac/waku/metadata/1.0.0");
+pub const FILTER_SUBSCRIBE: StreamProtocol = StreamProtocol::new("/vac/waku/filter-subscribe/2.0.0-beta1");
+pub const FILTER_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/filter-push/2.0.0-beta1");
 pub const STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store-query/3.0.0");
 pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/3.0.0");
 pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/2.0.0-beta1");
@@ -38,16 +42,21 @@ pub(crate) struct Servers {
     pub(crate) metadata: metadata::Server,
     pub(crate) store: Option<store::Server>,
     pub(crate) light_push: Option<light_push::Server>,
+    pub(crate) filter: Option<filter::Server>,
+    pub(crate) filter_client: filter::client::Client,
 }
 
 /// The protocols that are accepted under `services`.
 pub(crate) fn offered(services: Services) -> Vec<StreamProtocol> {
-    let mut offered = vec![METADATA];
+    let mut offered = vec![METADATA, FILTER_PUSH];
     if services.store {
         offered.push(STORE);
     }
     if services.light_push {
         offered.extend([LIGHT_PUSH, LIGHT_PUSH_LEGACY]);
+    }
+    if services.filter {
+        offered.push(FILTER_SUBSCRIBE);
     }
     offered
 }
@@ -60,11 +69,13 @@ impl Servers {
             stream,
             room,
         } = inbound;
-        let served = match (protocol.as_ref(), &self.store, &self.light_push) {
-            (id, _, _) if id == METADATA.as_ref() => self.metadata.serve(stream).await,
-            (id, Some(store), _) if id == STORE.as_ref() => store.serve(peer, stream).await,
-            (id, _, Some(push)) if id == LIGHT_PUSH.as_ref() => push.serve(peer, stream).await,
-            (id, _, Some(push)) if id == LIGHT_PUSH_LEGACY.as_ref() => push.serve_legacy(peer, stream).await,
+        let served = match (protocol.as_ref(), &self.store, &self.light_push, &self.filter) {
+            (id, ..) if id == METADATA.as_ref() => self.metadata.serve(stream).await,
+            (id, Some(store), ..) if id == STORE.as_ref() => store.serve(peer, stream).await,
+            (id, _, Some(push), _) if id == LIGHT_PUSH.as_ref() => push.serve(peer, stream).await,
+            (id, _, Some(push), _) if id == LIGHT_PUSH_LEGACY.as_ref() => push.serve_legacy(peer, stream).await,
+            (id, ..) if id == FILTER_PUSH.as_ref() => self.filter_client.serve(peer, stream).await,
+            (id, .., Some(filter)) if id == FILTER_SUBSCRIBE.as_ref() => filter.serve(peer, stream).await,
             _ => Ok(()),
         };
         drop(room);
@@ -82,17 +93,30 @@ pub(crate) async fn serve_all(servers: Servers, mut inbound: mpsc::Receiver<Inbo
     }
 }
 
+/// A request; while it lives the node waits for its answer before it ends.
+pub(crate) struct Request {
+    pub(crate) bytes: Vec<u8>,
+    _in_service: InService,
+}
+
 /// Reads one request. `None` when the peer closed without asking or never asked.
-pub(crate) async fn read_request(stream: &mut Stream, max_bytes: usize) -> Result<Option<Vec<u8>>, FrameError> {
+pub(crate) async fn read_request(
+    stream: &mut Stream,
+    max_bytes: usize,
+    counters: &Counters,
+) -> Result<Option<Request>, FrameError> {
     let length = match timeout(IDLE_TIMEOUT, read_length(stream, max_bytes)).await {
         Ok(Ok(length)) => length,
         Ok(Err(FrameError::Eof)) | Err(_) => return Ok(None),
         Ok(Err(error)) => return Err(error),
     };
-    timeout(READ_TIMEOUT, read_body(stream, length))
+    let bytes = timeout(READ_TIMEOUT, read_body(stream, length))
         .await
-        .map_err(|_| timed_out())?
-        .map(Some)
+        .map_err(|_| timed_out())??;
+    Ok(Some(Request {
+        bytes,
+        _in_service: counters.in_service(),
+    }))
 }
 
 /// Writes the answer and closes our half: js-waku reads until then.

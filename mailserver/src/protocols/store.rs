@@ -10,10 +10,12 @@ use archive::{Direction, Entry, MAX_PAGE, MessageHash, Query};
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
+use super::rate::Limiter;
 use super::turnstile::Turnstile;
 use super::{answer, read_request};
 use crate::archivist::{Archivist, QueryError};
 use crate::counters::Counters;
+use crate::node::settings::RateLimit;
 use crate::wire::WakuMessage;
 use crate::wire::framing::FrameError;
 use crate::wire::store::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue};
@@ -48,11 +50,15 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn bad_request(reason: impl Into<String>) -> Self {
+    fn new(code: u32, reason: impl Into<String>) -> Self {
         Self {
-            code: status::BAD_REQUEST,
+            code,
             reason: reason.into(),
         }
+    }
+
+    fn bad_request(reason: impl Into<String>) -> Self {
+        Self::new(status::BAD_REQUEST, reason)
     }
 
     fn label(&self) -> &'static str {
@@ -68,14 +74,16 @@ impl Refused {
 #[derive(Clone)]
 pub struct Server {
     archive: Archivist,
+    limiter: Limiter,
     turnstile: Arc<Turnstile>,
     counters: Counters,
 }
 
 impl Server {
-    pub(crate) fn new(archive: Archivist, counters: Counters) -> Self {
+    pub(crate) fn new(archive: Archivist, limit: Option<RateLimit>, counters: Counters) -> Self {
         Self {
             archive,
+            limiter: Limiter::new(limit),
             turnstile: Arc::new(Turnstile::new(MAX_ANSWERS, MAX_ANSWERS_PER_PEER)),
             counters,
         }
@@ -87,21 +95,22 @@ impl Server {
     }
 
     pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES).await? else {
+        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
             return Ok(());
         };
-        self.counters.service_traffic(SERVICE, "in", request.len());
+        self.counters.service_traffic(SERVICE, "in", request.bytes.len());
         let place = self.turnstile.enter(peer, PATIENCE).await;
-        let response = match StoreQueryRequest::decode(request.as_slice()) {
-            Ok(request) if place.is_some() => self.answer(request).await,
-            Ok(request) => self.refuse(
-                request.request_id,
-                Refused {
-                    code: status::SERVICE_UNAVAILABLE,
-                    reason: "too many queries at once".into(),
-                },
-            ),
-            Err(error) => self.refuse(None, Refused::bad_request(format!("decoding rpc failed: {error}"))),
+        let response = if !self.limiter.allows() {
+            self.refuse(None, Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS"))
+        } else {
+            match StoreQueryRequest::decode(request.bytes.as_slice()) {
+                Ok(request) if place.is_some() => self.answer(request).await,
+                Ok(request) => {
+                    let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
+                    self.refuse(request.request_id, busy)
+                }
+                Err(error) => self.refuse(None, Refused::bad_request(format!("decoding rpc failed: {error}"))),
+            }
         };
         let body = response.encode_to_vec();
         drop(response);
@@ -123,24 +132,16 @@ impl Server {
                 return self.refuse(request_id, Refused::bad_request("cursor not found"));
             }
             Ok(Err(QueryError::Closed)) | Err(_) => {
-                let reason = "the archive is closed".to_owned();
                 return self.refuse(
                     request_id,
-                    Refused {
-                        code: status::SERVICE_UNAVAILABLE,
-                        reason,
-                    },
+                    Refused::new(status::SERVICE_UNAVAILABLE, "the archive is closed"),
                 );
             }
             Ok(Err(QueryError::Archive(error))) => {
                 tracing::warn!(%error, "query failed");
-                let reason = "the archive cannot be read".to_owned();
                 return self.refuse(
                     request_id,
-                    Refused {
-                        code: status::BAD_RESPONSE,
-                        reason,
-                    },
+                    Refused::new(status::BAD_RESPONSE, "the archive cannot be read"),
                 );
             }
         };

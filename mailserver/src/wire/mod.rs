@@ -3,6 +3,7 @@
 //! A type here says only what the bytes say: presence is kept (`Option`), nothing is checked against limits. Checks live
 //! with the protocol that has an error code to answer with.
 
+pub mod filter;
 pub mod framing;
 pub mod light_push;
 pub mod message;

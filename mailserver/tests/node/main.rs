@@ -1,5 +1,6 @@
 //! The node over real sockets: two or more nodes of ours, and a client that misbehaves.
 
+mod filter;
 mod hostile;
 mod relay;
 mod services;

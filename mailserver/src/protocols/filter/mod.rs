@@ -1,0 +1,187 @@
+//! Filter 2.0.0-beta1 (RFC 12/WAKU2-FILTER): subscribers get the envelopes they asked for as they come.
+
+pub mod client;
+mod push;
+mod subscriptions;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use libp2p::{PeerId, Stream};
+use prost::Message;
+use prost::bytes::Bytes;
+use tokio::sync::mpsc;
+
+use self::subscriptions::{Refused, Subscriptions};
+use super::rate::PeerLimiter;
+use super::{answer, read_request};
+use crate::counters::Counters;
+use crate::node::Handle;
+use crate::node::settings::{FilterLimits, RateLimit};
+use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType};
+use crate::wire::framing::FrameError;
+
+pub use self::subscriptions::Criterion;
+
+/// nwaku's `MaxContentTopicsPerRequest`.
+const MAX_TOPICS_PER_REQUEST: usize = 100;
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+const SERVICE: &str = "filter";
+
+/// Status codes of filter (nwaku `waku_filter_v2/common.nim`).
+pub mod status {
+    pub const OK: u32 = 200;
+    pub const BAD_REQUEST: u32 = 400;
+    pub const NOT_FOUND: u32 = 404;
+    pub const TOO_MANY_REQUESTS: u32 = 429;
+    pub const SERVICE_UNAVAILABLE: u32 = 503;
+}
+
+/// The subscriptions, shared by those who ask and those who deliver. Its lock is never held across an await.
+#[derive(Clone)]
+pub struct Registry(Arc<Mutex<Subscriptions<mpsc::Sender<Bytes>>>>);
+
+impl Registry {
+    pub(crate) fn new(limits: FilterLimits) -> Self {
+        Self(Arc::new(Mutex::new(Subscriptions::new(limits))))
+    }
+
+    /// Every subscriber and what it asked for.
+    pub fn list(&self) -> Vec<(PeerId, Vec<Criterion>)> {
+        self.book().list()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Subscriptions<mpsc::Sender<Bytes>>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn find(&self, pubsub: &str, content: &str, now: Instant) -> Vec<mpsc::Sender<Bytes>> {
+        self.book()
+            .find(pubsub, content, now)
+            .map(|(_, queue)| queue.clone())
+            .collect()
+    }
+
+    fn sweep(&self) -> usize {
+        let mut book = self.book();
+        book.sweep(Instant::now());
+        book.len()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    handle: Handle,
+    registry: Registry,
+    limiter: PeerLimiter,
+}
+
+impl Server {
+    /// A server, and the task that delivers until the node ends.
+    pub(crate) fn start(handle: Handle, registry: Registry, limit: Option<RateLimit>) -> Self {
+        let counters = handle.counters().clone();
+        tokio::spawn(push::distribute(registry.clone(), handle.received(), counters));
+        Self {
+            handle,
+            registry,
+            limiter: PeerLimiter::new(limit),
+        }
+    }
+
+    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+        let counters = self.handle.counters();
+        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, counters).await? else {
+            return Ok(());
+        };
+        counters.service_traffic(SERVICE, "in", request.bytes.len());
+        let (request_id, result) = if self.limiter.allows(peer) {
+            match FilterSubscribeRequest::decode(request.bytes.as_slice()) {
+                Ok(request) => (request.request_id.clone(), self.handle_request(peer, request)),
+                Err(error) => (
+                    None,
+                    Err((status::BAD_REQUEST, format!("decoding rpc failed: {error}"))),
+                ),
+            }
+        } else {
+            let reason = "filter request rejected due rate limit exceeded";
+            (None, Err((status::TOO_MANY_REQUESTS, reason.to_owned())))
+        };
+        counters.request(SERVICE, if result.is_ok() { "served" } else { "rejected" });
+        if let Err((code, _)) = &result {
+            Counters::count(&counters.filter_errors, label(*code));
+        }
+        let (code, reason) = match result {
+            Ok(()) => (status::OK, "OK".to_owned()),
+            Err(refused) => refused,
+        };
+        let response = FilterSubscribeResponse {
+            request_id: Some(request_id.unwrap_or_else(|| "N/A".into())),
+            status_code: Some(code),
+            status_desc: Some(reason),
+        };
+        answer(&mut stream, &response.encode_to_vec()).await
+    }
+
+    fn handle_request(&self, peer: PeerId, request: FilterSubscribeRequest) -> Result<(), (u32, String)> {
+        let bad = |reason: &str| (status::BAD_REQUEST, reason.to_owned());
+        let kind = FilterSubscribeType::try_from(request.filter_subscribe_type.unwrap_or(0))
+            .map_err(|_| bad("unknown filter subscribe type"))?;
+        let now = Instant::now();
+        let done = match kind {
+            FilterSubscribeType::SubscriberPing => self.registry.book().ping(peer, now),
+            FilterSubscribeType::UnsubscribeAll => self.registry.book().remove(peer),
+            FilterSubscribeType::Subscribe | FilterSubscribeType::Unsubscribe => {
+                let topic = request.pubsub_topic.filter(|topic| !topic.is_empty());
+                let (Some(topic), false) = (topic, request.content_topics.is_empty()) else {
+                    return Err(bad("pubsubTopic and contentTopics must be specified"));
+                };
+                if request.content_topics.len() > MAX_TOPICS_PER_REQUEST {
+                    return Err(bad("exceeds maximum content topics: 100"));
+                }
+                let criteria: HashSet<Criterion> = request
+                    .content_topics
+                    .into_iter()
+                    .map(|content| (topic.clone(), content))
+                    .collect();
+                let mut book = self.registry.book();
+                if kind == FilterSubscribeType::Subscribe {
+                    book.subscribe(peer, criteria, now, || self.open_queue(peer))
+                } else {
+                    book.unsubscribe(peer, &criteria, now)
+                }
+            }
+        };
+        self.handle
+            .counters()
+            .filter_subscriptions
+            .set(i64::try_from(self.registry.book().len()).unwrap_or(i64::MAX));
+        done.map_err(|refused| match refused {
+            Refused::NotSubscribed => (status::NOT_FOUND, "peer has no subscriptions".to_owned()),
+            Refused::TopicTooLong => bad("topic is too long"),
+            Refused::TooManyCriteria => (
+                status::SERVICE_UNAVAILABLE,
+                "peer has reached maximum number of filter criteria".to_owned(),
+            ),
+            Refused::TooManySubscribers => (
+                status::SERVICE_UNAVAILABLE,
+                "node has reached maximum number of subscriptions".to_owned(),
+            ),
+        })
+    }
+
+    fn open_queue(&self, peer: PeerId) -> mpsc::Sender<Bytes> {
+        let (queue, receiver) = mpsc::channel(push::QUEUE);
+        tokio::spawn(push::deliver(self.handle.clone(), peer, receiver));
+        queue
+    }
+}
+
+fn label(code: u32) -> &'static str {
+    match code {
+        status::BAD_REQUEST => "bad_request",
+        status::NOT_FOUND => "not_found",
+        status::TOO_MANY_REQUESTS => "too_many_requests",
+        _ => "service_unavailable",
+    }
+}

@@ -1,0 +1,157 @@
+//! Envelopes on their way to subscribers: one task that finds them, and one for each subscriber with its own queue and
+//! its own long-lived stream (js-waku takes a hundred streams of a protocol on a connection, and never closes one).
+//!
+//! A subscriber that reads slowly fills its queue and loses the newest, counted as `push_queue_full`; a write that takes
+//! longer than [`PUSH_TIMEOUT`] ends the stream. Nobody else waits for it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use archive::MessageHash;
+use libp2p::{PeerId, Stream};
+use prost::Message;
+use prost::bytes::Bytes;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
+
+use super::Registry;
+use crate::counters::Counters;
+use crate::node::{Handle, Received};
+use crate::protocols::FILTER_PUSH;
+use crate::wire::WakuMessage;
+use crate::wire::filter::MessagePush;
+use crate::wire::framing::write_frame;
+
+/// nwaku's `MessagePushTimeout`.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(20);
+/// Envelopes that wait for one subscriber.
+pub(super) const QUEUE: usize = 256;
+/// The same envelope is not pushed again within one to two of these (nwaku's `MessageCacheTTL` is two minutes).
+const REMEMBER: Duration = Duration::from_secs(120);
+/// Envelopes remembered at most in one period; beyond it the older period is forgotten early.
+const MAX_REMEMBERED: usize = 100_000;
+/// Subscriptions are swept once a minute, as in nwaku.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What was pushed lately, in two generations.
+struct Recent {
+    turned: Instant,
+    young: HashSet<MessageHash>,
+    old: HashSet<MessageHash>,
+}
+
+impl Recent {
+    fn new(now: Instant) -> Self {
+        Self {
+            turned: now,
+            young: HashSet::new(),
+            old: HashSet::new(),
+        }
+    }
+
+    /// Whether it is seen for the first time.
+    fn first(&mut self, hash: MessageHash, now: Instant) -> bool {
+        if now.duration_since(self.turned) >= REMEMBER || self.young.len() >= MAX_REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+            self.turned = now;
+        }
+        !self.old.contains(&hash) && self.young.insert(hash)
+    }
+}
+
+/// Hands every envelope to those who want it, until the node ends.
+pub(super) async fn distribute(
+    registry: Registry,
+    mut received: broadcast::Receiver<Arc<Received>>,
+    counters: Counters,
+) {
+    let mut recent = Recent::new(Instant::now());
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        let envelope = tokio::select! {
+            envelope = received.recv() => envelope,
+            _ = sweep.tick() => {
+                counters.filter_subscriptions.set(i64::try_from(registry.sweep()).unwrap_or(i64::MAX));
+                continue;
+            }
+        };
+        match envelope {
+            Ok(envelope) => push(&registry, &mut recent, &envelope, &counters),
+            Err(broadcast::error::RecvError::Lagged(lost)) => {
+                tracing::warn!(lost, "filter fell behind");
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+fn push(registry: &Registry, recent: &mut Recent, received: &Received, counters: &Counters) {
+    let now = Instant::now();
+    let envelope = &received.envelope;
+    let queues = registry.find(&envelope.pubsub_topic, &envelope.content_topic, now);
+    if queues.is_empty() || !recent.first(received.hash, now) {
+        return;
+    }
+    let push = MessagePush {
+        waku_message: Some(WakuMessage::from_envelope(envelope.clone(), received.ephemeral)),
+        pubsub_topic: Some(envelope.pubsub_topic.clone()),
+    };
+    let frame = Bytes::from(push.encode_to_vec());
+    for queue in queues {
+        if queue.try_send(frame.clone()).is_err() {
+            Counters::count(&counters.filter_errors, "push_queue_full");
+        }
+    }
+}
+
+/// Writes one subscriber's envelopes until its queue is dropped with its subscription.
+pub(super) async fn deliver(handle: Handle, peer: PeerId, mut queue: mpsc::Receiver<Bytes>) {
+    let mut stream: Option<Stream> = None;
+    while let Some(frame) = queue.recv().await {
+        let sent = match timeout(PUSH_TIMEOUT, write(&handle, peer, &mut stream, &frame)).await {
+            Ok(sent) => sent,
+            Err(_) => Err("push_timeout"),
+        };
+        match sent {
+            Ok(()) => handle.counters().service_traffic("filter_push", "out", frame.len()),
+            Err(reason) => {
+                Counters::count(&handle.counters().filter_errors, reason);
+                stream = None;
+            }
+        }
+    }
+}
+
+/// On the stream that is open, or else on a new one: a peer that came back has none of the old ones.
+async fn write(handle: &Handle, peer: PeerId, open: &mut Option<Stream>, frame: &[u8]) -> Result<(), &'static str> {
+    if let Some(stream) = open {
+        if write_frame(stream, frame).await.is_ok() {
+            return Ok(());
+        }
+        *open = None;
+    }
+    let mut stream = handle.open(peer, FILTER_PUSH).await.map_err(|_| "peer_not_reachable")?;
+    write_frame(&mut stream, frame).await.map_err(|_| "push_failed")?;
+    *open = Some(stream);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_pushed_once_in_two_minutes() {
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        let mut recent = Recent::new(start);
+        let hash = |byte| MessageHash([byte; 32]);
+        assert!(recent.first(hash(1), start));
+        assert!(!recent.first(hash(1), at(119)));
+        assert!(!recent.first(hash(1), at(121)), "the older generation still knows it");
+        assert!(recent.first(hash(2), at(121)));
+        assert!(recent.first(hash(1), at(241)));
+        assert!(!recent.first(hash(2), at(241)));
+    }
+}
