@@ -236,7 +236,9 @@ pub struct Handle {
 /// An archive has nothing to show.
 impl std::fmt::Debug for Handle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Handle").field("info", &self.info).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
     }
 }
 

@@ -165,15 +165,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .map(|registry| filter::Server::start(handle.clone(), registry, settings.rate_limits.filter)),
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
-    let task = Task::new(
-        swarm,
-        listeners,
-        receiver,
-        status,
-        handle.clone(),
-        metadata,
-        settings,
-    );
+    let task = Task::new(swarm, listeners, receiver, status, handle.clone(), metadata, settings);
     Ok((
         handle,
         Running {

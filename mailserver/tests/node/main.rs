@@ -1,5 +1,7 @@
 //! The node over real sockets: two or more nodes of ours, and a client that misbehaves.
 
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+
 mod filter;
 mod hostile;
 mod relay;
