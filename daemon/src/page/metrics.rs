@@ -319,4 +319,30 @@ mod tests {
             }
         }
     }
+
+    /// The dashboard and the alert rules name only metrics that there are.
+    #[test]
+    fn what_is_shipped_for_monitoring_names_real_metrics() {
+        let mut all = sample::ok();
+        all.mailserver.peers = Some(1);
+        let text = text(&all, Duration::ZERO);
+        let known: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        for file in [
+            include_str!("../../monitoring/alerts.yml"),
+            include_str!("../../monitoring/grafana-dashboard.json"),
+        ] {
+            let words = file.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+            let named: Vec<&str> = words.filter(|word| word.starts_with("pillarbox_")).collect();
+            assert!(named.len() > 10);
+            for name in named {
+                assert!(known.contains(&name), "{name} is no metric of the page");
+            }
+        }
+        let dashboard: serde_json::Value =
+            serde_json::from_str(include_str!("../../monitoring/grafana-dashboard.json")).unwrap();
+        assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 5));
+    }
 }

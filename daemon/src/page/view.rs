@@ -225,6 +225,8 @@ fn sentence(view: &View<'_>) -> String {
     match (view.silent, snapshot.state) {
         (Some(silent), _) => texts::sentence_silent(silent.as_secs()),
         (None, BoxState::Degraded | BoxState::Failed) if !snapshot.reason.is_empty() => as_sentence(&snapshot.reason),
+        // What the start waits for, when the supervisor knows it.
+        (None, BoxState::Starting) if snapshot.reason.contains(' ') => as_sentence(&snapshot.reason),
         (None, state) => texts::sentence(state, snapshot.archive.retention_secs),
     }
 }

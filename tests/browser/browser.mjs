@@ -1,0 +1,59 @@
+// Debian's chromium, and what every look at the page checks: nothing loaded from elsewhere, no complaint in the
+// console (the security policy's would be there), no sideways scrolling, nothing that axe finds, light and dark.
+
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+export const PICTURES = join(here, "out");
+export const PHONE = { width: 390, height: 844 };
+export const DESKTOP = { width: 1280, height: 900 };
+
+export async function launch(args = []) {
+  await mkdir(PICTURES, { recursive: true });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", ...args] });
+}
+
+/** Opens the page in a browser of its own (no cookies) and notes whatever it complains of or asks elsewhere. */
+export async function visit(browser, box, options = {}) {
+  const context = await browser.newContext({ viewport: DESKTOP, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("request", (request) => {
+    const own = [box.url("/"), "data:"].some((start) => request.url().startsWith(start));
+    if (!own) complaints.push(`asked for ${request.url()}`);
+  });
+  page.complaints = complaints;
+  await page.goto(box.url("/"));
+  return page;
+}
+
+/** What must hold of every state: checked and photographed on a phone and a desktop, in light and dark. */
+export async function inspect(browser, box, name, check) {
+  for (const [device, viewport] of [["phone", PHONE], ["desktop", DESKTOP]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      const where = `${name}, ${device}, ${colorScheme}`;
+      const page = await visit(browser, box, { viewport, colorScheme, bypassCSP: false });
+      await check(page, where);
+      const overhang = await page.evaluate(() => document.scrollingElement.scrollWidth - window.innerWidth);
+      assert.ok(overhang <= 0, `${where}: ${overhang} px too wide`);
+      await page.screenshot({ path: join(PICTURES, `${name}-${device}-${colorScheme}.png`), fullPage: true });
+      assert.deepEqual(page.complaints, [], where);
+      // axe is injected by the browser's own tools, which the page's policy does not bind.
+      await page.evaluate(axe);
+      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      const found = violations.map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`);
+      assert.deepEqual(found, [], where);
+      await page.context().close();
+    }
+  }
+}

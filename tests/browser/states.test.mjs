@@ -1,0 +1,153 @@
+// What the page shows in each state of a real box.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { Box, crashing, mailserver, neverHealthy } from "./box.mjs";
+import { inspect, launch, visit } from "./browser.mjs";
+
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+/** The pattern that the page says the light shows, by its animation's length and its words. */
+const light = (page) => page.locator(".lights li").first();
+
+describe("a box whose mailserver never answers", () => {
+  let box;
+  before(async () => { box = await Box.start({ mailserver: await neverHealthy() }); });
+  after(() => box?.stop());
+
+  it("says that it is starting", async () => {
+    await box.statusWhen("starting", (status) => status.state === "starting" && status.leds.status === "starting");
+    await inspect(browser, box, "starting", async (page, where) => {
+      assert.equal(await page.locator("h1").textContent(), "Starting", where);
+      assert.match(await light(page).textContent(), /Blinks evenly/, where);
+      assert.equal(await page.locator("#state animate").first().getAttribute("dur"), "800ms", where);
+      assert.match(await page.locator("#use").textContent(), /appears here as soon as the mailserver runs/, where);
+      assert.match(await page.locator("#services").textContent(), /mailserver\s*Starting/, where);
+      assert.equal(await page.locator(".qr").count(), 0, where);
+    });
+  });
+
+  it("is not healthy for machines", async () => {
+    const answer = await fetch(box.url("/healthz"));
+    assert.equal(answer.status, 503);
+    assert.equal(await answer.text(), "starting\n");
+  });
+});
+
+describe("a box whose mailserver crashes", () => {
+  let box;
+  before(async () => { box = await Box.start({ mailserver: crashing(true) }); });
+  after(() => box?.stop());
+
+  it("says that it failed, with the code that the light blinks", async () => {
+    const status = await box.statusWhen("failure", ({ state, leds }) => state === "failed" && leds.status?.startsWith("failed"));
+    assert.equal(status.leds.status, `failed-${status.code}`);
+    await inspect(browser, box, "failed", async (page, where) => {
+      assert.equal(await page.locator("h1").textContent(), "Failed", where);
+      assert.equal(await page.locator(".fault b").first().textContent(), String(status.code), where);
+      assert.match(await page.locator(".fault").textContent(), /Mailserver not running.*What to do:/s, where);
+      assert.match(await light(page).textContent(), /one long flash and 1 short one/, where);
+      assert.equal(await light(page).locator(".strip .lit").count(), 1 + status.code, where);
+      const services = await page.locator("#services").textContent();
+      assert.match(services, /mailserver\s*Given up/, where);
+      assert.match(services, /<b>the disk<\/b> is on fire/, `${where}: the child's last words, as text`);
+      assert.match(await page.locator(".reason").first().textContent(), /mailserver/i, where);
+    });
+    assert.equal((await fetch(box.url("/healthz"))).status, 503);
+  });
+});
+
+describe("a working box", () => {
+  let box;
+  before(async () => {
+    box = await Box.start({ mailserver: await mailserver() });
+    await box.statusWhen("ok", ({ state, leds, mailserver }) => state === "ok" && leds.status === "ok" && mailserver.peer_id);
+  });
+  after(() => box?.stop());
+
+  it("says that it works, what it keeps and how to use it", async () => {
+    const status = await box.statusWhen("a count", ({ archive }) => archive.envelopes !== null);
+    await inspect(browser, box, "ok", async (page, where) => {
+      assert.equal(await page.locator("h1").textContent(), "Working", where);
+      assert.match(await light(page).textContent(), /short wink every two seconds/, where);
+      assert.equal(await page.locator("#state animate").first().getAttribute("dur"), "2000ms", where);
+      assert.match(await page.locator("#facts").textContent(), /0\s*Messages kept|Messages kept\s*0/, where);
+      const address = await page.locator("#address").textContent();
+      assert.ok(status.mailserver.multiaddrs.includes(address), `${where}: ${address}`);
+      assert.ok(address.endsWith(`/p2p/${status.mailserver.peer_id}`), where);
+      assert.equal(await page.locator(".qr").count(), 1, where);
+      assert.equal(await page.locator("#day .chart").count(), 2, where);
+      assert.match(await page.locator("#services").textContent(), /mailserver\s*Running/, where);
+      assert.equal(await page.locator(".fault").count(), 0, where);
+    });
+    assert.equal(await (await fetch(box.url("/healthz"))).text(), "ok\n");
+  });
+
+  it("can be read without a script", async () => {
+    const page = await visit(browser, box, { javaScriptEnabled: false });
+    assert.equal(await page.locator("h1").textContent(), "Working");
+    assert.equal(await page.locator("#address").isVisible(), true);
+    assert.equal(await page.locator("button[data-copy]").isVisible(), false, "no button that does nothing");
+    await page.context().close();
+  });
+
+  it("stands still for who asked for less motion", async () => {
+    const page = await visit(browser, box, { reducedMotion: "reduce" });
+    assert.equal(await page.locator("#state .moving").first().isVisible(), false);
+    assert.equal(await page.locator("#state .still").first().isVisible(), true);
+    await page.context().close();
+  });
+
+  it("shows a restart without being asked again, and comes back", async () => {
+    const page = await visit(browser, box);
+    const { pid } = (await box.status()).services[0];
+    process.kill(pid, "SIGKILL");
+    await page.locator("#services", { hasText: "restarted once" }).waitFor();
+    await page.locator("h1", { hasText: "Working" }).waitFor();
+    assert.match(await page.locator("#services").textContent(), /last end: SIGKILL/);
+    assert.deepEqual(page.complaints, []);
+    await page.context().close();
+  });
+
+  it("copies the address", async () => {
+    const page = await visit(browser, box);
+    await page.locator("button[data-copy]").click();
+    assert.equal(await page.locator("button[data-copy]").textContent(), "Copied");
+    await page.context().close();
+  });
+});
+
+describe("a box with something broken beside the mailserver", () => {
+  let box;
+  before(async () => {
+    box = await Box.start({ mailserver: await mailserver(), extra: crashing(false), broken: "colour = 1\n" });
+    await box.statusWhen("degraded", ({ state, leds }) => state === "degraded" && leds.status?.startsWith("degraded"));
+  });
+  after(() => box?.stop());
+
+  it("wants attention and says for what", async () => {
+    const status = await box.statusWhen("the crash", ({ services }) => services.some(({ state }) => state === "failed"));
+    await inspect(browser, box, "degraded", async (page, where) => {
+      assert.equal(await page.locator("h1").textContent(), "Attention", where);
+      assert.match(await light(page).textContent(), /Lit for a while/, where);
+      assert.equal(await page.locator(".fault b").first().textContent(), String(status.code), where);
+      const services = await page.locator("#services").textContent();
+      assert.match(services, /broken\s*Off.*colour/s, `${where}: the mistake in its file`);
+      assert.match(services, /extra\s*Given up/, where);
+      assert.match(services, /mailserver\s*Running/, where);
+    });
+    assert.equal((await fetch(box.url("/healthz"))).status, 200, "the mailserver does its job");
+  });
+});
+
+describe("the page of a daemon that ends", () => {
+  it("says that the box does not answer", async () => {
+    const box = await Box.start({ mailserver: await neverHealthy() });
+    const page = await visit(browser, box);
+    assert.equal(await box.stop(), 0);
+    await page.locator("#offline").waitFor({ state: "visible" });
+    await page.context().close();
+  });
+});

@@ -1,0 +1,107 @@
+// Being let in by the button, in real browsers: what the one that asked may do, and what everybody else may not.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, describe, it } from "node:test";
+import { Box, mailserver } from "./box.mjs";
+import { inspect, launch, visit, PICTURES } from "./browser.mjs";
+import { join } from "node:path";
+
+describe("changing something", () => {
+  let browser, box;
+  before(async () => {
+    browser = await launch(["--host-resolver-rules=MAP evil.example 127.0.0.1"]);
+    box = await Box.start({ mailserver: await mailserver() });
+    await box.statusWhen("ok", ({ state }) => state === "ok");
+  });
+  after(async () => {
+    await box?.stop();
+    await browser?.close();
+  });
+
+  it("needs the button, is for one browser, and ends", async () => {
+    const mine = await visit(browser, box);
+    const other = await visit(browser, box);
+    assert.equal(await mine.locator("#change form").count(), 1, "only to ask");
+    await mine.getByRole("button", { name: "Ask to be let in" }).click();
+    await mine.getByText("Press the button on the box now").waitFor();
+    await box.statusWhen("the light's question", ({ leds }) => leds.status === "press-wanted");
+    await mine.screenshot({ path: join(PICTURES, "asking.png") });
+
+    await box.press();
+    await mine.getByRole("button", { name: "Restart mailserver" }).waitFor();
+    const status = await box.statusWhen("the light's answer", ({ leds }) => leds.status === "unlocked");
+    assert.ok(status.unlocked_until > Date.now() / 1000);
+    await other.getByText("Another browser was let in just now").waitFor();
+    assert.equal(await other.locator("#change form").count(), 0);
+    await mine.screenshot({ path: join(PICTURES, "unlocked.png"), fullPage: true });
+
+    const { pid, restarts } = status.services[0];
+    await mine.getByRole("button", { name: "Restart mailserver" }).click();
+    await mine.getByText("The service is being restarted.").waitFor();
+    const later = await box.statusWhen("the restart", ({ services }) => services[0].state === "active" && services[0].pid !== pid);
+    assert.ok(later.services[0].restarts > restarts);
+
+    // A reset asks back first: without the tick the browser sends nothing.
+    await mine.getByRole("button", { name: "Reset to factory settings" }).click();
+    await mine.waitForTimeout(500);
+    assert.equal((await box.status()).uptime_secs >= later.uptime_secs, true);
+    assert.deepEqual(mine.complaints, []);
+    assert.deepEqual(other.complaints, []);
+    await mine.context().close();
+    await other.context().close();
+  });
+
+  it("is refused to a page of another site", async () => {
+    const site = createServer((_, answer) => {
+      answer.setHeader("content-type", "text/html");
+      answer.end(`<form method="post" action="${box.url("/ask")}"><button>go</button></form>`);
+    });
+    await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${site.address().port}/`);
+    const [answer] = await Promise.all([page.waitForResponse(box.url("/ask")), page.click("button")]);
+    assert.equal(answer.status(), 403);
+    await context.close();
+    await new Promise((resolve) => site.close(resolve));
+  });
+
+  it("is refused under a name that is not the box's (DNS rebinding)", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    for (const path of ["/", "/status.json", "/metrics", "/healthz"]) {
+      const answer = await page.goto(`http://evil.example:${box.port}${path}`);
+      assert.equal(answer.status(), 421, path);
+    }
+    await context.close();
+  });
+
+  it("cannot be framed or scripted", async () => {
+    const answer = await fetch(box.url("/"));
+    const policy = answer.headers.get("content-security-policy");
+    assert.match(policy, /default-src 'none'/);
+    assert.match(policy, /frame-ancestors 'none'/);
+    assert.doesNotMatch(policy, /unsafe/);
+  });
+});
+
+describe("two browsers that ask at once", () => {
+  it("are both told, and a press lets neither in", async () => {
+    const browser = await launch();
+    const box = await Box.start({ mailserver: await mailserver() });
+    try {
+      await box.statusWhen("ok", ({ state }) => state === "ok");
+      const pages = [await visit(browser, box), await visit(browser, box)];
+      for (const page of pages) await page.getByRole("button", { name: "Ask to be let in" }).click();
+      for (const page of pages) await page.getByText("Two browsers asked at once").waitFor();
+      await inspect(browser, box, "contested", async () => {});
+      await box.press();
+      for (const page of pages) await page.getByText("To change something, ask here first").waitFor();
+      assert.equal((await box.status()).unlocked_until, null);
+    } finally {
+      await box.stop();
+      await browser.close();
+    }
+  });
+});
