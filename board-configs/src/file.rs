@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::image::{self, ImagePart};
 use crate::pins;
 use crate::shipped;
 use crate::{Arch, Board, Button, ButtonDriver, Error, Led, LedDriver, Proof};
@@ -29,6 +30,7 @@ struct File {
     button: Option<ButtonPart>,
     #[serde(default)]
     reserved: Vec<Reserved>,
+    image: Option<ImagePart>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,6 +103,7 @@ fn over(near: File, far: File) -> File {
         leds,
         button,
         reserved,
+        image: image::over(near.image, far.image),
     }
 }
 
@@ -153,6 +156,7 @@ fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
         proof: file.proof.ok_or_else(|| missing("proof"))?,
         leds,
         button,
+        image: file.image.map(|part| image::complete(part, path)).transpose()?,
     };
     pins::check(
         &board,

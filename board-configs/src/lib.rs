@@ -7,6 +7,7 @@
 //! The boards that ship are compiled in ([`Board::named`]); a person's own board is a file ([`Board::from_file`]).
 
 mod file;
+mod image;
 mod pins;
 mod shipped;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use image::{BootFile, Image, PartitionTable};
 pub use shipped::{markdown, names};
 
 /// One board, complete and checked.
@@ -30,6 +32,8 @@ pub struct Board {
     /// LEDs by name, in order of name.
     pub leds: BTreeMap<String, Led>,
     pub button: Option<Button>,
+    /// What its card holds; none for what is never flashed.
+    pub image: Option<Image>,
 }
 
 /// What the programs of this board are compiled for.

@@ -1,0 +1,128 @@
+//! What a board's card holds: the boot files, the partition table's kind and the kernel modules that lead to the root
+//! file system. What every card holds alike (the layout, the packages) is image-builder's recipe, not a board's.
+//!
+//! Lists of a nearer file are added to those of the farther ones, because a board needs what its family needs.
+
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+
+use crate::Error;
+
+/// What image-builder must know of a board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub partition_table: PartitionTable,
+    /// Debian packages that are unpacked for their boot files only.
+    pub boot_packages: Vec<String>,
+    /// What the FAT partition gets from those packages.
+    pub boot_files: Vec<BootFile>,
+    /// Lines of `config.txt` for boards whose firmware reads one.
+    pub config_txt: Vec<String>,
+    /// Device trees of the kernel package that go into each slot, below `/usr/lib/linux-image-VERSION`.
+    pub device_trees: Vec<String>,
+    /// The kernel's consoles, the main one last.
+    pub consoles: Vec<String>,
+    /// Modules that must be loaded before the root file system can be read, by name.
+    pub initrd_modules: Vec<String>,
+    /// Paths below `kernel/` of modules that the common selection leaves out.
+    pub modules: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionTable {
+    Gpt,
+    /// GPT, and beside it an MBR entry for the FAT partition: the boot ROM of Raspberry Pi 3 and Zero 2 W reads no GPT.
+    Hybrid,
+}
+
+/// One file of the FAT partition.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootFile {
+    /// Path inside the unpacked packages; a directory is taken whole.
+    pub from: String,
+    /// Path on the FAT partition.
+    pub to: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImagePart {
+    partition_table: Option<PartitionTable>,
+    #[serde(default)]
+    boot_packages: Vec<String>,
+    #[serde(default)]
+    boot_files: Vec<BootFile>,
+    #[serde(default)]
+    config_txt: Vec<String>,
+    #[serde(default)]
+    device_trees: Vec<String>,
+    #[serde(default)]
+    consoles: Vec<String>,
+    #[serde(default)]
+    initrd_modules: Vec<String>,
+    #[serde(default)]
+    modules: Vec<String>,
+}
+
+pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<ImagePart> {
+    match (near, far) {
+        (Some(near), Some(mut far)) => {
+            far.boot_packages.extend(near.boot_packages);
+            far.boot_files.extend(near.boot_files);
+            far.config_txt.extend(near.config_txt);
+            far.device_trees.extend(near.device_trees);
+            far.consoles.extend(near.consoles);
+            far.initrd_modules.extend(near.initrd_modules);
+            far.modules.extend(near.modules);
+            far.partition_table = near.partition_table.or(far.partition_table);
+            Some(far)
+        }
+        (near, far) => near.or(far),
+    }
+}
+
+pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
+    let missing = |key: &str| Error::Missing {
+        path: path.to_owned(),
+        key: key.to_owned(),
+    };
+    let inside = |key: &str, value: &str| {
+        let plain = !value.is_empty() && Path::new(value).components().all(|c| matches!(c, Component::Normal(_)));
+        if plain {
+            Ok(())
+        } else {
+            Err(Error::BadValue {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                value: value.to_owned(),
+                expected: "use a relative path without `..`",
+            })
+        }
+    };
+    for file in &part.boot_files {
+        inside("image.boot_files.from", &file.from)?;
+        inside("image.boot_files.to", &file.to)?;
+    }
+    for tree in &part.device_trees {
+        inside("image.device_trees", tree)?;
+    }
+    for module in &part.modules {
+        inside("image.modules", module)?;
+    }
+    if part.consoles.is_empty() {
+        return Err(missing("image.consoles"));
+    }
+    Ok(Image {
+        partition_table: part.partition_table.ok_or_else(|| missing("image.partition_table"))?,
+        boot_packages: part.boot_packages,
+        boot_files: part.boot_files,
+        config_txt: part.config_txt,
+        device_trees: part.device_trees,
+        consoles: part.consoles,
+        initrd_modules: part.initrd_modules,
+        modules: part.modules,
+    })
+}

@@ -1,0 +1,21 @@
+//! A flashable image from a board's TOML.
+//!
+//! [`image`] says what each stage is made from and how; [`stage`] orders the stages and gives them keys, [`workshop`]
+//! runs them, [`tool`] alone starts outside programs. What lies where on a card is [`layout`]; which slot boots is
+//! [`bootstate`] and [`bootscript`]; what every image holds is [`recipe`].
+
+pub mod bootscript;
+pub mod bootstate;
+pub mod cpio;
+pub mod disk;
+mod files;
+pub mod image;
+mod initrd;
+pub mod layout;
+pub mod modules;
+mod publish;
+pub mod recipe;
+mod root;
+pub mod stage;
+pub mod tool;
+pub mod workshop;

@@ -1,0 +1,134 @@
+//! The read-only root of a slot, from the installed packages: cut, with the board's modules, the programs and the
+//! overlay, and with the few links and directories that a root without write access needs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::files;
+use crate::modules::Modules;
+use crate::recipe;
+use crate::tool::Tools;
+
+pub(crate) struct Parts<'a> {
+    /// Installed packages (copied, not changed).
+    pub(crate) packages: &'a Path,
+    /// Unpacked boot packages, after depmod.
+    pub(crate) boot_packages: &'a Path,
+    pub(crate) kernel: &'a str,
+    /// Modules of the board, below `kernel/`.
+    pub(crate) modules: &'a [String],
+    /// Compiled programs.
+    pub(crate) programs: &'a Path,
+    pub(crate) overlay: &'a Path,
+    /// The daemon's services that ship.
+    pub(crate) services: &'a Path,
+    pub(crate) board: &'a str,
+    pub(crate) version: &'a str,
+}
+
+pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> {
+    tools.copy_tree(parts.packages, root)?;
+    copy_modules(tools, parts, root)?;
+    for (program, to) in recipe::PROGRAMS {
+        files::copy(&parts.programs.join(program), &root.join(to), 0o755)?;
+    }
+    for path in files::walk(parts.overlay)? {
+        files::copy(&parts.overlay.join(&path), &root.join(&path), 0o644)?;
+    }
+    for path in files::walk(parts.services)? {
+        files::copy(
+            &parts.services.join(&path),
+            &root.join("usr/lib/pillarbox/services").join(&path),
+            0o644,
+        )?;
+    }
+    configure(parts, root)?;
+    tools.chroot(root, &["systemd-sysusers"])?;
+    // Debian's own presets enabled things while the packages were installed; only ours count.
+    tools.chroot(root, &["systemctl", "preset-all", "--preset-mode=full"])?;
+    tools.chroot(
+        root,
+        &[
+            "systemctl",
+            "mask",
+            "serial-getty@.service",
+            "getty@.service",
+            "systemd-pcrphase.service",
+        ],
+    )?;
+    files::remove(&root.join("etc/systemd/system/getty.target.wants"))?;
+    lock_root(root)?;
+    for cut in recipe::ROOT_CUTS {
+        files::remove(&root.join(cut))?;
+    }
+    // The mount points of what the initrd and fstab mount, and of a kernel without an initrd's help.
+    for directory in ["data", "dev", "proc", "run", "sys", "tmp", "var"] {
+        files::make_dir(&root.join(directory))?;
+    }
+    Ok(())
+}
+
+fn copy_modules(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> {
+    let from = parts.boot_packages.join("usr/lib/modules").join(parts.kernel);
+    let to = root.join("usr/lib/modules").join(parts.kernel);
+    let dep = String::from_utf8(files::read(&from.join("modules.dep"))?).context("modules.dep is not text")?;
+    for path in Modules::parse(&dep).keep(recipe::MODULE_CUTS, parts.modules) {
+        files::copy(&from.join(&path), &to.join(&path), 0o644)?;
+    }
+    for list in ["modules.order", "modules.builtin", "modules.builtin.modinfo"] {
+        files::copy(&from.join(list), &to.join(list), 0o644)?;
+    }
+    tools.depmod(root, parts.kernel)?;
+    Ok(())
+}
+
+fn configure(parts: &Parts, root: &Path) -> Result<()> {
+    // Empty, so that the initrd can mount the identity over it.
+    files::write(&root.join("etc/machine-id"), b"", 0o444)?;
+    // The host name is the initrd's; a file would override it.
+    files::remove(&root.join("etc/hostname"))?;
+    files::remove(&root.join("var/lib/dbus/machine-id"))?;
+    files::write(&root.join("etc/hosts"), b"127.0.0.1 localhost\n::1 localhost\n", 0o644)?;
+    relink(&root.join("etc/resolv.conf"), "../run/systemd/resolve/stub-resolv.conf")?;
+    files::write(
+        &root.join("etc/os-release"),
+        format!(
+            "NAME=Pillarbox\nID=pillarbox\nID_LIKE=debian\nPRETTY_NAME=\"Pillarbox {version} ({board})\"\n\
+             VERSION_ID={version}\nVARIANT_ID={board}\n",
+            version = parts.version,
+            board = parts.board,
+        )
+        .as_bytes(),
+        0o644,
+    )?;
+    // systemd and timesyncd never let the clock stand before this file's time, which is the build's.
+    files::write(&root.join("usr/lib/clock-epoch"), b"", 0o644)?;
+    let config = root.join("etc/pillarbox/pillarboxd.toml");
+    let text = String::from_utf8(files::read(&config)?).context("pillarboxd.toml is not text")?;
+    files::write(&config, text.replace("@BOARD@", parts.board).as_bytes(), 0o644)
+}
+
+pub(crate) fn relink(path: &Path, target: &str) -> Result<()> {
+    files::remove(path)?;
+    symlink(target, path).with_context(|| format!("cannot link {}", path.display()))
+}
+
+/// No password opens root; the check is here because a package could change it one day.
+fn lock_root(root: &Path) -> Result<()> {
+    let path = root.join("etc/shadow");
+    let text = String::from_utf8(files::read(&path)?).context("shadow is not text")?;
+    let locked: Vec<String> = text
+        .lines()
+        .map(|line| match line.split_once(':') {
+            Some((user, rest)) => {
+                let after = rest.split_once(':').map_or("", |(_, after)| after);
+                format!("{user}:!*:{after}")
+            }
+            None => line.to_owned(),
+        })
+        .collect();
+    fs::write(&path, locked.join("\n") + "\n").with_context(|| format!("cannot write {}", path.display()))
+}

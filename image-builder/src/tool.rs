@@ -1,0 +1,441 @@
+//! The only module that starts outside programs: one function a tool, its options and their reasons in one place.
+//!
+//! Everything a tool says goes to the stage's log; a failure names the program and the log.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::recipe;
+
+/// Starts programs for one stage.
+pub struct Tools {
+    log: PathBuf,
+    /// Seconds since the Unix epoch that every tool uses for now (reproducible-builds.org, SOURCE_DATE_EPOCH).
+    epoch: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{program} cannot be started: {source}; scripts/build-image installs what a build needs")]
+    Start { program: String, source: std::io::Error },
+    #[error("{program} failed ({status}); its last line was: {last}; see {}", log.display())]
+    Failed {
+        program: String,
+        status: String,
+        last: String,
+        log: PathBuf,
+    },
+    #[error("the log {} cannot be written: {source}", log.display())]
+    Log { log: PathBuf, source: std::io::Error },
+}
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// A package archive that apt knows, as `apt-get indextargets` gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    pub uri: String,
+    pub label: String,
+}
+
+impl Tools {
+    pub fn new(log: PathBuf, epoch: u64) -> Tools {
+        Tools { log, epoch }
+    }
+
+    /// The package archives of Debian that this machine's own apt uses. Empty on a machine that is no Debian.
+    pub fn debian_archives(&self) -> Result<Vec<Archive>> {
+        let mut command = Command::new("apt-get");
+        command.args([
+            "indextargets",
+            "--format",
+            "$(REPO_URI) $(LABEL)",
+            "Created-By: Packages",
+            "Origin: Debian",
+        ]);
+        let text = self.output(command)?;
+        let mut archives: Vec<Archive> = Vec::new();
+        for (uri, label) in text.lines().filter_map(|line| line.split_once(' ')) {
+            let archive = Archive {
+                uri: uri.to_owned(),
+                label: label.to_owned(),
+            };
+            if !archives.contains(&archive) {
+                archives.push(archive);
+            }
+        }
+        Ok(archives)
+    }
+
+    /// How this machine's apt reaches its archives (proxies, checks of validity), as lines of an apt.conf.
+    pub fn apt_transport_options(&self) -> Result<Vec<String>> {
+        let mut command = Command::new("apt-config");
+        command.args(["dump", "--no-empty", "Acquire"]);
+        let wanted = ["Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries"];
+        Ok(self
+            .output(command)?
+            .lines()
+            .filter(|line| wanted.iter().any(|prefix| line.starts_with(prefix)))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Unpacks packages without installing them.
+    pub fn mmdebstrap_extract(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
+        self.mmdebstrap("extract", packages, sources, &[], into)
+    }
+
+    /// A root file system with these packages, without documentation but with every copyright file.
+    pub fn mmdebstrap_root(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
+        let excludes = [
+            "path-exclude=/usr/share/doc/*",
+            "path-include=/usr/share/doc/*/copyright",
+            "path-exclude=/usr/share/man/*",
+            "path-exclude=/usr/share/info/*",
+            "path-exclude=/usr/share/locale/*",
+        ];
+        self.mmdebstrap("apt", packages, sources, &excludes, into)
+    }
+
+    fn mmdebstrap(
+        &self,
+        variant: &str,
+        packages: &[String],
+        sources: &Sources,
+        dpkg_options: &[&str],
+        into: &Path,
+    ) -> Result<()> {
+        let mut command = Command::new("mmdebstrap");
+        command.arg(format!("--architectures={}", recipe::ARCHITECTURE));
+        command.arg(format!("--variant={variant}"));
+        command.arg(format!("--components={}", recipe::COMPONENTS));
+        command.arg(format!("--include={}", packages.join(",")));
+        command.arg("--format=directory");
+        for option in &sources.apt_options {
+            command.arg(format!("--aptopt={option}"));
+        }
+        for option in dpkg_options {
+            command.arg(format!("--dpkgopt={option}"));
+        }
+        command.arg(recipe::SUITE).arg(into);
+        command.args(&sources.lines);
+        self.run(command)
+    }
+
+    /// `cp -a`, hard links and all.
+    pub fn copy_tree(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("cp");
+        command.args(["-a", "--reflink=auto", "-T"]).arg(from).arg(to);
+        self.run(command)
+    }
+
+    /// `modules.dep` and its like for the modules below `root`.
+    pub fn depmod(&self, root: &Path, version: &str) -> Result<()> {
+        let mut command = Command::new("depmod");
+        command.arg("-b").arg(root).arg(version);
+        self.run(command)
+    }
+
+    pub fn unxz(&self, file: &Path) -> Result<Vec<u8>> {
+        let mut command = Command::new("xz");
+        command.args(["--decompress", "--stdout"]).arg(file);
+        self.output_bytes(command)
+    }
+
+    /// Compresses beside the file: readable by every unpacker, with all cores, alike on any number of them.
+    pub fn xz(&self, file: &Path) -> Result<()> {
+        let mut command = Command::new("xz");
+        command
+            .args(["-6", "--threads=2", "--block-size=16MiB", "--keep", "--force"])
+            .arg(file);
+        self.run(command)
+    }
+
+    /// For the initrd, which the kernel unpacks: small, and quick to unpack on a slow processor.
+    pub fn zstd(&self, file: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("zstd");
+        command.args(["-19", "-q", "-f"]).arg(file).arg("-o").arg(to);
+        self.run(command)
+    }
+
+    /// Runs a program inside a root file system of the board's architecture (by qemu's user emulation).
+    pub fn chroot<S: AsRef<OsStr>>(&self, root: &Path, arguments: &[S]) -> Result<()> {
+        let mut command = Command::new("chroot");
+        command.arg(root).args(arguments);
+        self.run(command)
+    }
+
+    pub fn mksquashfs(&self, root: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("mksquashfs");
+        command.arg(root).arg(to);
+        // zstd: half of xz's size advantage is lost, but it unpacks several times faster, at every program's start.
+        command.args(["-comp", "zstd", "-Xcompression-level", "19", "-b", "256K"]);
+        command
+            .args(["-noappend", "-no-progress", "-all-time"])
+            .arg(self.epoch.to_string());
+        command.args(["-mkfs-time"]).arg(self.epoch.to_string());
+        // With SOURCE_DATE_EPOCH set as well, mksquashfs refuses both options.
+        command.env_remove("SOURCE_DATE_EPOCH");
+        self.run_keeping_environment(command)
+    }
+
+    /// A new ext4 of `size_bytes` with the content of a directory. `grows_to_bytes`: what it may grow to in place.
+    pub fn mke2fs(&self, ext4: &Ext4, to: &Path) -> Result<()> {
+        let mut command = Command::new("mke2fs");
+        command.args(["-q", "-t", "ext4", "-L", ext4.label, "-U", &ext4.uuid, "-b", "4096"]);
+        let mut extended = format!("hash_seed={},root_owner=0:0", ext4.uuid);
+        if let Some(bytes) = ext4.grows_to_bytes {
+            extended.push_str(&format!(",resize={}", bytes / 4096));
+        }
+        command.arg("-E").arg(extended);
+        // A journal of 16 MiB, or none where nothing is ever written while mounted.
+        match ext4.journal_mib {
+            Some(mib) => command.arg("-J").arg(format!("size={mib}")),
+            None => command.args(["-O", "^has_journal,^metadata_csum_seed,^orphan_file"]),
+        };
+        command.args(["-m", "1"]);
+        if let Some(content) = ext4.content {
+            command.arg("-d").arg(content);
+        }
+        command.arg(to).arg(format!("{}k", ext4.size_bytes / 1024));
+        command.env("E2FSPROGS_FAKE_TIME", self.epoch.to_string());
+        self.run(command)
+    }
+
+    /// A new FAT file system in a file; mtools, because no mount is needed.
+    pub fn mkfs_fat(&self, file: &Path, label: &str, id: u32) -> Result<()> {
+        let mut command = Command::new("mkfs.vfat");
+        command
+            .args(["--invariant", "-F", "32", "-n", label, "-i"])
+            .arg(format!("{id:08x}"))
+            .arg(file);
+        self.run(command)
+    }
+
+    pub fn mmd(&self, image: &Path, directory: &str) -> Result<()> {
+        let mut command = Command::new("mmd");
+        command.arg("-i").arg(image).arg(format!("::{directory}"));
+        self.run(command)
+    }
+
+    pub fn mcopy(&self, image: &Path, file: &Path, to: &str) -> Result<()> {
+        let mut command = Command::new("mcopy");
+        command
+            .args(["-o", "-m", "-i"])
+            .arg(image)
+            .arg(file)
+            .arg(format!("::{to}"));
+        self.run(command)
+    }
+
+    /// Wraps a U-Boot script.
+    pub fn mkimage_script(&self, text: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("mkimage");
+        command.args([
+            "-A",
+            "arm64",
+            "-O",
+            "linux",
+            "-T",
+            "script",
+            "-C",
+            "none",
+            "-n",
+            "pillarbox",
+            "-d",
+        ]);
+        command.arg(text).arg(to);
+        self.run(command)
+    }
+
+    /// Writes a partition table into an image file.
+    pub fn sfdisk(&self, image: &Path, script: &str) -> Result<()> {
+        let mut command = Command::new("sfdisk");
+        command.args(["--quiet", "--no-reread", "--no-tell-kernel"]).arg(image);
+        self.run_with_input(command, script.as_bytes())
+    }
+
+    /// The map of blocks that hold anything, so that a writer can skip the rest.
+    pub fn bmaptool(&self, image: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("bmaptool");
+        command.args(["create", "-o"]).arg(to).arg(image);
+        self.run(command)
+    }
+
+    fn run(&self, command: Command) -> Result<()> {
+        self.run_with_input(command, b"")
+    }
+
+    fn run_with_input(&self, mut command: Command, input: &[u8]) -> Result<()> {
+        command.env("SOURCE_DATE_EPOCH", self.epoch.to_string());
+        self.wait(command, input)
+    }
+
+    fn run_keeping_environment(&self, command: Command) -> Result<()> {
+        self.wait(command, b"")
+    }
+
+    fn wait(&self, mut command: Command, input: &[u8]) -> Result<()> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let log = self.start_of_log(&command)?;
+        let clone = |file: &File| {
+            file.try_clone().map_err(|source| Error::Log {
+                log: self.log.clone(),
+                source,
+            })
+        };
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::piped())
+            .stdout(clone(&log)?)
+            .stderr(log);
+        let start = |source| Error::Start {
+            program: program.clone(),
+            source,
+        };
+        let mut child = command.spawn().map_err(start)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that has read enough closes its end; its exit status tells what matters.
+            let _ = stdin.write_all(input);
+        }
+        let status = child.wait().map_err(start)?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.failed(program, status))
+        }
+    }
+
+    fn output(&self, command: Command) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.output_bytes(command)?).into_owned())
+    }
+
+    fn output_bytes(&self, mut command: Command) -> Result<Vec<u8>> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let log = self.start_of_log(&command)?;
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(log)
+            .output()
+            .map_err(|source| Error::Start {
+                program: program.clone(),
+                source,
+            })?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(self.failed(program, output.status))
+        }
+    }
+
+    fn start_of_log(&self, command: &Command) -> Result<File> {
+        let failed = |source| Error::Log {
+            log: self.log.clone(),
+            source,
+        };
+        let mut log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(failed)?;
+        let mut line: Vec<OsString> = vec!["$".into(), command.get_program().to_owned()];
+        line.extend(command.get_args().map(OsStr::to_owned));
+        writeln!(log, "{}", line.join(OsStr::new(" ")).to_string_lossy()).map_err(failed)?;
+        Ok(log)
+    }
+
+    fn failed(&self, program: String, status: std::process::ExitStatus) -> Error {
+        let last = std::fs::read(&self.log)
+            .ok()
+            .and_then(|bytes| {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                text.lines()
+                    .rev()
+                    .find(|line| !line.trim().is_empty())
+                    .map(str::to_owned)
+            })
+            .unwrap_or_default();
+        Error::Failed {
+            program,
+            status: status.to_string(),
+            last,
+            log: self.log.clone(),
+        }
+    }
+}
+
+/// Where packages come from: lines of a sources.list, none for mmdebstrap's own default, and apt's options.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    pub lines: Vec<String>,
+    pub apt_options: Vec<String>,
+}
+
+impl Sources {
+    /// The image's suite from the archives that this machine's apt already uses; no archive is named anywhere else.
+    pub fn of(archives: &[Archive], apt_options: Vec<String>) -> Sources {
+        let components = recipe::COMPONENTS.replace(',', " ");
+        let suite = recipe::SUITE;
+        let line = |archive: &Archive, suite: String| format!("deb {} {suite} {components}", archive.uri);
+        let labelled = |label: &str| archives.iter().find(|archive| archive.label == label);
+        let mut lines = Vec::new();
+        if let Some(main) = labelled("Debian") {
+            lines.push(line(main, suite.to_owned()));
+            lines.push(line(main, format!("{suite}-updates")));
+            lines.extend(labelled("Debian-Security").map(|archive| line(archive, format!("{suite}-security"))));
+        }
+        Sources { lines, apt_options }
+    }
+}
+
+pub struct Ext4<'a> {
+    pub label: &'a str,
+    pub uuid: String,
+    pub size_bytes: u64,
+    pub grows_to_bytes: Option<u64>,
+    pub journal_mib: Option<u32>,
+    pub content: Option<&'a Path>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(uri: &str, label: &str) -> Archive {
+        Archive {
+            uri: uri.to_owned(),
+            label: label.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_suite_comes_from_the_machines_own_archives() {
+        let sources = Sources::of(
+            &[
+                archive("m:/debian/", "Debian"),
+                archive("m:/security/", "Debian-Security"),
+            ],
+            Vec::new(),
+        );
+        assert_eq!(sources.lines.len(), 3);
+        assert!(sources.lines[2].starts_with("deb m:/security/ trixie-security main"));
+        assert!(Sources::of(&[archive("m:/u/", "Ubuntu")], Vec::new()).lines.is_empty());
+    }
+
+    #[test]
+    fn a_failure_names_program_and_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let tools = Tools::new(dir.path().join("x.log"), 0);
+        let message = tools
+            .copy_tree(Path::new("/nonesuch"), &dir.path().join("y"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("cp") && message.contains("x.log") && message.contains("/nonesuch"),
+            "{message}"
+        );
+    }
+}
