@@ -7,7 +7,7 @@ use board_configs::{Board, Image};
 
 use crate::layout::{self, Part};
 use crate::publish::{self, Release};
-use crate::stage::KeyHasher;
+use crate::stage::{KeyHasher, STAGES};
 use crate::tool::{Ext4, Sources, Tools};
 use crate::workshop::Workshop;
 use crate::{bootscript, disk, files, initrd, recipe, root};
@@ -29,6 +29,8 @@ pub struct Order {
     pub epoch: u64,
     /// Package archives, as lines of a sources.list; those of this machine's apt when there are none.
     pub mirrors: Vec<String>,
+    /// Stops after this stage.
+    pub until: Option<String>,
 }
 
 struct Plan {
@@ -39,7 +41,7 @@ struct Plan {
     packages: Vec<String>,
 }
 
-/// Builds the image and returns where it lies.
+/// Builds the image and returns where the last stage's output lies.
 pub fn build(order: Order) -> Result<PathBuf> {
     let board = Board::find(&order.board)?;
     let Some(image) = board.image else {
@@ -70,11 +72,17 @@ pub fn build(order: Order) -> Result<PathBuf> {
         image,
         sources,
     };
+    let until = plan.order.until.as_deref();
+    anyhow::ensure!(
+        until.is_none_or(|until| STAGES.iter().any(|stage| stage.name == until)),
+        "there is no stage {until:?}"
+    );
     workshop.run(
+        until,
         |stage, hasher| plan.inputs(stage, hasher),
         |workshop, stage, tools, into| plan.work(workshop, stage, tools, into),
     )?;
-    Ok(workshop.output("publish").to_owned())
+    Ok(workshop.output(until.unwrap_or("publish")).to_owned())
 }
 
 impl Plan {

@@ -35,6 +35,9 @@ enum Command {
         /// A line of a sources.list to take packages from; those of this machine's apt when absent. May be repeated.
         #[arg(long = "mirror")]
         mirrors: Vec<String>,
+        /// Stops after this stage; `disk` leaves the image uncompressed, for an emulator.
+        #[arg(long)]
+        until: Option<String>,
     },
 }
 
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         repository,
         epoch,
         mirrors,
+        until,
     } = Arguments::parse().command;
     let order = Order {
         board,
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch,
         mirrors,
+        until,
     };
     match image::build(order) {
         Ok(dir) => {

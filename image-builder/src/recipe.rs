@@ -240,6 +240,7 @@ pub const INITRD_APPLETS: &[&str] = &[
     "sync",
     "tail",
     "tr",
+    "umount",
 ];
 
 /// The kernel's arguments, each with its reason. Consoles come from the board, slot and root from the boot script.
@@ -270,6 +271,52 @@ pub const KERNEL_ARGUMENTS: &[(&str, &str)] = &[
 pub fn kernel_arguments() -> Vec<&'static str> {
     KERNEL_ARGUMENTS.iter().map(|(argument, _)| *argument).collect()
 }
+
+/// Units that Debian starts and a box has no use for; each costs start-up time or memory.
+pub const MASKED_UNITS: &[(&str, &str)] = &[
+    ("getty@.service", "nobody can log in: there is no password"),
+    ("serial-getty@.service", "as above"),
+    ("systemd-logind.service", "as above, and the button is the daemon's"),
+    ("systemd-user-sessions.service", "as above"),
+    ("systemd-ask-password-console.path", "nothing asks for a password"),
+    ("systemd-ask-password-wall.path", "as above"),
+    ("dbus.service", "networkd and resolved work without it"),
+    ("dbus.socket", "as above"),
+    ("dev-hugepages.mount", "no program uses it"),
+    ("dev-mqueue.mount", "as above"),
+    ("proc-sys-fs-binfmt_misc.automount", "as above"),
+    ("sys-fs-fuse-connections.mount", "as above"),
+    ("sys-kernel-config.mount", "as above"),
+    ("sys-kernel-debug.mount", "as above"),
+    ("sys-kernel-tracing.mount", "as above"),
+    ("modprobe@configfs.service", "only for what is masked here"),
+    ("modprobe@dm_mod.service", "as above"),
+    ("modprobe@drm.service", "as above"),
+    ("modprobe@fuse.service", "as above"),
+    ("modprobe@loop.service", "as above"),
+    (
+        "systemd-repart.service",
+        "pillarbox-grow runs it later, when nobody waits for it",
+    ),
+    ("systemd-firstboot.service", "there is nobody to ask"),
+    ("systemd-hwdb-update.service", "the root is read-only"),
+    ("systemd-machine-id-commit.service", "the initrd does it"),
+    ("systemd-update-done.service", "the root is read-only"),
+    ("ldconfig.service", "as above"),
+    ("systemd-journal-flush.service", "the journal stays in memory"),
+    (
+        "systemd-random-seed.service",
+        "it would write to memory; the kernel has the board's generator",
+    ),
+    (
+        "systemd-network-generator.service",
+        "the kernel's arguments name no network",
+    ),
+    ("systemd-pcrphase.service", "no board has a TPM"),
+    ("systemd-tpm2-setup.service", "as above"),
+    ("systemd-tpm2-setup-early.service", "as above"),
+    ("systemd-udev-load-credentials.service", "there are no credentials"),
+];
 
 /// What must be in the directory of compiled programs, and where it goes.
 pub const PROGRAMS: &[(&str, &str)] = &[

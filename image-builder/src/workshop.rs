@@ -45,9 +45,10 @@ impl Workshop {
             .dir
     }
 
-    /// Runs every stage in order. `inputs` adds what the stage is made from; `work` makes it in a directory.
+    /// Runs every stage in order, to the end or to the one named `until`. `inputs` adds what the stage is made from; `work` makes it in a directory.
     pub fn run(
         &mut self,
+        until: Option<&str>,
         inputs: impl Fn(&'static str, &mut KeyHasher) -> Result<()>,
         work: impl Fn(&Workshop, &'static str, &Tools, &Path) -> Result<()>,
     ) -> Result<()> {
@@ -70,6 +71,9 @@ impl Workshop {
                 self.say(&format!("{place} done in {}", clock(took)));
             }
             self.finished.insert(stage.name, Finished { key, dir });
+            if until == Some(stage.name) {
+                break;
+            }
         }
         Ok(())
     }
@@ -129,6 +133,7 @@ mod tests {
         let made = RefCell::new(Vec::new());
         let mut workshop = Workshop::new(dir.to_owned(), 1).unwrap();
         let result = workshop.run(
+            None,
             |stage, hasher| {
                 hasher.add("packages", if stage == "packages" { packages } else { b"" });
                 Ok(())
