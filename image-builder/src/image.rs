@@ -107,6 +107,7 @@ impl Plan {
                 hasher.add("board", self.order.board.as_bytes());
                 hasher.add("version", self.order.version.as_bytes());
                 hasher.add("cuts", recipe::ROOT_CUTS.join(" ").as_bytes());
+                hasher.add("masked", format!("{:?}", recipe::MASKED_UNITS).as_bytes());
                 hasher.add("module cuts", recipe::MODULE_CUTS.join(" ").as_bytes());
                 hasher.add("modules", self.image.modules.join(" ").as_bytes());
                 for (program, to) in recipe::PROGRAMS {

@@ -49,17 +49,13 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
     tools.chroot(root, &["systemd-sysusers"])?;
     // Debian's own presets enabled things while the packages were installed; only ours count.
     tools.chroot(root, &["systemctl", "preset-all", "--preset-mode=full"])?;
-    tools.chroot(
-        root,
-        &[
-            "systemctl",
-            "mask",
-            "serial-getty@.service",
-            "getty@.service",
-            "systemd-pcrphase.service",
-        ],
+    for (unit, _) in recipe::MASKED_UNITS {
+        relink(&root.join("etc/systemd/system").join(unit), "/dev/null")?;
+    }
+    relink(
+        &root.join("etc/systemd/system/default.target"),
+        "/usr/lib/systemd/system/multi-user.target",
     )?;
-    files::remove(&root.join("etc/systemd/system/getty.target.wants"))?;
     lock_root(root)?;
     for cut in recipe::ROOT_CUTS {
         files::remove(&root.join(cut))?;
