@@ -5,6 +5,7 @@
 //! threads of their own; whatever they do, the supervisor's runtime is only this thread's.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,12 +15,13 @@ use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, EXIT_CONFIG};
 use crate::event::{self, Event, Sender};
 use crate::hardware::{self, Hand};
 use crate::health::{node, system};
 use crate::indicator::{self, Indicator, Sources};
+use crate::page;
 use crate::runner::Runner;
 use crate::snapshot::{BoxState, Snapshot};
 use crate::supervisor::State;
@@ -97,7 +99,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(node::watch(node, events.clone()));
     }
     let _lights = start_lights(&config, &events, seen.clone())?;
-    tokio::spawn(announce(format!("http://{}/", config.page.listen), seen));
+    let options = page::Options {
+        listen: config.page.listen,
+        names: config.page.names.clone(),
+        any_peer: config.page.any_peer,
+        unix_time: clock::unix_time,
+    };
+    let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
+    tokio::spawn(announce(page_at, seen));
     Runner::new(state, clock, inbox, events, snapshots).run().await;
     tracing::info!("stopped");
     Ok(())
@@ -165,12 +174,16 @@ fn pass_on_signals(events: Sender) -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// Tells, once the mailserver first answers, where the page is and which address a client wants.
-async fn announce(page: String, mut seen: watch::Receiver<Arc<Snapshot>>) {
+async fn announce(page_at: watch::Receiver<Option<SocketAddr>>, mut seen: watch::Receiver<Arc<Snapshot>>) {
     let ready = seen
         .wait_for(|snapshot| !snapshot.mailserver.multiaddrs.is_empty() && snapshot.state != BoxState::Starting)
         .await
         .map(|snapshot| snapshot.mailserver.multiaddrs.clone());
     let Ok(multiaddrs) = ready else { return };
+    let page = match *page_at.borrow() {
+        Some(address) => format!("http://{address}/"),
+        None => "waiting for its port".to_owned(),
+    };
     let mut text = format!("Pillarbox is running.\n  page: {page}\n");
     for address in multiaddrs {
         text.push_str(&format!("  address for clients: {address}\n"));

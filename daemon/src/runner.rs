@@ -20,7 +20,7 @@ use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, Servi
 use crate::health::probe::{self, Probe};
 use crate::process::{Launch, run};
 use crate::retention;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ServiceStateName, Snapshot};
 use crate::supervisor::State;
 
 /// A snapshot at least so often, changed or not.
@@ -73,7 +73,9 @@ impl Runner {
         loop {
             let now = self.clock.now();
             forget_ended(&mut self.runs, &event);
+            let before = self.state.service_states();
             let actions = self.state.step(event, now);
+            self.log_changes(&before);
             let leaving = actions.contains(&Action::Exit);
             for action in actions {
                 self.act(action);
@@ -123,6 +125,34 @@ impl Runner {
         }
     }
 
+    /// Changes of state are the log's main matter; attempts that fail alike are counted in the fields.
+    fn log_changes(&mut self, before: &[ServiceStateName]) {
+        for (service, before) in self.state.services.iter().zip(before) {
+            let now = service.status();
+            if now.state == *before {
+                continue;
+            }
+            let name = &now.name;
+            let (state, restarts, last_exit, reason) = (now.state, now.restarts, now.last_exit, now.reason);
+            match state {
+                ServiceStateName::Active | ServiceStateName::Inactive => {
+                    tracing::info!(service = name, ?state, pid = now.pid, restarts, last_exit, "service");
+                }
+                ServiceStateName::Backoff | ServiceStateName::Failed => {
+                    tracing::warn!(
+                        service = name,
+                        ?state,
+                        failures = service.failures,
+                        last_exit,
+                        reason,
+                        "service"
+                    );
+                }
+                _ => tracing::debug!(service = name, ?state, "service"),
+            }
+        }
+    }
+
     fn spec(&self, service: ServiceId) -> Option<&Spec> {
         self.state.services.get(service.0).map(|service| &service.spec)
     }
@@ -140,7 +170,6 @@ impl Runner {
             output: spec.output.clone(),
         };
         let health = spec.health.clone();
-        tracing::info!(service = spec.name, run = run.0, "starting");
         let probe = health.map(|rules| probe::start(service, run, rules, self.events.clone()));
         let handle = run::start(job, self.events.clone());
         self.runs.insert(

@@ -1,6 +1,6 @@
 //! The launcher: what has to be done in the child before the service's program takes its place.
 //!
-//! Own session, no controlling terminal; the account of the service; SIGKILL when the keeper dies (after the change of
+//! No signal blocked (the keeper blocks them, and exec passes that on); own session, no controlling terminal; the account of the service; SIGKILL when the keeper dies (after the change of
 //! account, which would clear it); no new privileges. Then exec.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{self, Pid, User};
 
 /// As a shell has it for a program that cannot be executed.
@@ -30,6 +30,7 @@ fn become_program(arguments: &mut dyn Iterator<Item = OsString>) -> anyhow::Resu
         .context("launcher: keeper's pid")?;
     let user = next("user")?;
     let program = next("program")?;
+    SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     unistd::setsid().context("cannot start a session")?;
     if !user.is_empty() {
         become_user(&user.to_string_lossy())?;

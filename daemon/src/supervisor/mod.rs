@@ -20,7 +20,7 @@ pub use service::{Service, ServiceState, Then};
 use crate::config::Config;
 use crate::config::service::Disabled;
 use crate::event::{Action, ArchiveId, Event, Now, Part, Request, RunId, ServiceId};
-use crate::snapshot::{MailserverStatus, SystemStatus};
+use crate::snapshot::{MailserverStatus, ServiceStateName, SystemStatus};
 use presses::Presses;
 
 /// All services have ended by then, or are killed: of the 10 s that a stop may take, the rest is for the daemon itself.
@@ -153,6 +153,10 @@ impl State {
         }
         self.advance(now, &mut actions);
         actions
+    }
+
+    pub fn service_states(&self) -> Vec<ServiceStateName> {
+        self.services.iter().map(Service::state_name).collect()
     }
 
     /// The archives' directories, in the order of [`ArchiveId`].

@@ -1,7 +1,7 @@
 //! When an archive is pruned, and by which policy.
 //!
-//! The interval is the length of a segment, between a second and a minute: with whole segments removed, pruning more
-//! often gains nothing. The cut-off is computed from a trusted clock only; while it is not trusted, the last trusted
+//! The interval is the length of a segment, between a second and ten: with whole segments removed, pruning more often
+//! gains nothing, and less often the page would show old counts. The cut-off is computed from a trusted clock only; while it is not trusted, the last trusted
 //! one holds (nothing older is served) and nothing is removed. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
@@ -13,7 +13,7 @@ use crate::event::{Action, ArchiveId, Now, PruneReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-const MAX_INTERVAL: Duration = Duration::from_secs(60);
+const MAX_INTERVAL: Duration = Duration::from_secs(10);
 /// The archive's segments are a 24th of the retention long.
 const SEGMENTS_PER_RETENTION: u32 = 24;
 /// A run that takes longer hangs: removing files takes milliseconds.

@@ -368,19 +368,31 @@ impl Service {
         self.stop(Then::Restart, now, None)
     }
 
+    pub fn state_name(&self) -> ServiceStateName {
+        match &self.state {
+            ServiceState::Inactive => ServiceStateName::Inactive,
+            ServiceState::Activating { .. } => ServiceStateName::Activating,
+            ServiceState::Active { .. } => ServiceStateName::Active,
+            ServiceState::Deactivating { .. } => ServiceStateName::Deactivating,
+            ServiceState::Backoff { .. } => ServiceStateName::Backoff,
+            ServiceState::Failed { .. } => ServiceStateName::Failed,
+        }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match &self.state {
+            ServiceState::Activating { pid, .. }
+            | ServiceState::Active { pid, .. }
+            | ServiceState::Deactivating { pid, .. } => *pid,
+            ServiceState::Inactive | ServiceState::Backoff { .. } | ServiceState::Failed { .. } => None,
+        }
+    }
+
     pub fn status(&self) -> ServiceStatus {
-        let (state, pid) = match &self.state {
-            ServiceState::Inactive => (ServiceStateName::Inactive, None),
-            ServiceState::Activating { pid, .. } => (ServiceStateName::Activating, *pid),
-            ServiceState::Active { pid, .. } => (ServiceStateName::Active, *pid),
-            ServiceState::Deactivating { pid, .. } => (ServiceStateName::Deactivating, *pid),
-            ServiceState::Backoff { .. } => (ServiceStateName::Backoff, None),
-            ServiceState::Failed { .. } => (ServiceStateName::Failed, None),
-        };
         ServiceStatus {
             name: self.spec.name.clone(),
-            state,
-            pid,
+            state: self.state_name(),
+            pid: self.pid(),
             restarts: self.spawns.saturating_sub(1),
             last_exit: self.last_exit.clone(),
             health: self.health,

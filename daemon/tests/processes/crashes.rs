@@ -146,6 +146,23 @@ async fn a_service_that_ignores_the_request_to_end_is_killed_after_its_grace() {
     daemon.stop().await;
 }
 
+/// A program that leaves signals as it finds them must find none blocked (a shell would unblock them itself).
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stop_signal_reaches_a_plain_program() {
+    let files = Files::new("").service("one", "exec sleep 1000", "[stop]\nsignal = \"SIGINT\"\n");
+    let mut daemon = Daemon::start(&files);
+    daemon.until_active("one").await;
+    let service_name = "one".to_owned();
+    daemon
+        .send(Event::Asked(Request::Restart { service: service_name }))
+        .await;
+    let snapshot = daemon
+        .until("restarted", |snapshot| service(snapshot, "one").restarts == 1)
+        .await;
+    assert_eq!(service(&snapshot, "one").last_exit.as_deref(), Some("SIGINT"));
+    daemon.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn restart_policies_are_kept() {
     let files = Files::new("")
