@@ -13,6 +13,7 @@ use crate::file::{OpenFiles, lock};
 use crate::layout::{Kind, NANOS, slice_secs};
 use crate::lock::WriterLock;
 use crate::pruning::Clock;
+use crate::sealed::Sealed;
 use crate::search::{Key, Source, Span, merge};
 use crate::{
     Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, policy,
@@ -89,7 +90,7 @@ impl Archive {
     pub fn insert(&self, envelope: &Envelope, now: i64) -> Result<Inserted, Error> {
         let hash = envelope.hash();
         if lock(&self.catalogue).pending_bytes >= MAX_PENDING_BYTES
-            && let Err(error) = self.commit()
+            && let Err(error) = self.make_room(now)
         {
             if error.is_full() {
                 return Ok(self.refuse(Refusal::DiskFull));
@@ -106,6 +107,28 @@ impl Archive {
             catalogue.counters.duplicates += 1;
             return Ok(Inserted::Duplicate(hash));
         }
+        // The hash covers the timestamp: a duplicate can only be in the same slice.
+        let same_slice = |sealed: &&Arc<Sealed>| sealed.file.name.covers(envelope.timestamp);
+        let known = catalogue
+            .sealed
+            .iter()
+            .filter(same_slice)
+            .try_fold(false, |known, sealed| Ok(known || sealed.find(&hash)?.is_some()));
+        match known {
+            Ok(false) => {}
+            Ok(true) => {
+                catalogue.counters.duplicates += 1;
+                return Ok(Inserted::Duplicate(hash));
+            }
+            Err(error) => {
+                drop(catalogue);
+                return if self.give_up_segment(&error)? {
+                    self.insert(envelope, now)
+                } else {
+                    Err(error)
+                };
+            }
+        }
         let trusted = catalogue
             .policy
             .policy
@@ -114,11 +137,22 @@ impl Archive {
         let kind = if trusted { Kind::Main } else { Kind::Provisional };
         let slice = slice_secs(Duration::from_secs(self.retention_secs(&catalogue)));
         let live = catalogue.live_for(&self.dir, &self.open_files, kind, envelope.timestamp, slice);
-        live.push(hash, Arc::new(envelope.clone()));
+        live.push(hash, Arc::new(envelope.clone()), now);
         catalogue.pending_bytes += weight(envelope);
         catalogue.waiting_since.get_or_insert((now, Instant::now()));
         catalogue.counters.stored += 1;
         Ok(Inserted::Stored(hash))
+    }
+
+    /// An insert does the periodic work itself when it is faster than the ticks.
+    fn make_room(&self, now: i64) -> Result<(), Error> {
+        let _committing = lock(&self.committer);
+        self.commit_waiting()?;
+        if lock(&self.catalogue).is_crowded() {
+            self.seal_due(now)
+        } else {
+            Ok(())
+        }
     }
 
     fn refusal(&self, catalogue: &Catalogue, envelope: &Envelope, now: i64) -> Option<Refusal> {
@@ -168,7 +202,7 @@ impl Archive {
 
     /// Whether the hash is kept (also when it is about to expire).
     pub fn contains(&self, hash: &MessageHash) -> Result<bool, Error> {
-        Ok(!self.locate(hash)?.is_empty())
+        Ok(self.locate(hash)?.is_some())
     }
 
     fn page(&self, query: &Query, now: i64) -> Result<Page, Error> {
@@ -218,35 +252,48 @@ impl Archive {
             return Ok(key);
         }
         let found = self.locate(hash)?;
-        found.first().map(|(key, _)| *key).ok_or(Error::UnknownCursor(*hash))
+        found.map(|(key, _)| key).ok_or(Error::UnknownCursor(*hash))
     }
 
     fn by_filters(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
+        enum From {
+            Memory(Vec<(Key, Place)>),
+            File(Arc<Sealed>),
+        }
         let sources = {
             let catalogue = lock(&self.catalogue);
+            let sealed = catalogue.sealed.iter().filter_map(|sealed| {
+                let (oldest, newest) = (sealed.summary.oldest?, sealed.summary.newest?);
+                span.touches(oldest, newest).then(|| Source {
+                    oldest,
+                    newest,
+                    from: From::File(Arc::clone(sealed)),
+                })
+            });
             let touched = catalogue.live.iter().filter_map(|live| {
                 let (oldest, newest) = (live.summary.oldest?, live.summary.newest?);
                 span.touches(oldest, newest).then_some((live, oldest, newest))
             });
-            touched
-                .map(|(live, oldest, newest)| {
-                    let keys = live.index.keys(query, span, limit);
-                    let keys = keys.into_iter().map(|(key, row)| (key, live.place(row))).collect();
-                    Source {
-                        oldest,
-                        newest,
-                        from: keys,
-                    }
-                })
-                .collect()
+            let live = touched.map(|(live, oldest, newest)| {
+                let keys = live.index.keys(query, span, limit).into_iter();
+                Source {
+                    oldest,
+                    newest,
+                    from: From::Memory(keys.map(|(key, row)| (key, live.place(row))).collect()),
+                }
+            });
+            sealed.chain(live).collect()
         };
-        merge(sources, query.direction, limit, Ok)
+        merge(sources, query.direction, limit, |from| match from {
+            From::Memory(keys) => Ok(keys),
+            From::File(sealed) => sealed.keys(query, span, limit),
+        })
     }
 
     fn by_hashes(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
         let mut found = Vec::new();
         for hash in &query.hashes {
-            let Some((key, place)) = self.locate(hash)?.into_iter().next() else {
+            let Some((key, place)) = self.locate(hash)? else {
                 continue;
             };
             if span.admits(&key) && matches_topics(query, &place.envelope()?) {
@@ -262,9 +309,20 @@ impl Archive {
         Ok(found)
     }
 
-    fn locate(&self, hash: &MessageHash) -> Result<Vec<(Key, Place)>, Error> {
-        let catalogue = lock(&self.catalogue);
-        Ok(catalogue.live.iter().filter_map(|live| live.find(hash)).collect())
+    fn locate(&self, hash: &MessageHash) -> Result<Option<(Key, Place)>, Error> {
+        let sealed = {
+            let catalogue = lock(&self.catalogue);
+            if let Some(found) = catalogue.live.iter().find_map(|live| live.find(hash)) {
+                return Ok(Some(found));
+            }
+            catalogue.sealed.clone()
+        };
+        for sealed in sealed {
+            if let Some(found) = sealed.find(hash)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The periodic work, to be called every 250 ms: takes note of the policy and of removed segments, commits, and
@@ -273,10 +331,11 @@ impl Archive {
         lock(&self.catalogue).policy.refresh(&self.dir);
         self.prune_alone(now)?;
         self.close_removed()?;
+        let _committing = lock(&self.committer);
         if self.commit_is_due(now) {
-            self.commit()?;
+            self.commit_waiting()?;
         }
-        Ok(())
+        self.seal_due(now)
     }
 
     /// Whether what waits would become older than the durability window before the next tick or two.
@@ -293,19 +352,22 @@ impl Archive {
         let catalogue = lock(&self.catalogue);
         let mut stats = Stats {
             counters: catalogue.counters.clone(),
-            segments: (catalogue.live.len() + catalogue.newer.len()) as u64,
+            segments: catalogue.names().count() as u64,
+            live_segments: catalogue.live.len() as u64,
             newer_segments: catalogue.newer.len() as u64,
             pending_bytes: catalogue.pending_bytes as u64,
             ..Stats::default()
         };
-        for live in &catalogue.live {
-            stats.envelopes += live.summary.envelopes;
-            stats.payload_bytes += live.summary.payload_bytes;
-            stats.pending_envelopes += live.pending.len() as u64;
-            stats.oldest = retention::earlier(stats.oldest, live.summary.oldest);
-            stats.newest = stats.newest.max(live.summary.newest);
-            stats.bytes += retention::size_with_sidecars(&live.file.path);
+        let live = catalogue.live.iter().map(|live| (&live.file, &live.summary));
+        let sealed = catalogue.sealed.iter().map(|sealed| (&sealed.file, &sealed.summary));
+        for (file, summary) in live.chain(sealed) {
+            stats.envelopes += summary.envelopes;
+            stats.payload_bytes += summary.payload_bytes;
+            stats.oldest = retention::earlier(stats.oldest, summary.oldest);
+            stats.newest = stats.newest.max(summary.newest);
+            stats.bytes += retention::size_with_sidecars(&file.path);
         }
+        stats.pending_envelopes = catalogue.live.iter().map(|live| live.pending.len() as u64).sum();
         stats
     }
 

@@ -11,6 +11,7 @@ use crate::layout::{self, Kind, SegmentName};
 use crate::live::{LiveIndex, TopicKey};
 use crate::policy::Watched;
 use crate::schema::Summary;
+use crate::sealed::{FilterBytes, Sealed};
 use crate::search::Key;
 use crate::stats::Counters;
 use crate::{Envelope, Error, MessageHash};
@@ -29,6 +30,16 @@ pub(crate) struct Live {
     /// Without them.
     pub(crate) committed: Summary,
     pub(crate) on_disk: bool,
+    pub(crate) stage: Stage,
+    /// By the caller's clock.
+    pub(crate) last_push: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Taking,
+    /// Takes no more envelopes.
+    Sealing,
 }
 
 #[derive(Clone)]
@@ -65,6 +76,8 @@ impl Live {
             summary: Summary::default(),
             committed: Summary::default(),
             on_disk: false,
+            stage: Stage::Taking,
+            last_push: i64::MIN,
         }
     }
 
@@ -93,10 +106,13 @@ impl Live {
             summary,
             committed: summary,
             on_disk: true,
+            stage: if summary.sealed { Stage::Sealing } else { Stage::Taking },
+            last_push: i64::MIN,
         })
     }
 
-    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>) {
+    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>, now: i64) {
+        self.last_push = now;
         let pubsub = self.index.pubsub(&envelope.pubsub_topic);
         if pubsub.new {
             self.names.pubsubs.push((pubsub.id, envelope.pubsub_topic.clone()));
@@ -116,6 +132,14 @@ impl Live {
             pubsub: pubsub.id,
             envelope,
         });
+    }
+
+    fn takes(&self, kind: Kind, timestamp: i64) -> bool {
+        let name = &self.file.name;
+        name.kind == kind
+            && name.covers(timestamp)
+            && self.stage == Stage::Taking
+            && self.index.len() < crate::seal::MAX_ROWS
     }
 
     pub(crate) fn place(&self, row: u32) -> Place {
@@ -155,6 +179,8 @@ impl Place {
 
 pub(crate) struct Catalogue {
     pub(crate) live: Vec<Live>,
+    pub(crate) sealed: Vec<Arc<Sealed>>,
+    pub(crate) filters: Arc<FilterBytes>,
     /// Written by a newer Pillarbox: left alone.
     pub(crate) newer: Vec<SegmentName>,
     pub(crate) next_number: u64,
@@ -176,10 +202,7 @@ impl Catalogue {
         timestamp: i64,
         slice_secs: i64,
     ) -> &mut Live {
-        let found = self
-            .live
-            .iter()
-            .position(|live| live.file.name.kind == kind && live.file.name.covers(timestamp));
+        let found = self.live.iter().position(|live| live.takes(kind, timestamp));
         let at = found.unwrap_or_else(|| {
             let name = match kind {
                 Kind::Provisional => SegmentName::provisional(self.next_number),
@@ -198,15 +221,15 @@ impl Catalogue {
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = SegmentName> {
-        self.live
-            .iter()
-            .map(|live| live.file.name)
-            .chain(self.newer.iter().copied())
+        let live = self.live.iter().map(|live| live.file.name);
+        let sealed = self.sealed.iter().map(|sealed| sealed.file.name);
+        live.chain(sealed).chain(self.newer.iter().copied())
     }
 
     /// Forgets a segment whose file is gone.
     pub(crate) fn forget(&mut self, name: SegmentName) -> Option<Live> {
         self.newer.retain(|newer| *newer != name);
+        self.sealed.retain(|sealed| sealed.file.name != name);
         let at = self.live.iter().position(|live| live.file.name == name)?;
         let live = self.live.swap_remove(at);
         let lost: usize = live.pending.iter().map(|row| weight(&row.envelope)).sum();

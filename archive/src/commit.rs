@@ -27,6 +27,11 @@ struct Batch {
 impl Archive {
     pub(crate) fn commit(&self) -> Result<(), Error> {
         let _committing = lock(&self.committer);
+        self.commit_waiting()
+    }
+
+    /// The committer's lock is held by the caller.
+    pub(crate) fn commit_waiting(&self) -> Result<(), Error> {
         let batches: Vec<Batch> = {
             let mut catalogue = lock(&self.catalogue);
             catalogue.waiting_since = None;
@@ -107,7 +112,7 @@ impl Archive {
             catalogue.pending_bytes += weight(&row.envelope);
             catalogue
                 .live_for(&self.dir, &self.open_files, name.kind, at, length)
-                .push(row.hash, row.envelope);
+                .push(row.hash, row.envelope, i64::MIN);
         }
         drop(catalogue);
         quarantine::put_aside(&self.dir, &name.path(&self.dir), reason).map(drop)

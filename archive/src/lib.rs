@@ -14,6 +14,7 @@ mod commit;
 mod envelope;
 mod error;
 mod file;
+mod filter;
 mod layout;
 mod live;
 mod lock;
@@ -24,6 +25,8 @@ mod quarantine;
 mod query;
 pub mod retention;
 mod schema;
+mod seal;
+mod sealed;
 mod search;
 mod stats;
 

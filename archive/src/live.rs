@@ -52,6 +52,10 @@ impl LiveIndex {
         u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
     }
 
+    pub(crate) fn hashes(&self) -> impl ExactSizeIterator<Item = &MessageHash> {
+        self.rows.iter().map(|row| &row.hash)
+    }
+
     pub(crate) fn row(&self, hash: &MessageHash) -> Option<u32> {
         self.by_hash.get(hash).copied()
     }

@@ -8,6 +8,8 @@ use crate::file::{OpenFiles, SegmentFile};
 use crate::layout::{self, SegmentName};
 use crate::policy::Watched;
 use crate::schema::{self, Probe, Summary};
+use crate::seal::drop_log;
+use crate::sealed::Sealed;
 use crate::stats::Counters;
 use crate::{Error, quarantine};
 
@@ -15,6 +17,8 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
     let listing = layout::list(dir)?;
     let mut catalogue = Catalogue {
         live: Vec::new(),
+        sealed: Vec::new(),
+        filters: Arc::default(),
         newer: Vec::new(),
         next_number: listing.segments.iter().map(|name| name.number + 1).max().unwrap_or(1),
         pending_bytes: 0,
@@ -43,6 +47,11 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
                 catalogue.live.push(*live);
                 continue;
             }
+            Ok(Opened::Sealed(file, summary)) => {
+                let sealed = Sealed::new(file, summary, None, &catalogue.filters);
+                catalogue.sealed.push(sealed);
+                continue;
+            }
             Ok(Opened::Newer) => {
                 catalogue.newer.push(name);
                 continue;
@@ -59,7 +68,8 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         catalogue.counters.quarantined += 1;
     }
     tracing::info!(
-        segments = catalogue.live.len(),
+        live = catalogue.live.len(),
+        sealed = catalogue.sealed.len(),
         newer = catalogue.newer.len(),
         quarantined = catalogue.counters.quarantined,
         "archive open"
@@ -69,6 +79,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
 
 enum Opened {
     Live(Box<Live>),
+    Sealed(Arc<SegmentFile>, Summary),
     Newer,
     Foreign(String),
 }
@@ -81,9 +92,16 @@ fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result
             Ok(Opened::Newer)
         }
         Probe::Foreign(reason) => Ok(Opened::Foreign(reason)),
-        Probe::Ours => {
+        Probe::Ours { log: false } => {
+            let summary = file.read("read the summary", Summary::get)?;
+            Ok(Opened::Sealed(file, summary))
+        }
+        Probe::Ours { log: true } => {
             let writer = schema::open_for_writing(&file.path)?;
             let summary = Summary::read(&writer, &file.path)?;
+            if summary.sealed && drop_log(&writer).map_err(Error::segment("copy the log", &file.path))? {
+                return Ok(Opened::Sealed(file, summary));
+            }
             Live::reopen(file, writer, summary).map(|live| Opened::Live(Box::new(live)))
         }
     }
@@ -99,7 +117,7 @@ fn stranger(path: &Path) -> Option<String> {
         ["sqlite", "sqlite3", "db"].contains(&base)
     });
     match schema::probe(path) {
-        Ok(Probe::Ours) => Some("segment-of-another-name".into()),
+        Ok(Probe::Ours { .. }) => Some("segment-of-another-name".into()),
         Ok(Probe::Newer(version)) => Some(format!("newer-version-{version}")),
         Ok(Probe::Foreign(reason)) if reason != "not-sqlite" => Some(reason),
         Ok(Probe::Foreign(reason)) if named_like_a_database => Some(reason),

@@ -71,10 +71,13 @@ impl Archive {
     pub(crate) fn close_removed(&self) -> Result<(), Error> {
         let on_disk: Vec<SegmentName> = {
             let catalogue = lock(&self.catalogue);
-            let live = catalogue.live.iter().filter(|live| live.on_disk);
-            live.map(|live| live.file.name)
-                .chain(catalogue.newer.iter().copied())
-                .collect()
+            let unwritten: Vec<SegmentName> = catalogue
+                .live
+                .iter()
+                .filter(|live| !live.on_disk)
+                .map(|live| live.file.name)
+                .collect();
+            catalogue.names().filter(|name| !unwritten.contains(name)).collect()
         };
         let gone: Vec<SegmentName> = on_disk
             .into_iter()

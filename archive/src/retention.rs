@@ -122,7 +122,7 @@ enum Inspected {
 fn inspect(path: &Path) -> Result<Inspected, Error> {
     let conn = schema::open_for_reading(path)?;
     Ok(match Probe::of_open(&conn, path)? {
-        Probe::Ours => Inspected::Ours(Summary::read(&conn, path)?),
+        Probe::Ours { .. } => Inspected::Ours(Summary::read(&conn, path)?),
         Probe::Newer(_) => Inspected::Newer,
         Probe::Foreign(_) => Inspected::Foreign,
     })

@@ -21,8 +21,8 @@ const PAGE_BYTES: u32 = 1024;
 
 const TABLES: &str = "
 CREATE TABLE pubsub(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE topic(id INTEGER PRIMARY KEY, pubsub INTEGER NOT NULL, name TEXT NOT NULL,
-  envelopes INTEGER NOT NULL DEFAULT 0, payload_bytes INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE topic(id INTEGER PRIMARY KEY, pubsub INTEGER NOT NULL, name TEXT NOT NULL);
+CREATE TABLE share(topic INTEGER PRIMARY KEY, envelopes INTEGER NOT NULL, payload_bytes INTEGER NOT NULL);
 CREATE TABLE envelope(id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, hash BLOB NOT NULL,
   topic INTEGER NOT NULL, pubsub INTEGER NOT NULL, version INTEGER, meta BLOB, proof BLOB, payload BLOB NOT NULL,
   rank BLOB GENERATED ALWAYS AS (substr(hash, 1, 8)) VIRTUAL);
@@ -52,6 +52,10 @@ impl Summary {
     }
 
     pub(crate) fn read(conn: &Connection, path: &Path) -> Result<Summary, Error> {
+        Summary::get(conn).map_err(Error::segment("read the summary", path))
+    }
+
+    pub(crate) fn get(conn: &Connection) -> rusqlite::Result<Summary> {
         conn.query_row(
             "SELECT sealed, envelopes, payload_bytes, oldest, newest FROM summary",
             [],
@@ -65,7 +69,6 @@ impl Summary {
                 })
             },
         )
-        .map_err(Error::segment("read the summary", path))
     }
 
     pub(crate) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
@@ -84,7 +87,8 @@ impl Summary {
 /// What a file is, by its first hundred bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
-    Ours,
+    /// Still with a write-ahead log, or (sealed) without.
+    Ours { log: bool },
     /// Written by a newer Pillarbox: left alone, and reported.
     Newer(u32),
     /// Not a segment, with the reason.
@@ -112,13 +116,19 @@ pub(crate) fn probe(path: &Path) -> Result<Probe, Error> {
     let (Some(version), Some(application)) = (word(60), word(68)) else {
         return Ok(Probe::Foreign("truncated".into()));
     };
-    Ok(Probe::of(application, version))
+    Ok(match Probe::of(application, version) {
+        // The "file format write version": 2 is write-ahead logging.
+        Probe::Ours { .. } => Probe::Ours {
+            log: header.get(18) != Some(&1),
+        },
+        other => other,
+    })
 }
 
 impl Probe {
     fn of(application: u32, version: u32) -> Probe {
         match (application, version) {
-            (APPLICATION_ID, 1..=VERSION) => Probe::Ours,
+            (APPLICATION_ID, 1..=VERSION) => Probe::Ours { log: true },
             (APPLICATION_ID, newer) if newer > VERSION => Probe::Newer(newer),
             (0, 8..=10) => Probe::Foreign(format!("nwaku-version-{version}")),
             _ => Probe::Foreign(format!("application-{application:08x}-version-{version}")),

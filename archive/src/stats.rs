@@ -37,6 +37,7 @@ pub struct Counters {
     pub queries: u64,
     pub commits: u64,
     pub commit_failures: u64,
+    pub sealed_segments: u64,
     pub quarantined: u64,
     /// Segments found removed by the daemon, or removed by this writer.
     pub removed_segments: u64,
@@ -47,6 +48,8 @@ pub struct Counters {
 pub struct Stats {
     pub counters: Counters,
     pub segments: u64,
+    /// Of those, with their look-ups in memory.
+    pub live_segments: u64,
     /// With those that are not committed yet.
     pub envelopes: u64,
     pub payload_bytes: u64,

@@ -1,8 +1,11 @@
 //! The archive from outside: real files, real SQLite, a simulated clock.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod files;
 mod model;
 mod retention;
+mod sealing;
 
 use std::path::Path;
 use std::time::Duration;

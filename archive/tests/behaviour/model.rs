@@ -148,7 +148,7 @@ fn to_query(asked: &Asked, model: &Model, now: i64) -> Query {
             Direction::Backward
         },
         limit: asked.limit,
-        include_data: asked.limit % 2 == 0,
+        include_data: asked.limit.is_multiple_of(2),
     }
 }
 

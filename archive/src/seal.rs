@@ -1,0 +1,139 @@
+//! Sealing: a segment that takes no more envelopes gets its indexes and filter, loses its write-ahead log, and its
+//! look-ups leave memory.
+//!
+//! Queries go on meanwhile, by the look-ups in memory; only while the log is copied away do those of this one segment
+//! wait. A crash at any point leaves either an unsealed segment or a sealed one whose log the next opening copies.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use crate::archive::Archive;
+use crate::catalogue::{Catalogue, Live, Stage};
+use crate::file::lock;
+use crate::filter::Filter;
+use crate::layout::{Kind, NANOS, SegmentName};
+use crate::schema::Summary;
+use crate::sealed::{INDEXES, Sealed};
+use crate::{Error, schema};
+
+/// A slice that is over, and that nothing came for so long, is sealed.
+const IDLE_NS: i64 = 60 * NANOS;
+/// A live segment with so many rows is sealed and another of the same slice begun: memory stays bounded in a flood.
+pub(crate) const MAX_ROWS: u32 = 1 << 16;
+/// All live segments together; back-fill into many slices seals the oldest ones early.
+const MAX_LIVE: usize = 32;
+const MAX_LIVE_ROWS: u64 = 3 << 15;
+/// How many one tick seals.
+const SEALS_A_TICK: usize = 4;
+
+impl Archive {
+    /// Seals what is due. The committer's lock is held by the caller.
+    pub(crate) fn seal_due(&self, now: i64) -> Result<(), Error> {
+        for _ in 0..SEALS_A_TICK {
+            let Some(name) = lock(&self.catalogue).next_to_seal(now) else {
+                break;
+            };
+            match self.seal(name) {
+                Ok(true) => {}
+                // Another process reads it just now.
+                Ok(false) => break,
+                Err(error) if error.is_corrupt() => self.set_aside(name, "corrupt")?,
+                Err(_) if !name.path(&self.dir).exists() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn seal(&self, name: SegmentName) -> Result<bool, Error> {
+        let (file, writer, summary, filter) = {
+            let mut catalogue = lock(&self.catalogue);
+            let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == name) else {
+                return Ok(false);
+            };
+            live.stage = Stage::Sealing;
+            let filter = Filter::of(live.index.hashes());
+            (Arc::clone(&live.file), Arc::clone(&live.writer), live.committed, filter)
+        };
+        let summary = Summary {
+            sealed: true,
+            ..summary
+        };
+        let mut slot = lock(&writer);
+        let mut conn = match slot.take() {
+            Some(conn) => conn,
+            None => schema::open_for_writing(&file.path)?,
+        };
+        if !Summary::read(&conn, &file.path)?.sealed {
+            let built = build(&mut conn, &summary, &filter);
+            if let Err(error) = built {
+                *slot = Some(conn);
+                return Err(Error::segment("seal", &file.path)(error));
+            }
+        }
+        {
+            let _reader = file.close();
+            if !drop_log(&conn).map_err(Error::segment("copy the log", &file.path))? {
+                *slot = Some(conn);
+                return Ok(false);
+            }
+            conn.close()
+                .map_err(|(_, error)| Error::segment("close", &file.path)(error))?;
+        }
+        let mut catalogue = lock(&self.catalogue);
+        if catalogue.forget(name).is_some() {
+            let sealed = Sealed::new(file, summary, Some(filter), &catalogue.filters);
+            catalogue.sealed.push(sealed);
+            catalogue.counters.sealed_segments += 1;
+        }
+        tracing::debug!(segment = %name, envelopes = summary.envelopes, "sealed");
+        Ok(true)
+    }
+}
+
+fn build(conn: &mut Connection, summary: &Summary, filter: &Filter) -> rusqlite::Result<()> {
+    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(INDEXES)?;
+    transaction.execute("INSERT INTO filter VALUES (?)", params![filter.bytes()])?;
+    summary.write(&transaction)?;
+    transaction.commit()
+}
+
+/// Copies the write-ahead log into the file and removes it; `false` while another process reads the segment.
+pub(crate) fn drop_log(conn: &Connection) -> rusqlite::Result<bool> {
+    // Who reads it now is not waited for: the next tick tries again.
+    conn.busy_timeout(std::time::Duration::from_millis(20))?;
+    let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        return Ok(false);
+    }
+    match conn.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0)) {
+        Ok(mode) => Ok(mode == "delete"),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Catalogue {
+    fn next_to_seal(&self, now: i64) -> Option<SegmentName> {
+        let ready = |live: &&Live| live.on_disk && live.pending.is_empty() && live.file.name.kind != Kind::Provisional;
+        let due = |live: &&Live| {
+            live.stage == Stage::Sealing
+                || live.index.len() >= MAX_ROWS
+                || (live.file.name.end() <= now && now.saturating_sub(live.last_push) >= IDLE_NS)
+        };
+        let rows: u64 = self.live.iter().map(|live| u64::from(live.index.len())).sum();
+        let crowded = self.live.len() > MAX_LIVE || rows > MAX_LIVE_ROWS;
+        let due = self.live.iter().filter(ready).find(due);
+        let oldest = || self.live.iter().filter(ready).min_by_key(|live| live.file.name);
+        due.or_else(|| if crowded { oldest() } else { None })
+            .map(|live| live.file.name)
+    }
+
+    /// Whether sealing can no longer wait for the next tick.
+    pub(crate) fn is_crowded(&self) -> bool {
+        let rows: u64 = self.live.iter().map(|live| u64::from(live.index.len())).sum();
+        rows > MAX_LIVE_ROWS + u64::from(MAX_ROWS)
+    }
+}

@@ -1,0 +1,179 @@
+//! A sealed segment: complete, indexed, without a write-ahead log, opened only when a page gets there.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::catalogue::Place;
+use crate::file::SegmentFile;
+use crate::filter::Filter;
+use crate::schema::{self, Summary};
+use crate::search::{Key, Span};
+use crate::{Direction, Error, MessageHash, Query};
+
+/// All filters in memory together: enough for five million envelopes. Beyond that a look-up by hash asks the segment's
+/// index.
+const FILTERS_BYTES: usize = 6 << 20;
+
+/// What is written when a segment is sealed; each index is built in one pass over rows that lie in order.
+pub(crate) const INDEXES: &str = "
+CREATE INDEX by_hash ON envelope(rank);
+CREATE INDEX by_topic ON envelope(topic, timestamp, rank);
+CREATE INDEX by_pubsub ON envelope(pubsub, timestamp, rank);
+CREATE INDEX by_name ON topic(name);
+INSERT INTO share SELECT topic, count(*), sum(length(payload)) FROM envelope GROUP BY topic;
+";
+
+pub(crate) struct Sealed {
+    pub(crate) file: Arc<SegmentFile>,
+    pub(crate) summary: Summary,
+    filter: OnceLock<Filter>,
+    filters: Arc<FilterBytes>,
+}
+
+/// What all filters in memory take.
+#[derive(Default)]
+pub(crate) struct FilterBytes(AtomicUsize);
+
+impl Sealed {
+    pub(crate) fn new(
+        file: Arc<SegmentFile>,
+        summary: Summary,
+        filter: Option<Filter>,
+        filters: &Arc<FilterBytes>,
+    ) -> Arc<Sealed> {
+        let sealed = Sealed {
+            file,
+            summary,
+            filter: OnceLock::new(),
+            filters: Arc::clone(filters),
+        };
+        if let Some(filter) = filter {
+            sealed.keep(filter);
+        }
+        Arc::new(sealed)
+    }
+
+    fn keep(&self, filter: Filter) {
+        let bytes = filter.bytes().len();
+        if self.filters.0.fetch_add(bytes, Ordering::Relaxed) + bytes > FILTERS_BYTES
+            || self.filter.set(filter).is_err()
+        {
+            self.filters.0.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn find(&self, hash: &MessageHash) -> Result<Option<(Key, Place)>, Error> {
+        if self.filter.get().is_none() && self.filters.0.load(Ordering::Relaxed) < FILTERS_BYTES {
+            let bits: Vec<u8> = self.file.read("read the filter", |conn| {
+                conn.query_row("SELECT bits FROM filter", [], |row| row.get(0))
+            })?;
+            if let Some(filter) = Filter::from_bytes(bits) {
+                self.keep(filter);
+            }
+        }
+        if self.filter.get().is_some_and(|filter| !filter.may_have(hash)) {
+            return Ok(None);
+        }
+        let found: Option<(u32, i64)> = self.file.read("look up a hash", |conn| {
+            conn.prepare_cached("SELECT id, timestamp FROM envelope INDEXED BY by_hash WHERE rank = ? AND hash = ?")?
+                .query_row(params![&hash.0[..8], &hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })?;
+        Ok(found.map(|(row, timestamp)| {
+            let key = Key { timestamp, hash: *hash };
+            (key, Place::File(Arc::clone(&self.file), row))
+        }))
+    }
+
+    /// As `LiveIndex::keys`: the first keys in `span`, in the query's direction, at least `limit` where there are as
+    /// many, ascending.
+    pub(crate) fn keys(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
+        let mut found = self.file.read("look up a page", |conn| {
+            let mut found = Vec::new();
+            if query.content_topics.is_empty() {
+                for pubsub in pubsubs(conn, query)? {
+                    collect(conn, "pubsub", pubsub, query.direction, span, limit, &mut found)?;
+                }
+            }
+            for name in &query.content_topics {
+                for topic in topics(conn, query, name)? {
+                    collect(conn, "topic", topic, query.direction, span, limit, &mut found)?;
+                }
+            }
+            Ok(found)
+        })?;
+        found.sort_unstable();
+        found.dedup();
+        let places = found
+            .into_iter()
+            .map(|(key, row)| (key, Place::File(Arc::clone(&self.file), row)));
+        Ok(places.collect())
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        if let Some(filter) = self.filter.get() {
+            self.filters.0.fetch_sub(filter.bytes().len(), Ordering::Relaxed);
+        }
+    }
+}
+
+fn pubsubs(conn: &Connection, query: &Query) -> rusqlite::Result<Vec<u32>> {
+    conn.prepare_cached("SELECT id FROM pubsub WHERE ?1 IS NULL OR name = ?1")?
+        .query_map(params![query.pubsub_topic], |row| row.get(0))?
+        .collect()
+}
+
+fn topics(conn: &Connection, query: &Query, name: &str) -> rusqlite::Result<Vec<u32>> {
+    conn.prepare_cached(
+        "SELECT topic.id FROM topic INDEXED BY by_name JOIN pubsub ON pubsub.id = topic.pubsub
+         WHERE topic.name = ?1 AND (?2 IS NULL OR pubsub.name = ?2)",
+    )?
+    .query_map(params![name, query.pubsub_topic], |row| row.get(0))?
+    .collect()
+}
+
+fn collect(
+    conn: &Connection,
+    column: &str,
+    group: u32,
+    direction: Direction,
+    span: &Span,
+    limit: usize,
+    found: &mut Vec<(Key, u32)>,
+) -> rusqlite::Result<()> {
+    let (first, last) = span.bounds();
+    let order = match direction {
+        Direction::Forward => "ASC",
+        Direction::Backward => "DESC",
+    };
+    let mut rows = conn.prepare_cached(&format!(
+        "SELECT id, timestamp, hash FROM envelope INDEXED BY by_{column}
+         WHERE {column} = ?1 AND (timestamp, rank) >= (?2, ?3) AND (timestamp, rank) <= (?4, ?5)
+         ORDER BY timestamp {order}, rank {order}, hash {order}"
+    ))?;
+    let mut rows = rows.query(params![
+        group,
+        first.0,
+        &first.1.to_be_bytes()[..],
+        last.0,
+        &last.1.to_be_bytes()[..]
+    ])?;
+    let mut taken = 0;
+    while taken < limit
+        && let Some(row) = rows.next()?
+    {
+        let key = Key {
+            timestamp: row.get(1)?,
+            hash: schema::hash_at(row, 2)?,
+        };
+        if span.admits(&key) {
+            taken += 1;
+            found.push((key, row.get(0)?));
+        }
+    }
+    Ok(())
+}
