@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::catalogue::{Catalogue, Live, Place, weight};
 use crate::file::{OpenFiles, lock};
-use crate::layout::{Kind, NANOS, slice_secs};
+use crate::layout::{Kind, NANOS, SegmentName, slice_secs};
 use crate::lock::WriterLock;
 use crate::pruning::Clock;
 use crate::sealed::Sealed;
 use crate::search::{Key, Source, Span, merge};
+use crate::shares::cost;
 use crate::{
     Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, policy,
-    retention,
+    retention, wear,
 };
 
 /// No durability window is longer.
@@ -103,12 +104,21 @@ impl Archive {
             drop(catalogue);
             return Ok(self.refuse(refusal));
         }
-        if catalogue.live.iter().any(|live| live.index.row(&hash).is_some()) {
+        // A provisional segment is no place to stay once time is trusted.
+        let trusted = catalogue
+            .policy
+            .policy
+            .as_ref()
+            .is_none_or(|policy| policy.clock_trusted);
+        let stays = |name: &SegmentName| !trusted || name.kind != Kind::Provisional;
+        let mut live = catalogue.live.iter().filter(|live| stays(&live.file.name));
+        if live.any(|live| live.index.row(&hash).is_some()) {
             catalogue.counters.duplicates += 1;
             return Ok(Inserted::Duplicate(hash));
         }
         // The hash covers the timestamp: a duplicate can only be in the same slice.
-        let same_slice = |sealed: &&Arc<Sealed>| sealed.file.name.covers(envelope.timestamp);
+        let same_slice =
+            |sealed: &&Arc<Sealed>| stays(&sealed.file.name) && sealed.file.name.covers(envelope.timestamp);
         let known = catalogue
             .sealed
             .iter()
@@ -129,30 +139,32 @@ impl Archive {
                 };
             }
         }
-        let trusted = catalogue
-            .policy
-            .policy
-            .as_ref()
-            .is_none_or(|policy| policy.clock_trusted);
-        let kind = if trusted { Kind::Main } else { Kind::Provisional };
+        let kind = match self.kind_for(&mut catalogue, envelope, now) {
+            Ok(kind) => kind,
+            Err(refusal) => {
+                drop(catalogue);
+                return Ok(self.refuse(refusal));
+            }
+        };
         let slice = slice_secs(Duration::from_secs(self.retention_secs(&catalogue)));
         let live = catalogue.live_for(&self.dir, &self.open_files, kind, envelope.timestamp, slice);
         live.push(hash, Arc::new(envelope.clone()), now);
         catalogue.pending_bytes += weight(envelope);
         catalogue.waiting_since.get_or_insert((now, Instant::now()));
+        catalogue.cost_bytes += cost(envelope.payload.len() as u64, 1);
         catalogue.counters.stored += 1;
+        catalogue.counters.overflowed += u64::from(kind == Kind::Overflow);
         Ok(Inserted::Stored(hash))
     }
 
     /// An insert does the periodic work itself when it is faster than the ticks.
     fn make_room(&self, now: i64) -> Result<(), Error> {
-        let _committing = lock(&self.committer);
-        self.commit_waiting()?;
-        if lock(&self.catalogue).is_crowded() {
-            self.seal_due(now)
-        } else {
-            Ok(())
-        }
+        self.metered(now, || {
+            let _committing = lock(&self.committer);
+            self.commit_waiting()?;
+            let crowded = lock(&self.catalogue).is_crowded();
+            if crowded { self.seal_due(now) } else { Ok(()) }
+        })
     }
 
     fn refusal(&self, catalogue: &Catalogue, envelope: &Envelope, now: i64) -> Option<Refusal> {
@@ -331,11 +343,25 @@ impl Archive {
         lock(&self.catalogue).policy.refresh(&self.dir);
         self.prune_alone(now)?;
         self.close_removed()?;
-        let _committing = lock(&self.committer);
-        if self.commit_is_due(now) {
-            self.commit_waiting()?;
+        self.shed(now)?;
+        self.judge_provisional(now)?;
+        self.metered(now, || {
+            let _committing = lock(&self.committer);
+            if self.commit_is_due(now) {
+                self.commit_waiting()?;
+            }
+            self.seal_due(now)
+        })
+    }
+
+    /// Counts what `work` writes.
+    fn metered(&self, now: i64, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let before = wear::written_by_this_thread();
+        let outcome = work();
+        if let (Some(before), Some(after)) = (before, wear::written_by_this_thread()) {
+            lock(&self.catalogue).wear.add(now, after.saturating_sub(before));
         }
-        self.seal_due(now)
+        outcome
     }
 
     /// Whether what waits would become older than the durability window before the next tick or two.
@@ -349,23 +375,27 @@ impl Archive {
     }
 
     pub fn stats(&self) -> Stats {
+        let bytes = self.bytes_on_disk();
         let catalogue = lock(&self.catalogue);
         let mut stats = Stats {
+            bytes,
             counters: catalogue.counters.clone(),
             segments: catalogue.names().count() as u64,
             live_segments: catalogue.live.len() as u64,
+            written_bytes_last_day: catalogue.wear.last_day(),
             newer_segments: catalogue.newer.len() as u64,
             pending_bytes: catalogue.pending_bytes as u64,
             ..Stats::default()
         };
-        let live = catalogue.live.iter().map(|live| (&live.file, &live.summary));
-        let sealed = catalogue.sealed.iter().map(|sealed| (&sealed.file, &sealed.summary));
-        for (file, summary) in live.chain(sealed) {
+        stats.counters.written_bytes = catalogue.wear.written_bytes;
+
+        let live = catalogue.live.iter().map(|live| &live.summary);
+        let sealed = catalogue.sealed.iter().map(|sealed| &sealed.summary);
+        for summary in live.chain(sealed) {
             stats.envelopes += summary.envelopes;
             stats.payload_bytes += summary.payload_bytes;
             stats.oldest = retention::earlier(stats.oldest, summary.oldest);
             stats.newest = stats.newest.max(summary.newest);
-            stats.bytes += retention::size_with_sidecars(&file.path);
         }
         stats.pending_envelopes = catalogue.live.iter().map(|live| live.pending.len() as u64).sum();
         stats

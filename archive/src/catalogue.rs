@@ -13,7 +13,9 @@ use crate::policy::Watched;
 use crate::schema::Summary;
 use crate::sealed::{FilterBytes, Sealed};
 use crate::search::Key;
+use crate::shares::{Shares, cost};
 use crate::stats::Counters;
+use crate::wear::Wear;
 use crate::{Envelope, Error, MessageHash};
 
 /// A segment that is being written.
@@ -188,6 +190,12 @@ pub(crate) struct Catalogue {
     /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
     pub(crate) waiting_since: Option<(i64, std::time::Instant)>,
     pub(crate) policy: Watched,
+    pub(crate) shares: Shares,
+    /// What all segments take of the quota, by the shares' estimate.
+    pub(crate) cost_bytes: u64,
+    /// When the ladder last removed something.
+    pub(crate) dropped_at: Option<i64>,
+    pub(crate) wear: Wear,
     pub(crate) cursors: Cursors,
     pub(crate) counters: Counters,
 }
@@ -229,12 +237,26 @@ impl Catalogue {
     /// Forgets a segment whose file is gone.
     pub(crate) fn forget(&mut self, name: SegmentName) -> Option<Live> {
         self.newer.retain(|newer| *newer != name);
-        self.sealed.retain(|sealed| sealed.file.name != name);
+        if let Some(at) = self.sealed.iter().position(|sealed| sealed.file.name == name) {
+            let summary = self.sealed.swap_remove(at).summary;
+            self.uncount(&summary);
+        }
         let at = self.live.iter().position(|live| live.file.name == name)?;
         let live = self.live.swap_remove(at);
         let lost: usize = live.pending.iter().map(|row| weight(&row.envelope)).sum();
         self.pending_bytes = self.pending_bytes.saturating_sub(lost);
+        self.uncount(&live.summary);
         Some(live)
+    }
+
+    fn uncount(&mut self, summary: &Summary) {
+        let bytes = cost(summary.payload_bytes, summary.envelopes);
+        self.cost_bytes = self.cost_bytes.saturating_sub(bytes);
+    }
+
+    /// Takes a segment into the catalogue that has envelopes already.
+    pub(crate) fn count(&mut self, summary: &Summary) {
+        self.cost_bytes += cost(summary.payload_bytes, summary.envelopes);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::catalogue::{Live, NewNames, Pending, weight};
 use crate::file::{SegmentFile, lock};
 use crate::layout::SegmentName;
 use crate::schema::Summary;
+use crate::shares::cost;
 use crate::{Error, quarantine, schema};
 
 /// What one segment has to commit.
@@ -81,6 +82,11 @@ impl Archive {
 
         let mut catalogue = lock(&self.catalogue);
         catalogue.counters.commits += 1;
+        catalogue.counters.committed_payload_bytes += batch
+            .rows
+            .iter()
+            .map(|row| row.envelope.payload.len() as u64)
+            .sum::<u64>();
         let mut freed = 0;
         if let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == batch.file.name) {
             freed = live
@@ -110,6 +116,7 @@ impl Archive {
             let at = row.envelope.timestamp;
             let length = name.length_secs.max(1);
             catalogue.pending_bytes += weight(&row.envelope);
+            catalogue.cost_bytes += cost(row.envelope.payload.len() as u64, 1);
             catalogue
                 .live_for(&self.dir, &self.open_files, name.kind, at, length)
                 .push(row.hash, row.envelope, i64::MIN);

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Cursors, Live};
 use crate::file::{OpenFiles, SegmentFile};
-use crate::layout::{self, SegmentName};
+use crate::layout::{self, Kind, SegmentName};
 use crate::policy::Watched;
 use crate::schema::{self, Probe, Summary};
 use crate::seal::drop_log;
 use crate::sealed::Sealed;
+use crate::shares::Shares;
 use crate::stats::Counters;
+use crate::wear::Wear;
 use crate::{Error, quarantine};
 
 pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catalogue, Error> {
@@ -24,6 +26,10 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         pending_bytes: 0,
         waiting_since: None,
         policy: Watched::default(),
+        shares: Shares::default(),
+        cost_bytes: 0,
+        dropped_at: None,
+        wear: Wear::default(),
         cursors: Cursors::default(),
         counters: Counters::default(),
     };
@@ -44,10 +50,12 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         let path = name.path(dir);
         let reason = match segment(dir, name, open_files) {
             Ok(Opened::Live(live)) => {
+                catalogue.count(&live.summary);
                 catalogue.live.push(*live);
                 continue;
             }
             Ok(Opened::Sealed(file, summary)) => {
+                catalogue.count(&summary);
                 let sealed = Sealed::new(file, summary, None, &catalogue.filters);
                 catalogue.sealed.push(sealed);
                 continue;
@@ -67,6 +75,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         quarantine::put_aside(dir, &path, &reason)?;
         catalogue.counters.quarantined += 1;
     }
+    recall_topics(&mut catalogue);
     tracing::info!(
         live = catalogue.live.len(),
         sealed = catalogue.sealed.len(),
@@ -76,6 +85,24 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
     );
     Ok(catalogue)
 }
+
+/// The topics that the last sealed segments kept are no newcomers.
+fn recall_topics(catalogue: &mut Catalogue) {
+    let main = |sealed: &&Arc<Sealed>| sealed.file.name.kind == Kind::Main;
+    let mut last: Vec<Arc<Sealed>> = catalogue.sealed.iter().filter(main).cloned().collect();
+    last.sort_by_key(|sealed| std::cmp::Reverse(sealed.file.name));
+    for sealed in last.iter().take(RECALLED_SEGMENTS) {
+        match sealed.largest_topics(RECALLED_TOPICS) {
+            Ok(topics) => topics.iter().for_each(|topic| catalogue.shares.know(topic)),
+            // Whoever queries the segment next finds out whether it is damaged.
+            Err(error) => tracing::warn!(%error, "topics not recalled"),
+        }
+    }
+}
+
+/// How far back, and how many topics of each segment.
+const RECALLED_SEGMENTS: usize = 3;
+const RECALLED_TOPICS: u32 = 2048;
 
 enum Opened {
     Live(Box<Live>),

@@ -78,6 +78,30 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
     Ok(removed)
 }
 
+/// Removes one segment before its time: the oldest overflow segment, else the oldest; never the one that is newest.
+/// `None` when nothing is left to remove.
+pub fn drop_oldest(dir: &Path) -> Result<Option<Removed>, Error> {
+    let segments = layout::list(dir)?.segments;
+    let overflow = segments.iter().find(|name| name.kind == Kind::Overflow);
+    let newest = segments.last().map(|name| name.start());
+    let oldest = segments
+        .iter()
+        .find(|name| name.kind == Kind::Main && Some(name.start()) != newest);
+    let Some(name) = overflow.or(oldest) else {
+        return Ok(None);
+    };
+    let path = name.path(dir);
+    let envelopes = summary(&path).map_or(0, |summary| summary.envelopes);
+    let bytes = remove_with_sidecars(&path)?;
+    layout::sync_dir(dir)?;
+    tracing::warn!(segment = %name, envelopes, bytes, "removed before its time");
+    Ok(Some(Removed {
+        segments: 1,
+        envelopes,
+        bytes,
+    }))
+}
+
 /// Counts without reading envelopes: one row of each segment.
 pub fn survey(dir: &Path) -> Result<Survey, Error> {
     let mut survey = Survey::default();

@@ -84,6 +84,7 @@ impl Archive {
         let mut catalogue = lock(&self.catalogue);
         if catalogue.forget(name).is_some() {
             let sealed = Sealed::new(file, summary, Some(filter), &catalogue.filters);
+            catalogue.count(&summary);
             catalogue.sealed.push(sealed);
             catalogue.counters.sealed_segments += 1;
         }
@@ -117,7 +118,9 @@ pub(crate) fn drop_log(conn: &Connection) -> rusqlite::Result<bool> {
 
 impl Catalogue {
     fn next_to_seal(&self, now: i64) -> Option<SegmentName> {
-        let ready = |live: &&Live| live.on_disk && live.pending.is_empty() && live.file.name.kind != Kind::Provisional;
+        // A provisional segment is sealed only when it is full; else it waits to be judged.
+        let settled = |live: &Live| live.file.name.kind != Kind::Provisional || live.index.len() >= MAX_ROWS;
+        let ready = |live: &&Live| live.on_disk && live.pending.is_empty() && settled(live);
         let due = |live: &&Live| {
             live.stage == Stage::Sealing
                 || live.index.len() >= MAX_ROWS

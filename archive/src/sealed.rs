@@ -28,6 +28,8 @@ INSERT INTO share SELECT topic, count(*), sum(length(payload)) FROM envelope GRO
 pub(crate) struct Sealed {
     pub(crate) file: Arc<SegmentFile>,
     pub(crate) summary: Summary,
+    /// On disk.
+    pub(crate) bytes: u64,
     filter: OnceLock<Filter>,
     filters: Arc<FilterBytes>,
 }
@@ -44,6 +46,7 @@ impl Sealed {
         filters: &Arc<FilterBytes>,
     ) -> Arc<Sealed> {
         let sealed = Sealed {
+            bytes: crate::retention::size_with_sidecars(&file.path),
             file,
             summary,
             filter: OnceLock::new(),
@@ -85,6 +88,17 @@ impl Sealed {
             let key = Key { timestamp, hash: *hash };
             (key, Place::File(Arc::clone(&self.file), row))
         }))
+    }
+
+    pub(crate) fn largest_topics(&self, limit: u32) -> Result<Vec<String>, Error> {
+        self.file.read("read the topics' shares", |conn| {
+            conn.prepare(
+                "SELECT topic.name FROM share JOIN topic ON topic.id = share.topic WHERE share.envelopes > 1
+                 ORDER BY share.payload_bytes DESC LIMIT ?",
+            )?
+            .query_map([limit], |row| row.get(0))?
+            .collect()
+        })
     }
 
     /// As `LiveIndex::keys`: the first keys in `span`, in the query's direction, at least `limit` where there are as

@@ -10,6 +10,8 @@ pub enum Refusal {
     Expired,
     /// More than 20 s from now into the future.
     Future,
+    /// Above its topic's share, and the quota has no room.
+    Share,
     /// The disk ladder stands at read-only.
     ReadOnly,
     /// The disk is full: what waits to be committed fills its memory already.
@@ -22,6 +24,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Expired => "expired",
             Refusal::Future => "future",
+            Refusal::Share => "share",
             Refusal::ReadOnly => "read_only",
             Refusal::DiskFull => "disk_full",
         })
@@ -39,6 +42,14 @@ pub struct Counters {
     pub commit_failures: u64,
     pub sealed_segments: u64,
     pub quarantined: u64,
+    /// Stored above their topics' shares: kept while there is room.
+    pub overflowed: u64,
+    /// Removed before their time, for the quota or the disk ladder.
+    pub dropped_early_segments: u64,
+    pub dropped_early_envelopes: u64,
+    /// Written to the file system by commits and sealing, and the payload in it.
+    pub written_bytes: u64,
+    pub committed_payload_bytes: u64,
     /// Segments found removed by the daemon, or removed by this writer.
     pub removed_segments: u64,
 }
@@ -60,6 +71,8 @@ pub struct Stats {
     /// Not committed yet.
     pub pending_envelopes: u64,
     pub pending_bytes: u64,
+    /// Written to the file system in the last 24 hours (of this writer's life).
+    pub written_bytes_last_day: u64,
     /// Segments that a newer Pillarbox wrote, left alone.
     pub newer_segments: u64,
 }

@@ -5,6 +5,7 @@
 mod files;
 mod model;
 mod retention;
+mod room;
 mod sealing;
 
 use std::path::Path;
