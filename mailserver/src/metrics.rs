@@ -30,7 +30,7 @@ use prometheus_client::{
 
 use crate::{
     config::MetricsPrefix,
-    counters::Counters,
+    counters::{Counters, Kind},
     node::{Direction, Handle, PeerInfo, Status},
     topics::Shard,
 };
@@ -75,6 +75,10 @@ struct Present {
     filter: Gauge,
     light_push: Gauge,
     peer_exchange: Gauge,
+    /// As nwaku has it, with `type="stored"`.
+    archived: Family<Kind, Gauge>,
+    archive_bytes: Gauge,
+    archive_segments: Gauge,
     peers: Gauge,
     pubsub_topics: Gauge,
     mesh: Family<ByTopic, Gauge>,
@@ -150,6 +154,9 @@ impl Metrics {
         self.present.set_status(&status);
         if let Some(peers) = peers {
             self.present.set_peers(self.node.info().cluster_id, &peers);
+        }
+        if let Some(stats) = self.node.store().and_then(|store| store.stats()) {
+            self.present.set_archive(&stats);
         }
         self.present.set_process();
         let mut text = String::new();
@@ -286,6 +293,7 @@ fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Pre
         "Connections by direction and protocol",
         &present.connected,
     );
+    add(waku, "archive_messages", "Envelopes in the archive", &present.archived);
     add(
         waku,
         "connected_peers_per_shard",
@@ -325,6 +333,18 @@ fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Pre
         })
         .set(1);
     add(waku, "version", "Version of this program", &version);
+    add(
+        plain,
+        "pillarbox_archive_bytes",
+        "The archive on disk",
+        &present.archive_bytes,
+    );
+    add(
+        plain,
+        "pillarbox_archive_segments",
+        "Segments of the archive",
+        &present.archive_segments,
+    );
     add(plain, "libp2p_peers", "Connected peers", &present.peers);
     add(
         plain,
@@ -422,6 +442,15 @@ impl Present {
         self.filter.set(offering(PROTOCOLS[2]));
         self.light_push.set(offering(PROTOCOLS[3]));
         self.peer_exchange.set(offering(PROTOCOLS[5]));
+    }
+
+    fn set_archive(&self, stats: &archive::Stats) {
+        let amount = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.archived
+            .get_or_create(&Kind { r#type: "stored" })
+            .set(amount(stats.envelopes));
+        self.archive_bytes.set(amount(stats.bytes));
+        self.archive_segments.set(amount(stats.segments));
     }
 
     fn set_process(&self) {

@@ -113,7 +113,7 @@ impl Service {
         enr: watch::Receiver<String>,
         set_log_level: SetLogLevel,
     ) -> Result<(), BindError> {
-        let api = Api::new(self.node.clone(), &config.network, settings, enr, set_log_level);
+        let api = Api::new(self.node.clone(), config, settings, enr, set_log_level);
         self.collector = Some(tokio::spawn(Arc::clone(&api).collect()));
         let server = Server::start(listener, api.router()).map_err(|source| BindError::Other {
             flag: "rest-port",

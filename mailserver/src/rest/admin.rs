@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
 };
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use serde::Serialize;
 
 use super::{
@@ -17,26 +17,30 @@ use super::{
 use crate::{
     config::values,
     node::{Origin, PeerInfo},
+    protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE},
     topics::Shard,
 };
 
+const RELAY: StreamProtocol = StreamProtocol::new("/vac/waku/relay/2.0.0");
+const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
+
 /// In the order in which nwaku lists them.
-const SERVICES: [&str; 6] = [
-    super::RELAY,
-    super::FILTER_SUBSCRIBE,
-    super::STORE,
-    super::LEGACY_LIGHT_PUSH,
-    super::LIGHT_PUSH,
-    super::PEER_EXCHANGE,
+static SERVICES: [StreamProtocol; 6] = [
+    RELAY,
+    FILTER_SUBSCRIBE,
+    STORE,
+    LIGHT_PUSH_LEGACY,
+    LIGHT_PUSH,
+    PEER_EXCHANGE,
 ];
-const COUNTED: [&str; 7] = [
-    super::RELAY,
-    super::FILTER_SUBSCRIBE,
-    super::FILTER_PUSH,
-    super::STORE,
-    super::LIGHT_PUSH,
-    super::LEGACY_LIGHT_PUSH,
-    super::PEER_EXCHANGE,
+static COUNTED: [StreamProtocol; 7] = [
+    RELAY,
+    FILTER_SUBSCRIBE,
+    FILTER_PUSH,
+    STORE,
+    LIGHT_PUSH,
+    LIGHT_PUSH_LEGACY,
+    PEER_EXCHANGE,
 ];
 
 /// nwaku's `Connectedness`, as far as this node tells peers apart.
@@ -146,15 +150,16 @@ pub(super) async fn peer(State(api): State<Arc<Api>>, Path(id): Path<String>) ->
 
 /// Peers that offer a service, each with the services alone.
 pub(super) async fn service_peers(State(api): State<Arc<Api>>) -> Answer {
-    let shown: Vec<Shown> = all(&peers_of(&api).await?)
-        .into_iter()
+    let peers = peers_of(&api).await?;
+    let shown: Vec<Shown> = peers
+        .iter()
         .filter_map(|peer| {
-            let protocols: Vec<String> = SERVICES
-                .iter()
-                .filter(|id| peer.protocols.iter().any(|own| own == *id))
-                .map(|id| (*id).to_owned())
-                .collect();
-            (!protocols.is_empty()).then_some(Shown { protocols, ..peer })
+            let offered = SERVICES.iter().filter(|id| peer.protocols.contains(id));
+            let protocols: Vec<String> = offered.map(ToString::to_string).collect();
+            (!protocols.is_empty()).then(|| Shown {
+                protocols,
+                ..Shown::of(peer, None)
+            })
         })
         .collect();
     Ok(answer::json(StatusCode::OK, &shown))
@@ -272,12 +277,7 @@ pub(super) async fn stats(State(api): State<Arc<Api>>) -> Answer {
         group.insert(total.to_owned(), group.values().sum());
         group
     };
-    let offering = |id: &str| {
-        peers
-            .iter()
-            .filter(|peer| peer.protocols.iter().any(|own| own.as_ref() == id))
-            .count()
-    };
+    let offering = |id| peers.iter().filter(|peer| peer.protocols.contains(id)).count();
     let stats: BTreeMap<&str, Group> = BTreeMap::from([
         ("Sum", one("Total peers", peers.len())),
         (
@@ -293,10 +293,47 @@ pub(super) async fn stats(State(api): State<Arc<Api>>) -> Answer {
         ("Mesh peers", by_shard(By::Mesh, "Total mesh peers")),
         (
             "By Protocols",
-            COUNTED.iter().map(|id| ((*id).to_owned(), offering(id))).collect(),
+            COUNTED.iter().map(|id| (id.to_string(), offering(id))).collect(),
         ),
     ]);
     Ok(answer::json(StatusCode::OK, &stats))
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Subscriber {
+    peer_id: String,
+    filter_criteria: Vec<Criterion>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Criterion {
+    pubsub_topic: String,
+    content_topic: String,
+}
+
+/// Who is subscribed to this node's filter.
+pub(super) async fn filter_subscriptions(State(api): State<Arc<Api>>) -> Answer {
+    let registry = api
+        .node
+        .filter()
+        .ok_or_else(|| bad_request("Error: Filter Protocol is not mounted to the node"))?;
+    let subscribers: Vec<Subscriber> = registry
+        .list()
+        .into_iter()
+        .map(|(peer, criteria)| Subscriber {
+            peer_id: peer.to_string(),
+            filter_criteria: criteria
+                .into_iter()
+                .map(|(pubsub_topic, content_topic)| Criterion {
+                    pubsub_topic,
+                    content_topic,
+                })
+                .collect(),
+        })
+        .collect();
+    Ok(answer::json(StatusCode::OK, &subscribers))
 }
 
 pub(super) async fn log_level(State(api): State<Arc<Api>>, Path(text): Path<String>) -> Answer {

@@ -58,6 +58,14 @@ pub(super) fn unavailable(message: impl Into<String>) -> Refusal {
     refusal(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
+pub(super) fn precondition_failed(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::PRECONDITION_FAILED, message)
+}
+
+pub(super) fn too_many(message: impl Into<String>) -> Refusal {
+    refusal(StatusCode::TOO_MANY_REQUESTS, message)
+}
+
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => {

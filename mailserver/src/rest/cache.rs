@@ -70,6 +70,10 @@ impl Cache {
         self.forget_unwanted();
     }
 
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.capacity);
+    }
+
     /// Keeps an envelope if somebody may ask for it.
     pub(super) fn add(&mut self, received: &Arc<Received>) {
         if !self.wanted(received) || self.received.iter().any(|kept| kept.hash == received.hash) {

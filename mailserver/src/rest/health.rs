@@ -9,7 +9,10 @@ use axum::{extract::State, http::StatusCode};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Api, answer};
-use crate::node::{PeerInfo, Phase};
+use crate::{
+    node::{PeerInfo, Phase},
+    protocols::{FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE},
+};
 
 /// nwaku's `FutHealthReportTimeout`.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -101,12 +104,12 @@ impl Counts {
             // Peers without shared topics can't carry anything.
             counts.relay += usize::from(!peer.relay_topics.is_empty());
             for (count, id) in [
-                (&mut counts.store, super::STORE),
-                (&mut counts.filter, super::FILTER_SUBSCRIBE),
-                (&mut counts.light_push, super::LIGHT_PUSH),
-                (&mut counts.legacy_light_push, super::LEGACY_LIGHT_PUSH),
+                (&mut counts.store, STORE),
+                (&mut counts.filter, FILTER_SUBSCRIBE),
+                (&mut counts.light_push, LIGHT_PUSH),
+                (&mut counts.legacy_light_push, LIGHT_PUSH_LEGACY),
             ] {
-                *count += usize::from(peer.protocols.iter().any(|protocol| protocol.as_ref() == id));
+                *count += usize::from(peer.protocols.contains(&id));
             }
         }
         counts

@@ -74,7 +74,16 @@ impl ShownMessage {
         }
     }
 
-    fn of(envelope: &Envelope, ephemeral: bool) -> Self {
+    /// As the filter's messages are shown: never with a proof.
+    pub(super) fn filtered(received: &Received) -> Self {
+        Self {
+            proof: None,
+            ..Self::of(&received.envelope, received.ephemeral)
+        }
+    }
+
+    /// As stored messages are shown: with a proof if there is one.
+    pub(super) fn of(envelope: &Envelope, ephemeral: bool) -> Self {
         let shown = |bytes: &Option<Vec<u8>>| {
             bytes
                 .as_ref()

@@ -6,13 +6,19 @@
 mod admin;
 mod answer;
 mod cache;
+mod filter;
 mod health;
 mod info;
+mod light_push;
 mod message;
 mod origin;
 mod relay;
+mod store;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -20,29 +26,26 @@ use axum::{
     http::Uri,
     middleware,
     response::Response,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
-use libp2p::{Multiaddr, multiaddr::Protocol};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, multiaddr::Protocol};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    config::{LogLevel, Network, Rest},
-    node::{Handle, Received},
+    config::{Config, LogLevel, Rest, ServicePeers},
+    node::{Handle, Origin},
     topics::Sharding,
 };
 use cache::Cache;
 use origin::Origins;
 
-const RELAY: &str = "/vac/waku/relay/2.0.0";
-const STORE: &str = "/vac/waku/store-query/3.0.0";
-const FILTER_SUBSCRIBE: &str = "/vac/waku/filter-subscribe/2.0.0-beta1";
-const FILTER_PUSH: &str = "/vac/waku/filter-push/2.0.0-beta1";
-const LIGHT_PUSH: &str = "/vac/waku/lightpush/3.0.0";
-const LEGACY_LIGHT_PUSH: &str = "/vac/waku/lightpush/2.0.0-beta1";
-const PEER_EXCHANGE: &str = "/vac/waku/peer-exchange/2.0.0-alpha1";
-
 /// Room for JSON around an envelope in base64.
 const BODY_OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// nwaku's `DefaultMessageCacheCapacity`, which has no flag for the filter.
+const FILTER_CACHE_CAPACITY: usize = 50;
+/// How long a service's peer may take to be connected; requests end soon after.
+const DIAL_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Changes what is logged from now on.
 pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), String> + Send + Sync>;
@@ -51,44 +54,53 @@ pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), String> + Send + Sync>
 pub struct Api {
     node: Handle,
     sharding: Sharding,
+    /// The peers whose services are asked for, where they were given.
+    services: ServicePeers,
     admin: bool,
     origins: Arc<Origins>,
     /// The own node record as text; empty until there is one.
     enr: watch::Receiver<String>,
     set_log_level: SetLogLevel,
     relay_cache: Mutex<Cache>,
+    filter_cache: Mutex<Cache>,
 }
 
 impl Api {
     pub fn new(
         node: Handle,
-        network: &Network,
+        config: &Config,
         settings: &Rest,
         enr: watch::Receiver<String>,
         set_log_level: SetLogLevel,
     ) -> Arc<Self> {
         let mut relay_cache = Cache::new(settings.relay_cache_capacity);
-        for topic in network.pubsub_topics() {
+        for topic in config.network.pubsub_topics() {
             // More shards than the cache takes are served all the same, but not collected here.
             let _ = relay_cache.subscribe_pubsub(&topic.to_string());
         }
-        for topic in &network.content_topics {
+        for topic in &config.network.content_topics {
             let _ = relay_cache.subscribe_content(&topic.to_string());
         }
         Arc::new(Self {
             node,
-            sharding: network.sharding,
+            sharding: config.network.sharding,
+            services: config.services.clone(),
             admin: settings.admin,
             origins: Arc::new(Origins::new(&settings.allowed_origins)),
             enr,
             set_log_level,
             relay_cache: Mutex::new(relay_cache),
+            filter_cache: Mutex::new(Cache::new(FILTER_CACHE_CAPACITY)),
         })
     }
 
     fn relay_cache(&self) -> MutexGuard<'_, Cache> {
         // A cache is whole after every step, even one that panicked.
         self.relay_cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn filter_cache(&self) -> MutexGuard<'_, Cache> {
+        self.filter_cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The pubsub topics that the node is subscribed to.
@@ -111,12 +123,37 @@ impl Api {
             .any(|(known, _)| known == topic)
     }
 
+    /// Connects to a peer unless it is connected, and says why it could not.
+    async fn reach(&self, address: Multiaddr, patience: Duration) -> Result<PeerId, String> {
+        match tokio::time::timeout(patience, self.node.connect(address, Origin::Admin)).await {
+            Ok(Ok(peer)) => Ok(peer),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("not connected within {} s", patience.as_secs())),
+        }
+    }
+
+    /// The peer that was given for a service, or a connected one that offers it.
+    async fn service_peer(&self, given: Option<&Multiaddr>, protocol: &StreamProtocol) -> Option<PeerId> {
+        if let Some(address) = given {
+            return self.reach(address.clone(), DIAL_PATIENCE).await.ok();
+        }
+        let peers = self.node.peers().await.ok()?;
+        let mut offering = peers
+            .iter()
+            .filter(|peer| peer.direction.is_some() && peer.protocols.contains(protocol));
+        offering.next().map(|peer| peer.peer_id)
+    }
+
     /// Fills the caches until the node ends.
     pub async fn collect(self: Arc<Self>) {
-        let mut received: broadcast::Receiver<Arc<Received>> = self.node.received();
+        let (mut received, mut pushed) = (self.node.received(), self.node.pushed());
         loop {
-            match received.recv().await {
-                Ok(received) => self.relay_cache().add(&received),
+            let (cache, next) = tokio::select! {
+                next = received.recv() => (&self.relay_cache, next),
+                next = pushed.recv() => (&self.filter_cache, next),
+            };
+            match next {
+                Ok(received) => cache.lock().unwrap_or_else(PoisonError::into_inner).add(&received),
                 // The caches forget the oldest when they are full; falling behind is the same.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => break,
@@ -132,7 +169,19 @@ impl Api {
             .route("/info", get(info::info))
             .route("/debug/v1/info", get(info::info))
             .route("/version", get(info::version))
-            .route("/debug/v1/version", get(info::version));
+            .route("/debug/v1/version", get(info::version))
+            .route(
+                "/filter/v2/subscriptions",
+                post(filter::subscribe)
+                    .put(filter::subscribe)
+                    .delete(filter::unsubscribe),
+            )
+            .route("/filter/v2/subscriptions/all", delete(filter::unsubscribe_all))
+            .route("/filter/v2/subscriptions/{id}", get(filter::ping))
+            .route("/filter/v2/messages/{topic}", get(filter::messages))
+            .route("/store/v3/messages", get(store::messages))
+            .route("/lightpush/v3/message", post(light_push::push))
+            .route("/lightpush/v1/message", post(light_push::push_legacy));
         if info.services.relay {
             router = router
                 .route(
@@ -167,6 +216,7 @@ impl Api {
                 .route("/admin/v1/peers/mesh", get(admin::mesh_peers))
                 .route("/admin/v1/peers/mesh/on/{shard}", get(admin::mesh_on_shard))
                 .route("/admin/v1/peers/stats", get(admin::stats))
+                .route("/admin/v1/filter/subscriptions", get(admin::filter_subscriptions))
                 .route("/admin/v1/log-level/{level}", post(admin::log_level));
         }
         let missing = Missing {
@@ -215,4 +265,9 @@ fn peer_address(text: &str) -> Result<Multiaddr, String> {
         Some(Protocol::P2p(_)) => Ok(address),
         _ => Err("Invalid multiaddress: /p2p/ and the peer's id are missing".to_owned()),
     }
+}
+
+/// An id for a request to another node; it only has to differ from others on the same stream, of which there are none.
+fn request_id() -> String {
+    hex::encode(rand::random::<[u8; 8]>())
 }

@@ -5,4 +5,5 @@
 
 mod program;
 mod rest;
+mod services;
 mod support;
