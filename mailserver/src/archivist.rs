@@ -298,6 +298,7 @@ fn label(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Expired => "invalid_message_too_old",
         Refusal::Future => "invalid_message_future_timestamp",
+        Refusal::Share => "share",
         Refusal::ReadOnly => "read_only",
         Refusal::DiskFull => "disk_full",
     }
