@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use crate::signed::Unsigned;
 use crate::wire::message::{Invalid, WakuMessage};
 
 /// RFC 13/WAKU2-STORE, "Eligibility"; nwaku's `MaxMessageTimestampVariance`.
@@ -20,6 +21,8 @@ pub enum Refused {
     Invalid(#[from] Invalid),
     #[error("empty content topic")]
     EmptyContentTopic,
+    #[error("protected shard: {0}")]
+    Unsigned(#[from] Unsigned),
 }
 
 impl Refused {
@@ -31,6 +34,7 @@ impl Refused {
             Self::Invalid(Invalid::NoPayload) => "no_payload",
             Self::Invalid(Invalid::NoContentTopic) | Self::EmptyContentTopic => "no_content_topic",
             Self::Invalid(Invalid::MetaTooLong(_)) => "meta_too_long",
+            Self::Unsigned(_) => "unsigned",
         }
     }
 

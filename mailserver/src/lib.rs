@@ -18,6 +18,7 @@ pub mod node;
 pub mod protocols;
 pub mod rest;
 pub mod service;
+pub mod signed;
 pub mod streams;
 pub mod topics;
 pub mod wire;

@@ -7,8 +7,10 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{identify, ping};
 
+use super::colocation;
 use super::relay::{self, Gossipsub, RelayError};
 use super::settings::Settings;
+use crate::counters::Counters;
 use crate::streams;
 
 /// What nwaku announces (`waku_core/multiaddrstr.nim` sets none of its own: nim-libp2p's default).
@@ -22,6 +24,7 @@ const MAX_PENDING_CONNECTIONS: u32 = 64;
 pub(super) struct Behaviour {
     /// First: what it denies costs the others nothing.
     pub(super) limits: connection_limits::Behaviour,
+    pub(super) colocation: colocation::Behaviour,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) relay: Toggle<Gossipsub>,
@@ -29,7 +32,12 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn new(settings: &Settings, agent: &str, streams: streams::Behaviour) -> Result<Self, RelayError> {
+    pub(super) fn new(
+        settings: &Settings,
+        agent: &str,
+        streams: streams::Behaviour,
+        counters: &Counters,
+    ) -> Result<Self, RelayError> {
         let limits = ConnectionLimits::default()
             .with_max_established(Some(settings.limits.max_connections))
             .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
@@ -40,10 +48,11 @@ impl Behaviour {
         let relay = settings
             .services
             .relay
-            .then(|| relay::behaviour(settings.max_message_bytes))
+            .then(|| relay::behaviour(settings))
             .transpose()?;
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
+            colocation: colocation::Behaviour::new(settings.limits.per_ip, counters.clone()),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),
             relay: Toggle::from(relay),

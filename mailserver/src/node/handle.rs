@@ -15,13 +15,14 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::archivist::Archivist;
 use crate::counters::Counters;
-use crate::protocols::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE, filter, store};
+use crate::protocols::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, PEER_EXCHANGE, STORE, filter, peer_exchange, store};
 use crate::streams::OpenError;
 use crate::topics::Sharding;
 use crate::wire::WakuMessage;
 use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse};
 use crate::wire::framing::{FrameError, read_frame, write_frame};
 use crate::wire::light_push::{LightPushRequest, LightPushResponse, PushRpc};
+use crate::wire::peer_exchange::{PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc};
 use crate::wire::store::{StoreQueryRequest, StoreQueryResponse};
 
 /// How long one request to a peer may take from opening the stream to the whole answer.
@@ -230,6 +231,7 @@ pub struct Handle {
     pub(crate) filter: Option<filter::Registry>,
     pub(crate) filter_client: filter::client::Client,
     pub(crate) archivist: Option<Archivist>,
+    pub(crate) records: peer_exchange::Records,
     pub(crate) counters: Counters,
 }
 
@@ -265,6 +267,21 @@ impl Handle {
     /// Who is subscribed to this node's filter, when it serves one.
     pub fn filter(&self) -> Option<&filter::Registry> {
         self.filter.as_ref()
+    }
+
+    /// The node records that peer exchange hands on.
+    pub fn records(&self) -> &peer_exchange::Records {
+        &self.records
+    }
+
+    /// Asks a connected peer for node records (RLP).
+    pub async fn peer_exchange(&self, peer: PeerId, num_peers: u64) -> Result<PeerExchangeResponse, RequestError> {
+        let query = Some(PeerExchangeQuery {
+            num_peers: Some(num_peers),
+        });
+        let rpc = PeerExchangeRpc { query, response: None };
+        let answer: PeerExchangeRpc = self.request(peer, PEER_EXCHANGE, &rpc, MAX_OVERHEAD_BYTES).await?;
+        Ok(answer.response.unwrap_or_default())
     }
 
     /// What other nodes' filters push to this one.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::handle::{PublishError, Published, Received, Source};
 use super::task::Task;
 use crate::admission::{self, Refused};
-use crate::archivist::Outcome;
+use crate::archivist::{Archivist, Outcome};
 use crate::clock;
 use crate::counters::{Counters, Traffic};
 use crate::wire::WakuMessage;
@@ -27,7 +27,8 @@ impl Task {
     pub(super) fn relayed(&mut self, peer: PeerId, id: &MessageId, message: gossipsub::Message) {
         let topic = message.topic.into_string();
         self.count_traffic(&topic, "in", message.data.len());
-        let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes);
+        let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes)
+            .and_then(|message| self.judge_signature(&topic, &message).map(|()| message));
         let acceptance = match &judged {
             Ok(_) => MessageAcceptance::Accept,
             Err(refused) => {
@@ -72,6 +73,16 @@ impl Task {
         }
     }
 
+    fn judge_signature(&self, topic: &str, message: &WakuMessage) -> Result<(), Refused> {
+        let trusted = self.handle.archivist.as_ref().is_none_or(Archivist::clock_trusted);
+        let judged = self.signed.judge(topic, message, clock::now_nanos(), trusted);
+        if self.signed.protects(topic) {
+            let outcome = if judged.is_ok() { "Accept" } else { "Reject" };
+            Counters::count(&self.handle.counters.signed_outcome, outcome);
+        }
+        judged.map_err(Refused::from)
+    }
+
     /// Returns how many connected peers are subscribed to the topic: all of them get it (flood publish).
     fn hand_to_relay(&mut self, topic: &str, message: &WakuMessage) -> Result<usize, PublishError> {
         let data = message.encode_to_vec();
@@ -83,6 +94,8 @@ impl Task {
         if !self.topics.contains(topic) {
             return Err(PublishError::UnknownTopic(topic.to_owned()));
         }
+        self.judge_signature(topic, message)
+            .map_err(|refused| PublishError::Invalid(refused.to_string()))?;
         let relay = self.swarm.behaviour_mut().relay.as_mut().ok_or(PublishError::NoRelay)?;
         let bytes = data.len();
         let hash = IdentTopic::new(topic).hash();

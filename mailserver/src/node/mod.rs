@@ -3,6 +3,7 @@
 //! `start` returns once the ports are bound, so that a port in use is an error of the start and not a surprise later.
 
 mod behaviour;
+mod colocation;
 mod handle;
 mod ingest;
 pub mod key;
@@ -34,8 +35,8 @@ use self::behaviour::Behaviour;
 use self::task::Task;
 use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
-use crate::protocols::{self, Servers, filter, light_push, metadata, store};
-use crate::streams;
+use crate::protocols::{self, Servers, filter, legacy_store, light_push, metadata, peer_exchange, store};
+use crate::{signed, streams};
 
 /// Commands that wait for the swarm's task; when full, callers wait.
 const COMMAND_QUEUE: usize = 1024;
@@ -63,6 +64,8 @@ pub enum StartError {
     Transport(#[from] transport::TransportError),
     #[error(transparent)]
     Relay(#[from] relay::RelayError),
+    #[error(transparent)]
+    ProtectedShard(#[from] signed::BadKey),
     #[error("opening the archive: {0}")]
     Archive(#[from] archive::Error),
 }
@@ -100,7 +103,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         settings.limits.streams,
         counters.clone(),
     );
-    let behaviour = Behaviour::new(&settings, &agent, streams)?;
+    let behaviour = Behaviour::new(&settings, &agent, streams, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
     let mut swarm = Swarm::new(transport::build(&settings.keypair)?, behaviour, peer_id, config);
     let listeners = listen(&mut swarm, &settings.listen)?;
@@ -120,6 +123,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let store = archivist
         .clone()
         .map(|archivist| store::Server::new(archivist, settings.rate_limits.store, counters.clone()));
+    let signed = signed::Validator::new(settings.cluster_id, &settings.protected_shards)?;
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (status, status_receiver) = watch::channel(Status {
         phase: Phase::Starting,
@@ -147,6 +151,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .then(|| filter::Registry::new(settings.limits.filter)),
         filter_client: filter::client::Client::new(settings.max_message_bytes),
         archivist,
+        records: peer_exchange::Records::default(),
         counters,
     };
     let metadata = metadata::Server::new(settings.cluster_id, &settings.shards, handle.counters.clone());
@@ -154,6 +159,15 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         counters: handle.counters.clone(),
         metadata: metadata.clone(),
         filter_client: handle.filter_client.clone(),
+        legacy_store: handle
+            .store
+            .clone()
+            .filter(|_| settings.services.legacy_store)
+            .map(legacy_store::Server::new),
+        peer_exchange: settings.services.peer_exchange.then(|| {
+            let limit = settings.rate_limits.peer_exchange;
+            peer_exchange::Server::new(handle.records.clone(), limit, handle.counters.clone())
+        }),
         store: handle.store.clone().filter(|_| settings.services.store),
         light_push: settings
             .services
@@ -165,7 +179,15 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .map(|registry| filter::Server::start(handle.clone(), registry, settings.rate_limits.filter)),
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
-    let task = Task::new(swarm, listeners, receiver, status, handle.clone(), metadata, settings);
+    let task = Task::new(
+        swarm,
+        listeners,
+        receiver,
+        status,
+        handle.clone(),
+        (metadata, signed),
+        settings,
+    );
     Ok((
         handle,
         Running {

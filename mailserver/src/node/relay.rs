@@ -3,11 +3,18 @@
 //! Waku's own protocol id, anonymous messages without signature, and SHA-256 of the data as message id. Mesh sizes and
 //! times are nwaku's (`waku_relay/protocol.nim`), which every node of the network shares.
 
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use libp2p::gossipsub::{self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, ValidationMode, Version};
+use libp2p::gossipsub::{
+    self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+    TopicScoreParams, ValidationMode, Version,
+};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use super::settings::Settings;
 
 pub const PROTOCOL: &str = "/vac/waku/relay/2.0.0";
 
@@ -21,6 +28,9 @@ const MAX_TOPICS_PER_PEER: usize = 1024;
 /// Messages waiting for one peer; when full, gossipsub drops for that peer and reports it as slow.
 const PEER_QUEUE_MESSAGES: usize = 1024;
 
+/// Below it nothing is taken from a peer (nwaku disconnects it: `disconnectBadPeers`).
+pub(super) const GRAYLIST_THRESHOLD: f64 = -10_000.0;
+
 pub type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<TopicFilter>>;
 type TopicFilter = gossipsub::AllowAllSubscriptionFilter;
 
@@ -33,13 +43,13 @@ pub fn message_id(data: &[u8]) -> MessageId {
     MessageId::from(Sha256::digest(data).to_vec())
 }
 
-pub(super) fn behaviour(max_message_bytes: usize) -> Result<Gossipsub, RelayError> {
+pub(super) fn behaviour(settings: &Settings) -> Result<Gossipsub, RelayError> {
     let config = gossipsub::ConfigBuilder::default()
         .protocol_id(PROTOCOL, Version::V1_1)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message| message_id(&message.data))
-        .max_transmit_size(max_message_bytes + TRANSMIT_SLACK_BYTES)
+        .max_transmit_size(settings.max_message_bytes + TRANSMIT_SLACK_BYTES)
         .max_control_message_size(MAX_CONTROL_BYTES)
         .mesh_n(6)
         .mesh_n_low(4)
@@ -65,8 +75,64 @@ pub(super) fn behaviour(max_message_bytes: usize) -> Result<Gossipsub, RelayErro
         max_subscribed_topics: MAX_TOPICS_PER_PEER,
         max_subscriptions_per_request: MAX_TOPICS_PER_PEER,
     };
-    gossipsub::Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
-        .map_err(|error| RelayError(error.to_string()))
+    let failed = |error: &str| RelayError(error.to_owned());
+    let mut relay =
+        Gossipsub::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter).map_err(failed)?;
+    relay
+        .with_peer_score(score_params(), thresholds())
+        .map_err(|error| failed(&error))?;
+    Ok(relay)
+}
+
+/// Peers are judged as nwaku judges them (`waku_relay/protocol.nim`; go-waku's are the same).
+fn score_params() -> PeerScoreParams {
+    PeerScoreParams {
+        // Each topic's are set when it is subscribed to.
+        topics: HashMap::new(),
+        topic_score_cap: 0.0,
+        app_specific_weight: 0.0,
+        ip_colocation_factor_weight: -50.0,
+        ip_colocation_factor_threshold: 5.0,
+        // Programs of this machine, and tests.
+        ip_colocation_factor_whitelist: HashSet::from([Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+        behaviour_penalty_weight: -10.0,
+        behaviour_penalty_threshold: 0.0,
+        behaviour_penalty_decay: 0.986,
+        decay_interval: Duration::from_secs(12),
+        decay_to_zero: 0.01,
+        retain_score: Duration::from_secs(600),
+        // A notion of rust-libp2p alone; a slow phone is not a bad one.
+        slow_peer_weight: 0.0,
+        slow_peer_threshold: 0.0,
+        slow_peer_decay: 0.2,
+    }
+}
+
+pub(super) fn topic_score_params() -> TopicScoreParams {
+    TopicScoreParams {
+        topic_weight: 1.0,
+        time_in_mesh_weight: 0.01,
+        time_in_mesh_quantum: Duration::from_secs(1),
+        time_in_mesh_cap: 10.0,
+        first_message_deliveries_weight: 1.0,
+        first_message_deliveries_decay: 0.5,
+        first_message_deliveries_cap: 10.0,
+        mesh_message_deliveries_weight: 0.0,
+        mesh_failure_penalty_weight: 0.0,
+        invalid_message_deliveries_weight: -100.0,
+        invalid_message_deliveries_decay: 0.5,
+        ..TopicScoreParams::default()
+    }
+}
+
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -100.0,
+        publish_threshold: -1000.0,
+        graylist_threshold: GRAYLIST_THRESHOLD,
+        accept_px_threshold: 0.0,
+        opportunistic_graft_threshold: 0.0,
+    }
 }
 
 #[cfg(test)]

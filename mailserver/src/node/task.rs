@@ -18,8 +18,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
 use super::peers::Peers;
+use super::relay::{self, GRAYLIST_THRESHOLD};
 use super::settings::Settings;
+use crate::counters::Counters;
 use crate::protocols::metadata;
+use crate::signed;
 use crate::topics::Shard;
 
 /// How often status is refreshed and lost static nodes are looked for.
@@ -27,6 +30,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Between two attempts at a lost static node, in ticks.
 const STATIC_REDIAL_TICKS: u64 = 15;
 
+/// Between two looks at relay's scores, in ticks.
+const BAD_PEER_TICKS: u64 = 12;
 /// How long answers that are being made may take once the node is to end.
 const DRAIN: Duration = Duration::from_secs(3);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -39,6 +44,7 @@ pub(super) struct Task {
     status: watch::Sender<Status>,
     pub(super) handle: Handle,
     metadata: metadata::Server,
+    pub(super) signed: signed::Validator,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
     pub(super) topics: BTreeSet<String>,
@@ -55,7 +61,7 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<Status>,
         handle: Handle,
-        metadata: metadata::Server,
+        (metadata, signed): (metadata::Server, signed::Validator),
         settings: Settings,
     ) -> Self {
         let mut task = Self {
@@ -64,6 +70,7 @@ impl Task {
             status,
             handle,
             metadata,
+            signed,
             settings,
             topics: BTreeSet::new(),
             peers: Peers::default(),
@@ -219,11 +226,16 @@ impl Task {
     }
 
     fn subscribe(&mut self, topic: String) {
-        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut()
-            && let Err(error) = relay.subscribe(&IdentTopic::new(&topic))
-        {
-            tracing::error!(%topic, %error, "cannot subscribe");
-            return;
+        if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
+            let ident = IdentTopic::new(&topic);
+            let subscribed = relay
+                .set_topic_params(ident.clone(), relay::topic_score_params())
+                .map_err(str::to_owned)
+                .and_then(|()| relay.subscribe(&ident).map_err(|error| error.to_string()));
+            if let Err(error) = subscribed {
+                tracing::error!(%topic, %error, "cannot subscribe");
+                return;
+            }
         }
         self.topics.insert(topic);
         self.announce();
@@ -292,8 +304,25 @@ impl Task {
                 self.connect(address, Origin::Static, reply);
             }
         }
+        if self.ticks.is_multiple_of(BAD_PEER_TICKS) {
+            self.disconnect_bad_peers();
+        }
         self.ticks += 1;
         self.refresh_status();
+    }
+
+    /// Whom relay graylists is of no use to anyone here.
+    fn disconnect_bad_peers(&mut self) {
+        let Some(relay) = self.swarm.behaviour().relay.as_ref() else {
+            return;
+        };
+        let graylisted = |peer: &PeerId| relay.peer_score(peer).is_some_and(|score| score < GRAYLIST_THRESHOLD);
+        let bad: Vec<PeerId> = relay.all_peers().map(|(peer, _)| *peer).filter(graylisted).collect();
+        for peer in bad {
+            tracing::info!(%peer, "disconnecting a graylisted peer");
+            Counters::count(&self.handle.counters.disconnected, "score");
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
     }
 
     fn list_peers(&self) -> Vec<PeerInfo> {

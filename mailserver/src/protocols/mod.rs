@@ -3,8 +3,10 @@
 //! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
 
 pub mod filter;
+pub(crate) mod legacy_store;
 pub mod light_push;
 pub mod metadata;
+pub mod peer_exchange;
 mod rate;
 pub mod store;
 mod turnstile;
@@ -25,6 +27,8 @@ pub const METADATA: StreamProtocol = StreamProtocol::new("/vac/waku/metadata/1.0
 pub const FILTER_SUBSCRIBE: StreamProtocol = StreamProtocol::new("/vac/waku/filter-subscribe/2.0.0-beta1");
 pub const FILTER_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/filter-push/2.0.0-beta1");
 pub const STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store-query/3.0.0");
+pub const LEGACY_STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store/2.0.0-beta4");
+pub const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
 pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/3.0.0");
 pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/2.0.0-beta1");
 
@@ -41,27 +45,73 @@ pub(crate) struct Servers {
     pub(crate) counters: Counters,
     pub(crate) metadata: metadata::Server,
     pub(crate) store: Option<store::Server>,
+    pub(crate) legacy_store: Option<legacy_store::Server>,
     pub(crate) light_push: Option<light_push::Server>,
+    pub(crate) peer_exchange: Option<peer_exchange::Server>,
     pub(crate) filter: Option<filter::Server>,
     pub(crate) filter_client: filter::client::Client,
 }
 
 /// The protocols that are accepted under `services`.
 pub(crate) fn offered(services: Services) -> Vec<StreamProtocol> {
-    let mut offered = vec![METADATA, FILTER_PUSH];
-    if services.store {
-        offered.push(STORE);
-    }
-    if services.light_push {
-        offered.extend([LIGHT_PUSH, LIGHT_PUSH_LEGACY]);
-    }
-    if services.filter {
-        offered.push(FILTER_SUBSCRIBE);
-    }
-    offered
+    let optional = [
+        (services.store, STORE),
+        (services.legacy_store, LEGACY_STORE),
+        (services.light_push, LIGHT_PUSH),
+        (services.light_push, LIGHT_PUSH_LEGACY),
+        (services.filter, FILTER_SUBSCRIBE),
+        (services.peer_exchange, PEER_EXCHANGE),
+    ];
+    let chosen = optional
+        .into_iter()
+        .filter_map(|(offered, protocol)| offered.then_some(protocol));
+    [METADATA, FILTER_PUSH].into_iter().chain(chosen).collect()
+}
+
+/// Who serves a protocol.
+enum Service<'a> {
+    Metadata(&'a metadata::Server),
+    Store(&'a store::Server),
+    LegacyStore(&'a legacy_store::Server),
+    LightPush(&'a light_push::Server),
+    LegacyLightPush(&'a light_push::Server),
+    Filter(&'a filter::Server),
+    FilterPush(&'a filter::client::Client),
+    PeerExchange(&'a peer_exchange::Server),
 }
 
 impl Servers {
+    fn all(&self) -> impl Iterator<Item = (StreamProtocol, Service<'_>)> {
+        let always = [
+            (METADATA, Service::Metadata(&self.metadata)),
+            (FILTER_PUSH, Service::FilterPush(&self.filter_client)),
+        ];
+        let optional = [
+            self.store.as_ref().map(|server| (STORE, Service::Store(server))),
+            self.legacy_store
+                .as_ref()
+                .map(|server| (LEGACY_STORE, Service::LegacyStore(server))),
+            self.light_push
+                .as_ref()
+                .map(|server| (LIGHT_PUSH, Service::LightPush(server))),
+            self.light_push
+                .as_ref()
+                .map(|server| (LIGHT_PUSH_LEGACY, Service::LegacyLightPush(server))),
+            self.filter
+                .as_ref()
+                .map(|server| (FILTER_SUBSCRIBE, Service::Filter(server))),
+            self.peer_exchange
+                .as_ref()
+                .map(|server| (PEER_EXCHANGE, Service::PeerExchange(server))),
+        ];
+        always.into_iter().chain(optional.into_iter().flatten())
+    }
+
+    fn find(&self, protocol: &StreamProtocol) -> Option<Service<'_>> {
+        self.all()
+            .find_map(|(id, service)| (id == *protocol).then_some(service))
+    }
+
     async fn serve(self, inbound: Inbound) {
         let Inbound {
             peer,
@@ -69,14 +119,16 @@ impl Servers {
             stream,
             room,
         } = inbound;
-        let served = match (protocol.as_ref(), &self.store, &self.light_push, &self.filter) {
-            (id, ..) if id == METADATA.as_ref() => self.metadata.serve(stream).await,
-            (id, Some(store), ..) if id == STORE.as_ref() => store.serve(peer, stream).await,
-            (id, _, Some(push), _) if id == LIGHT_PUSH.as_ref() => push.serve(peer, stream).await,
-            (id, _, Some(push), _) if id == LIGHT_PUSH_LEGACY.as_ref() => push.serve_legacy(peer, stream).await,
-            (id, ..) if id == FILTER_PUSH.as_ref() => self.filter_client.serve(peer, stream).await,
-            (id, .., Some(filter)) if id == FILTER_SUBSCRIBE.as_ref() => filter.serve(peer, stream).await,
-            _ => Ok(()),
+        let served = match self.find(&protocol) {
+            Some(Service::Metadata(server)) => server.serve(stream).await,
+            Some(Service::Store(server)) => server.serve(peer, stream).await,
+            Some(Service::LegacyStore(server)) => server.serve(peer, stream).await,
+            Some(Service::LightPush(server)) => server.serve(peer, stream).await,
+            Some(Service::LegacyLightPush(server)) => server.serve_legacy(peer, stream).await,
+            Some(Service::Filter(server)) => server.serve(peer, stream).await,
+            Some(Service::FilterPush(client)) => client.serve(peer, stream).await,
+            Some(Service::PeerExchange(server)) => server.serve(stream).await,
+            None => Ok(()),
         };
         drop(room);
         if let Err(error) = served {

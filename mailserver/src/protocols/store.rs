@@ -11,7 +11,7 @@ use libp2p::{PeerId, Stream};
 use prost::Message;
 
 use super::rate::Limiter;
-use super::turnstile::Turnstile;
+use super::turnstile::{Passage, Turnstile};
 use super::{answer, read_request};
 use crate::archivist::{Archivist, QueryError};
 use crate::counters::Counters;
@@ -25,7 +25,7 @@ const DEFAULT_PAGE: u64 = 20;
 /// Ten content topics are what clients send, fifty hashes; several times that is still an honest question.
 const MAX_CONTENT_TOPICS: usize = 100;
 const MAX_HASHES: usize = 500;
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
+pub(super) const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// Answers in the making or being written, for all peers and for one.
 const MAX_ANSWERS: usize = 16;
 const MAX_ANSWERS_PER_PEER: usize = 4;
@@ -99,23 +99,44 @@ impl Server {
             return Ok(());
         };
         self.counters.service_traffic(SERVICE, "in", request.bytes.len());
-        let place = self.turnstile.enter(peer, PATIENCE).await;
-        let response = if !self.limiter.allows() {
-            self.refuse(None, Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS"))
-        } else {
-            match StoreQueryRequest::decode(request.bytes.as_slice()) {
-                Ok(request) if place.is_some() => self.answer(request).await,
-                Ok(request) => {
-                    let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
-                    self.refuse(request.request_id, busy)
-                }
-                Err(error) => self.refuse(None, Refused::bad_request(format!("decoding rpc failed: {error}"))),
-            }
+        let (_place, response) = match StoreQueryRequest::decode(request.bytes.as_slice()) {
+            Ok(request) => self.answer_peer(peer, request).await,
+            Err(error) => (
+                None,
+                self.refuse(None, Refused::bad_request(format!("decoding rpc failed: {error}"))),
+            ),
         };
         let body = response.encode_to_vec();
         drop(response);
         self.counters.service_traffic(SERVICE, "out", body.len());
         answer(&mut stream, &body).await
+    }
+
+    /// Answers one peer's query within the limits; the passage is to be kept until the answer is written.
+    pub(super) async fn answer_peer(
+        &self,
+        peer: PeerId,
+        request: StoreQueryRequest,
+    ) -> (Option<Passage>, StoreQueryResponse) {
+        if !self.limiter.allows() {
+            return (
+                None,
+                self.refuse(None, Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS")),
+            );
+        }
+        let place = self.turnstile.enter(peer, PATIENCE).await;
+        let response = match &place {
+            Some(_) => self.answer(request).await,
+            None => {
+                let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
+                self.refuse(request.request_id, busy)
+            }
+        };
+        (place, response)
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Answers one query; never fails, the status code says what happened.

@@ -5,9 +5,11 @@
 
 pub mod filter;
 pub mod framing;
+pub mod legacy_store;
 pub mod light_push;
 pub mod message;
 pub mod metadata;
+pub mod peer_exchange;
 pub mod store;
 
 pub use message::WakuMessage;

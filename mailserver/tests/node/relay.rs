@@ -1,6 +1,8 @@
 //! Relay between nodes, metadata's verdicts, and what the archive makes of it.
 
 use libp2p::PeerId;
+use pillarbox_mailserver::counters::Kind;
+use pillarbox_mailserver::node::settings::ProtectedShard;
 use pillarbox_mailserver::node::{PublishError, Source};
 use pillarbox_mailserver::wire::WakuMessage;
 
@@ -123,4 +125,41 @@ async fn a_restarted_node_has_what_it_stored() {
     let answer = again.handle.store().unwrap().answer(crate::services::query()).await;
     assert_eq!(answer.status_code, Some(200));
     assert_eq!(answer.messages[0].message_hash.as_deref(), Some(hash.0.as_slice()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unsigned_envelope_does_not_pass_a_protected_shard() {
+    let key = "049c5fac802da41e07e6cdf51c3b9a6351ad5e65921527f2df5b7d59fd9b56ab02bab736cdcfc37f25095e78127500da371947217a8cd5186ab890ea866211c3f6";
+    let outside = Node::start().await;
+    let guarded = Node::start_with(|settings| {
+        settings.protected_shards = vec![ProtectedShard {
+            shard: 32,
+            public_key: hex::decode(key).unwrap(),
+        }];
+    })
+    .await;
+    outside.join(&guarded).await;
+    let published = within(
+        outside
+            .handle
+            .publish(TOPIC.into(), message(b"unsigned"), Source::Local),
+    )
+    .await
+    .unwrap();
+    assert_eq!(published.relay_peers, 1);
+    let counters = guarded.handle.counters();
+    eventually("rejected", || async {
+        counters.signed_outcome.get_or_create(&Kind { r#type: "Reject" }).get() == 1
+            && counters
+                .relay_rejected
+                .get_or_create(&Kind { r#type: "unsigned" })
+                .get()
+                == 1
+    })
+    .await;
+    assert_eq!(guarded.handle.store().unwrap().stats().unwrap().envelopes, 0);
+    let refused = within(guarded.handle.publish(TOPIC.into(), message(b"own"), Source::Local))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, PublishError::Invalid(_)), "{refused}");
 }

@@ -1,10 +1,15 @@
 //! Store and light push as a client sees them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::protocols::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, METADATA, STORE};
+use pillarbox_mailserver::node::settings::{RateLimit, RateLimits};
+use pillarbox_mailserver::protocols::{LEGACY_STORE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, METADATA, STORE};
 use pillarbox_mailserver::wire::WakuMessage;
+use pillarbox_mailserver::wire::legacy_store::{
+    ContentFilter, HistoryError, HistoryQuery, HistoryResponse, HistoryRpc, Index, PagingDirection, PagingInfo,
+};
 use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse, PushRequest, PushRpc};
 use pillarbox_mailserver::wire::metadata::WakuMetadata;
 use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
@@ -311,6 +316,134 @@ async fn light_push_finds_the_shard_under_autosharding() {
         ..query()
     };
     assert_eq!(ask_store(&client, &server, &by_topic).await.messages.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_legacy_store_pages_and_knows_one_error() {
+    let server = Node::start_with(|settings| settings.services.legacy_store = true).await;
+    let client = Node::start().await;
+    client.connect(&server).await;
+    let base = pillarbox_mailserver::clock::now_nanos();
+    for index in 0..25 {
+        let message = WakuMessage {
+            timestamp: Some(base + index),
+            ..message(&index.to_be_bytes())
+        };
+        within(server.handle.publish(TOPIC.into(), message, Source::Local))
+            .await
+            .unwrap();
+    }
+    let ask = async |paging: Option<PagingInfo>| -> HistoryResponse {
+        let query = HistoryQuery {
+            pubsub_topic: Some(TOPIC.into()),
+            content_filters: vec![ContentFilter {
+                content_topic: Some(CONTENT_TOPIC.into()),
+            }],
+            paging_info: paging,
+            ..Default::default()
+        };
+        let rpc = HistoryRpc {
+            request_id: Some("id".into()),
+            query: Some(query),
+            response: None,
+        };
+        let peer = server.handle.info().peer_id;
+        let answer: HistoryRpc = within(client.handle.request(peer, LEGACY_STORE, &rpc, MAX_ANSWER))
+            .await
+            .unwrap();
+        assert_eq!(answer.request_id.as_deref(), Some("id"));
+        answer.response.unwrap()
+    };
+    for direction in [PagingDirection::Forward, PagingDirection::Backward] {
+        let mut paging = PagingInfo {
+            page_size: Some(10),
+            cursor: None,
+            direction: Some(direction as i32),
+        };
+        let mut pages = Vec::new();
+        loop {
+            let answer = ask(Some(paging.clone())).await;
+            assert_eq!(answer.error, Some(HistoryError::None as i32));
+            pages.push(
+                answer
+                    .messages
+                    .iter()
+                    .map(|m| m.timestamp.unwrap() - base)
+                    .collect::<Vec<_>>(),
+            );
+            paging.cursor = answer.paging_info.unwrap().cursor;
+            if paging.cursor.is_none() {
+                break;
+            }
+        }
+        if direction == PagingDirection::Backward {
+            pages.reverse();
+        }
+        assert_eq!(pages.concat(), (0..25).collect::<Vec<i64>>());
+    }
+    assert_eq!(ask(None).await.messages.len(), 20);
+    let cursor = Some(Index {
+        digest: Some(vec![7; 32]),
+        ..Default::default()
+    });
+    let lost = ask(Some(PagingInfo {
+        page_size: None,
+        cursor,
+        direction: None,
+    }))
+    .await;
+    assert_eq!(
+        (lost.error, lost.messages.len()),
+        (Some(HistoryError::InvalidCursor as i32), 0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_rate_answer_429() {
+    let limit = Some(RateLimit {
+        volume: 1,
+        period: Duration::from_secs(3600),
+    });
+    let server = Node::start_with(|settings| {
+        settings.rate_limits = RateLimits {
+            store: limit,
+            light_push: limit,
+            peer_exchange: limit,
+            filter: limit,
+        };
+    })
+    .await;
+    let client = Node::start().await;
+    client.connect(&server).await;
+    let peer = server.handle.info().peer_id;
+    let push = LightPushRequest {
+        request_id: Some("id".into()),
+        pubsub_topic: Some(TOPIC.into()),
+        message: Some(message(b"limited")),
+    };
+    for code in [200, 429, 429] {
+        assert_eq!(ask_store(&client, &server, &query()).await.status_code, Some(code));
+        assert_eq!(
+            within(client.handle.light_push(peer, &push)).await.unwrap().status_code,
+            Some(code)
+        );
+        assert_eq!(
+            within(client.handle.peer_exchange(peer, 5)).await.unwrap().status_code,
+            Some(code)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peer_exchange_hands_on_records() {
+    let (client, server) = pair().await;
+    server.handle.records().set(vec![vec![1; 100], vec![2; 100]]);
+    let answer = within(client.handle.peer_exchange(server.handle.info().peer_id, 10))
+        .await
+        .unwrap();
+    let mut records: Vec<Vec<u8>> = answer.peer_infos.into_iter().filter_map(|info| info.enr).collect();
+    records.sort();
+    assert_eq!(records, [vec![1; 100], vec![2; 100]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,193 @@
+//! `--ip-colocation-limit`: so many inbound connections from one IP address and no more.
+//!
+//! Loopback is exempt: it is this machine's own programs, and tests. An IPv6 address counts as its /64, which is what one
+//! customer is given.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr};
+use std::task::{Context, Poll};
+
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::behaviour::ConnectionEstablished;
+use libp2p::swarm::{
+    ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm, dummy,
+};
+use libp2p::{Multiaddr, PeerId};
+use thiserror::Error;
+
+use crate::counters::Counters;
+
+#[derive(Debug, Error)]
+#[error("{0} has as many connections as one address may have")]
+pub(super) struct TooMany(IpAddr);
+
+pub(super) struct Behaviour {
+    /// 0 is without limit.
+    limit: u32,
+    connections: HashMap<IpAddr, u32>,
+    counters: Counters,
+}
+
+impl Behaviour {
+    pub(super) fn new(limit: u32, counters: Counters) -> Self {
+        Self {
+            limit,
+            connections: HashMap::new(),
+            counters,
+        }
+    }
+
+    fn admit(&self, address: &Multiaddr) -> Result<(), ConnectionDenied> {
+        let Some(origin) = origin(address).filter(|_| self.limit > 0) else {
+            return Ok(());
+        };
+        if self.connections.get(&origin).is_some_and(|&count| count >= self.limit) {
+            Counters::count(&self.counters.disconnected, "colocation");
+            return Err(ConnectionDenied::new(TooMany(origin)));
+        }
+        Ok(())
+    }
+}
+
+/// Whom a connection from `address` counts for; `None` when it counts for nobody.
+fn origin(address: &Multiaddr) -> Option<IpAddr> {
+    let ip = address.iter().find_map(|part| match part {
+        Protocol::Ip4(ip) => Some(IpAddr::from(ip)),
+        Protocol::Ip6(ip) => Some(ip.to_canonical()),
+        _ => None,
+    })?;
+    match ip {
+        IpAddr::V4(_) => Some(ip),
+        IpAddr::V6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into()),
+    }
+    .filter(|_| !ip.is_loopback())
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.admit(remote)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.admit(remote)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm) {
+        match event {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                endpoint: ConnectedPoint::Listener { send_back_addr, .. },
+                ..
+            }) => {
+                if let Some(origin) = origin(send_back_addr) {
+                    *self.connections.entry(origin).or_default() += 1;
+                }
+            }
+            FromSwarm::ConnectionClosed(ConnectionClosed {
+                endpoint: ConnectedPoint::Listener { send_back_addr, .. },
+                ..
+            }) => {
+                let Some(origin) = origin(send_back_addr) else { return };
+                if let Some(count) = self.connections.get_mut(&origin) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.connections.remove(&origin);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_counts_for_whom() {
+        for (address, expected) in [
+            ("/ip4/203.0.113.7/tcp/1/ws", Some("203.0.113.7")),
+            ("/ip6/2001:db8:1:2:3:4:5:6/tcp/1", Some("2001:db8:1:2::")),
+            ("/ip6/::ffff:203.0.113.7/tcp/1", Some("203.0.113.7")),
+            ("/ip4/127.0.0.1/tcp/1", None),
+            ("/ip6/::1/tcp/1", None),
+            ("/ip6/::ffff:127.0.0.1/tcp/1", None),
+            ("/dns4/example.org/tcp/1", None),
+        ] {
+            let origin = origin(&address.parse().unwrap());
+            assert_eq!(origin, expected.map(|ip| ip.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_full_address_is_denied_until_one_leaves() {
+        let mut behaviour = Behaviour::new(2, Counters::new());
+        let remote: Multiaddr = "/ip4/203.0.113.7/tcp/1".parse().unwrap();
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: Multiaddr::empty(),
+            send_back_addr: remote.clone(),
+        };
+        let established = |id| {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id: PeerId::random(),
+                connection_id: ConnectionId::new_unchecked(id),
+                endpoint: &endpoint,
+                failed_addresses: &[],
+                other_established: 0,
+            })
+        };
+        for id in 0..2 {
+            assert!(behaviour.admit(&remote).is_ok());
+            behaviour.on_swarm_event(established(id));
+        }
+        assert!(behaviour.admit(&remote).is_err());
+        assert!(behaviour.admit(&"/ip4/203.0.113.8/tcp/1".parse().unwrap()).is_ok());
+        behaviour.on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+            peer_id: PeerId::random(),
+            connection_id: ConnectionId::new_unchecked(0),
+            endpoint: &endpoint,
+            cause: None,
+            remaining_established: 0,
+        }));
+        assert!(behaviour.admit(&remote).is_ok());
+        assert!(Behaviour::new(0, Counters::new()).admit(&remote).is_ok());
+    }
+}

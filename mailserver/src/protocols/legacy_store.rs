@@ -1,0 +1,113 @@
+//! Store 2.0.0-beta4 as a server (`--legacy-store`), on top of the same archive and the same limits as 3.0.0.
+//!
+//! A cursor's digest is opaque to clients, which hand back what they were given; ours is the message hash.
+
+use libp2p::{PeerId, Stream};
+use prost::Message;
+
+use super::store::{self, MAX_REQUEST_BYTES};
+use super::{answer, read_request};
+use crate::wire::framing::FrameError;
+use crate::wire::legacy_store::{
+    HistoryError, HistoryQuery, HistoryResponse, HistoryRpc, Index, PagingDirection, PagingInfo,
+};
+use crate::wire::store::{StoreQueryRequest, StoreQueryResponse};
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    store: store::Server,
+}
+
+impl Server {
+    pub(crate) fn new(store: store::Server) -> Self {
+        Self { store }
+    }
+
+    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+        let counters = self.store.counters();
+        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, counters).await? else {
+            return Ok(());
+        };
+        // Nothing in 2.0.0-beta4 says "malformed": the stream ends.
+        let rpc = HistoryRpc::decode(request.bytes.as_slice()).map_err(|_| FrameError::Length)?;
+        let query = rpc.query.ok_or(FrameError::Length)?;
+        let (_place, found) = self.store.answer_peer(peer, to_request(&query)).await;
+        let response = HistoryRpc {
+            request_id: rpc.request_id,
+            query: None,
+            response: Some(respond(&query, found)),
+        };
+        answer(&mut stream, &response.encode_to_vec()).await
+    }
+}
+
+/// The question in the terms of 3.0.0.
+fn to_request(query: &HistoryQuery) -> StoreQueryRequest {
+    let paging = query.paging_info.clone().unwrap_or_default();
+    StoreQueryRequest {
+        request_id: Some(String::new()),
+        include_data: true,
+        pubsub_topic: query.pubsub_topic.clone(),
+        content_topics: query
+            .content_filters
+            .iter()
+            .filter_map(|filter| filter.content_topic.clone())
+            .collect(),
+        time_start: query.start_time.filter(|&time| time != 0),
+        time_end: query.end_time.filter(|&time| time != 0),
+        message_hashes: Vec::new(),
+        pagination_cursor: paging.cursor.map(|cursor| cursor.digest.unwrap_or_default()),
+        pagination_forward: is_forward(query),
+        pagination_limit: paging.page_size,
+    }
+}
+
+/// Forward unless asked otherwise (nwaku's default).
+fn is_forward(query: &HistoryQuery) -> bool {
+    let direction = query.paging_info.as_ref().and_then(|paging| paging.direction);
+    direction.is_none_or(|direction| direction != PagingDirection::Backward as i32)
+}
+
+fn respond(query: &HistoryQuery, found: StoreQueryResponse) -> HistoryResponse {
+    // The only error there is.
+    if found.status_code != Some(store::status::OK) {
+        let error = Some(HistoryError::InvalidCursor as i32);
+        return HistoryResponse {
+            messages: Vec::new(),
+            paging_info: None,
+            error,
+        };
+    }
+    let forward = is_forward(query);
+    let edge = if forward {
+        found.messages.last()
+    } else {
+        found.messages.first()
+    };
+    let cursor = found.pagination_cursor.map(|digest| {
+        let time = edge
+            .and_then(|entry| entry.message.as_ref())
+            .and_then(|message| message.timestamp);
+        Index {
+            digest: Some(digest),
+            receiver_time: time,
+            sender_time: time,
+            pubsub_topic: edge.and_then(|entry| entry.pubsub_topic.clone()),
+        }
+    });
+    let direction = if forward {
+        PagingDirection::Forward
+    } else {
+        PagingDirection::Backward
+    };
+    let page_size = found.messages.len() as u64;
+    HistoryResponse {
+        messages: found.messages.into_iter().filter_map(|entry| entry.message).collect(),
+        paging_info: Some(PagingInfo {
+            page_size: Some(page_size),
+            cursor,
+            direction: Some(direction as i32),
+        }),
+        error: Some(HistoryError::None as i32),
+    }
+}

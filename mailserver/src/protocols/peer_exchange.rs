@@ -1,0 +1,135 @@
+//! Peer exchange 2.0.0-alpha1 as a server (RFC 34/WAKU2-PEER-EXCHANGE): hands on node records that discovery found.
+
+use std::sync::{Arc, RwLock};
+
+use libp2p::Stream;
+use prost::Message;
+use rand::seq::IndexedRandom;
+
+use super::rate::Limiter;
+use super::{answer, read_request};
+use crate::counters::Counters;
+use crate::node::settings::RateLimit;
+use crate::wire::framing::FrameError;
+use crate::wire::peer_exchange::{PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
+
+/// nwaku's `MaxPeersCacheSize`.
+const MAX_PEERS: usize = 60;
+const MAX_REQUEST_BYTES: usize = 4096;
+const SERVICE: &str = "px";
+
+/// Status codes as nwaku uses them (`waku_peer_exchange/rpc.nim`).
+pub mod status {
+    pub const SUCCESS: u32 = 200;
+    pub const BAD_REQUEST: u32 = 400;
+    pub const TOO_MANY_REQUESTS: u32 = 429;
+}
+
+/// The records that may be handed on, RLP each; replaced whole by discovery.
+#[derive(Clone, Debug, Default)]
+pub struct Records(Arc<RwLock<Arc<[Vec<u8>]>>>);
+
+impl Records {
+    pub fn set(&self, records: Vec<Vec<u8>>) {
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = records.into();
+    }
+
+    /// Some of them, each time others.
+    fn sample(&self, count: usize) -> Vec<Vec<u8>> {
+        let records = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        records.sample(&mut rand::rng(), count).cloned().collect()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    records: Records,
+    limiter: Limiter,
+    counters: Counters,
+}
+
+impl Server {
+    pub(crate) fn new(records: Records, limit: Option<RateLimit>, counters: Counters) -> Self {
+        Self {
+            records,
+            limiter: Limiter::new(limit),
+            counters,
+        }
+    }
+
+    pub(crate) async fn serve(&self, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
+            return Ok(());
+        };
+        let response = self.respond(&request.bytes);
+        let rpc = PeerExchangeRpc {
+            query: None,
+            response: Some(response),
+        };
+        answer(&mut stream, &rpc.encode_to_vec()).await
+    }
+
+    fn respond(&self, request: &[u8]) -> PeerExchangeResponse {
+        let refuse = |code, label, reason: &str| {
+            Counters::count(&self.counters.peer_exchange_errors, label);
+            self.counters.request(SERVICE, "rejected");
+            PeerExchangeResponse {
+                peer_infos: Vec::new(),
+                status_code: Some(code),
+                status_desc: Some(reason.to_owned()),
+            }
+        };
+        if !self.limiter.allows() {
+            return refuse(
+                status::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "request rejected due rate limit exceeded",
+            );
+        }
+        let Some(query) = PeerExchangeRpc::decode(request).ok().and_then(|rpc| rpc.query) else {
+            return refuse(status::BAD_REQUEST, "bad_request", "no query");
+        };
+        let count = usize::try_from(query.num_peers.unwrap_or(0))
+            .unwrap_or(MAX_PEERS)
+            .min(MAX_PEERS);
+        self.counters.request(SERVICE, "served");
+        let records = self
+            .records
+            .sample(count)
+            .into_iter()
+            .map(|enr| PeerRecord { enr: Some(enr) });
+        PeerExchangeResponse {
+            peer_infos: records.collect(),
+            status_code: Some(status::SUCCESS),
+            status_desc: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::peer_exchange::PeerExchangeQuery;
+
+    fn ask(server: &Server, num_peers: Option<u64>) -> usize {
+        let rpc = PeerExchangeRpc {
+            query: Some(PeerExchangeQuery { num_peers }),
+            response: None,
+        };
+        let response = server.respond(&rpc.encode_to_vec());
+        assert_eq!(response.status_code, Some(200));
+        response.peer_infos.len()
+    }
+
+    #[test]
+    fn as_many_as_asked_and_there_are_and_at_most_sixty() {
+        let records = Records::default();
+        let server = Server::new(records.clone(), None, Counters::new());
+        assert_eq!(ask(&server, Some(10)), 0);
+        records.set((0..100u8).map(|byte| vec![byte; 10]).collect());
+        let answers = [Some(10), Some(60), Some(61), Some(u64::MAX), Some(0), None].map(|count| ask(&server, count));
+        assert_eq!(answers, [10, 60, 60, 60, 0, 0]);
+        assert_eq!(server.respond(&[0xff]).status_code, Some(400));
+        assert_eq!(server.respond(&[]).status_code, Some(400));
+    }
+}
