@@ -11,16 +11,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use board_configs::ButtonDriver;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::{self, Clock};
 use crate::config::{Config, EXIT_CONFIG};
+use crate::control;
 use crate::event::{self, Event, Sender};
 use crate::hardware::{self, Hand};
 use crate::health::{node, system};
 use crate::indicator::{self, Indicator, Sources};
+use crate::log::{self, Logbook};
 use crate::page;
 use crate::runner::Runner;
 use crate::snapshot::{BoxState, Snapshot};
@@ -65,20 +68,20 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
-    start_log();
+    let log = log::start();
     let _claim = claim(&config.state_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config))?;
+    runtime.block_on(serve(config, log))?;
     // A pruning run on a stuck disk is not waited for.
     runtime.shutdown_background();
     Ok(())
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, log: Logbook) -> anyhow::Result<()> {
     let (events, inbox) = event::channel();
     let mut clock = Clock::new(config.clock, &config.state_dir);
     let state = State::new(&config, clock.floor_ns(), rand::random());
@@ -105,6 +108,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         any_peer: config.page.any_peer,
         unix_time: clock::unix_time,
     };
+    let desk = control::Desk {
+        snapshots: seen.clone(),
+        events: events.clone(),
+        log,
+        button: simulated_button(&config),
+    };
+    tokio::spawn(control::serve(config.control.clone(), desk, events.clone()));
     let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
     tokio::spawn(announce(page_at, seen));
     Runner::new(state, clock, inbox, events, snapshots).run().await;
@@ -118,7 +128,7 @@ fn start_lights(
     events: &Sender,
     snapshots: watch::Receiver<Arc<Snapshot>>,
 ) -> anyhow::Result<Indicator> {
-    let dir = config.state_dir.join("simulated");
+    let dir = simulated_dir(config);
     let hand = match &config.board.button {
         Some(button) => hardware::watch_button(button, &dir, events.clone()).context("cannot watch the button")?,
         None => watch::channel(Hand::default()).1,
@@ -129,6 +139,16 @@ fn start_lights(
         address: indicator::last_number,
     };
     indicator::start(&config.board, &dir, sources, events.clone()).context("cannot start the lights")
+}
+
+fn simulated_dir(config: &Config) -> PathBuf {
+    config.state_dir.join("simulated")
+}
+
+/// Where the simulated button's FIFO is, on a board that has one.
+fn simulated_button(config: &Config) -> Option<PathBuf> {
+    let button = config.board.button.as_ref()?;
+    matches!(button.driver, ButtonDriver::Simulated).then(|| simulated_dir(config).join("button"))
 }
 
 /// One daemon a state directory: two would prune and run everything twice.
@@ -144,16 +164,6 @@ fn claim(state_dir: &Path) -> anyhow::Result<Flock<std::fs::File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| error)
         .with_context(|| format!("{} is in use by another pillarboxd; stop it first", state_dir.display()))
-}
-
-fn start_log() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // Fails only if there is one already, as in tests.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
 }
 
 /// SIGTERM and SIGINT stop; a second one stops at once.

@@ -7,13 +7,16 @@
 
 pub mod app;
 pub mod button;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod event;
 pub mod fault;
 pub mod hardware;
 pub mod health;
 pub mod indicator;
+pub mod log;
 pub mod page;
 pub mod process;
 pub mod retention;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `pillarbox`: the command line of a running Pillarbox.
+
+fn main() -> std::process::ExitCode {
+    pillarboxd::cli::main()
+}

@@ -38,6 +38,7 @@ struct File {
     board: String,
     state_dir: PathBuf,
     services_dir: PathBuf,
+    control: Option<PathBuf>,
     #[serde(default)]
     required: Vec<String>,
     #[serde(default = "day")]
@@ -124,6 +125,8 @@ pub struct Config {
     pub file: PathBuf,
     pub board: Board,
     pub state_dir: PathBuf,
+    /// The Unix socket of the `pillarbox` command.
+    pub control: PathBuf,
     pub retention: Duration,
     pub clock: ClockSource,
     pub network: Network,
@@ -144,9 +147,14 @@ impl Config {
         let raw: File = parse::read(&file)?;
         let base = file.parent().unwrap_or(Path::new("/")).to_owned();
         check(&file, &raw)?;
+        let state_dir = tidy(&base.join(raw.state_dir));
+        let control = raw
+            .control
+            .map_or_else(|| state_dir.join("control"), |path| tidy(&base.join(path)));
         let mut config = Config {
             board: board(&file, &base, &raw.board)?,
-            state_dir: tidy(&base.join(raw.state_dir)),
+            state_dir,
+            control,
             retention: raw.retention.0,
             clock: raw.clock,
             network: raw.network,

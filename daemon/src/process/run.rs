@@ -15,6 +15,7 @@ use super::output::{Lines, Piece};
 use super::{End, KEEPER, Launch, Order, Report};
 use crate::config::service::OutputRules;
 use crate::event::{Event, Exit, RunId, Sender, ServiceId};
+use crate::log::SERVICE;
 
 /// A run gets one request to end and a few orders to kill; the keeper reads them at once.
 const ORDERS: usize = 16;
@@ -184,8 +185,8 @@ async fn sleep_until(at: Option<Instant>) {
 fn log(name: &str, pieces: &mut Vec<Piece>) {
     for piece in pieces.drain(..) {
         match piece {
-            Piece::Line(line) => tracing::info!(target: "service", service = name, "{line}"),
-            Piece::Dropped(lines) => tracing::warn!(target: "service", service = name, lines, "output over the bound"),
+            Piece::Line(line) => tracing::info!(target: SERVICE, service = name, "{line}"),
+            Piece::Dropped(lines) => tracing::warn!(target: SERVICE, service = name, lines, "output over the bound"),
         }
     }
 }

@@ -57,6 +57,7 @@ fn config(specs: Vec<Spec>) -> Config {
         file: "/main.toml".into(),
         board: board_configs::Board::named("dev").unwrap(),
         state_dir: "/nonexistent".into(),
+        control: "/nonexistent/control".into(),
         retention: Duration::from_secs(240),
         clock: ClockSource::Trusted,
         network: Network::default(),

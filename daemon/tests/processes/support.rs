@@ -34,7 +34,9 @@ impl Files {
         };
         std::fs::create_dir(files.path("services")).unwrap();
         let base = "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"services\"\nclock = \"trusted\"\n";
-        std::fs::write(files.config(), format!("{base}{main}\n")).unwrap();
+        // Last, or `main` would add its keys to the table.
+        let page = "[page]\nlisten = \"127.0.0.1:0\"\n";
+        std::fs::write(files.config(), format!("{base}{main}\n{page}")).unwrap();
         files
     }
 

@@ -1,0 +1,225 @@
+//! The `pillarbox` command: looks at a running box and acts on it over its control socket, and works on an archive's
+//! files where no box need run.
+//!
+//! Everything it shows comes from the same snapshot as the page. Exit status: 0 when done, 1 when refused or not
+//! possible, 2 for a bad command line; `status` and `health` end with 3 when the box does not do its job, so that
+//! scripts can ask.
+
+mod client;
+mod show;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::control::{Answer, Request};
+use crate::snapshot::{BoxState, Snapshot};
+
+const EXIT_NOT_WELL: u8 = 3;
+
+#[derive(Debug, Parser)]
+#[command(name = "pillarbox", version, about = "Looks at a Pillarbox and acts on it")]
+pub struct Arguments {
+    /// The daemon's control socket [default: $PILLARBOX_SOCKET, or the first there is of /run/pillarbox/control and
+    /// target/pillarbox/control].
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How the box is, in a few lines.
+    Status,
+    /// The services, one a line.
+    Services,
+    /// What is looked at, and how it is.
+    Health,
+    /// The mailserver's addresses and how many peers it has.
+    Peers,
+    /// What the LEDs show.
+    Leds,
+    /// The last log lines.
+    Logs {
+        /// Only this service's output.
+        service: Option<String>,
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: usize,
+    },
+    /// Restart a service.
+    Restart { service: String },
+    /// Press the simulated button of a developer's board.
+    Press {
+        /// How long it is held.
+        #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = span)]
+        hold: std::time::Duration,
+    },
+    /// Read settings without running them.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the settings and every service file are right.
+    Check { file: PathBuf },
+}
+
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::duration::parse(text).ok_or_else(|| "write a span of time such as 100ms or 5s".to_owned())
+}
+
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pillarbox: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let json = arguments.json;
+    let mut well = true;
+    let text = match &arguments.command {
+        Command::Config {
+            command: ConfigCommand::Check { file },
+        } => return check(file, json),
+        Command::Logs { service, lines } => {
+            let request = Request::Logs {
+                lines: *lines,
+                service: service.clone(),
+            };
+            match client::ask(arguments.socket.as_deref(), &request)? {
+                Answer::Logs(entries) if json => to_json(&entries)?,
+                Answer::Logs(entries) => show::logs(&entries),
+                other => bail!(unexpected(other)),
+            }
+        }
+        Command::Restart { service } => done(client::ask(
+            arguments.socket.as_deref(),
+            &Request::Restart {
+                service: service.clone(),
+            },
+        )?)?,
+        Command::Press { hold } => {
+            let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+            done(client::ask(arguments.socket.as_deref(), &Request::Press { hold_ms })?)?
+        }
+        Command::Status => {
+            let snapshot = snapshot(arguments)?;
+            well = snapshot.state != BoxState::Failed;
+            if json {
+                to_json(&snapshot)?
+            } else {
+                show::status(&snapshot)
+            }
+        }
+        Command::Health => {
+            let snapshot = snapshot(arguments)?;
+            well = snapshot.state != BoxState::Failed;
+            if json {
+                to_json(&snapshot.health)?
+            } else {
+                show::health(&snapshot)
+            }
+        }
+        Command::Services => {
+            let snapshot = snapshot(arguments)?;
+            if json {
+                to_json(&snapshot.services)?
+            } else {
+                show::services(&snapshot)
+            }
+        }
+        Command::Peers => {
+            let snapshot = snapshot(arguments)?;
+            if json {
+                to_json(&snapshot.mailserver)?
+            } else {
+                show::peers(&snapshot)
+            }
+        }
+        Command::Leds => {
+            let snapshot = snapshot(arguments)?;
+            if json {
+                to_json(&snapshot.leds)?
+            } else {
+                show::leds(&snapshot)
+            }
+        }
+    };
+    print(&text);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_NOT_WELL)
+    })
+}
+
+fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {
+    match client::ask(arguments.socket.as_deref(), &Request::Status)? {
+        Answer::Status(snapshot) => Ok(snapshot),
+        other => bail!(unexpected(other)),
+    }
+}
+
+fn done(answer: Answer) -> anyhow::Result<String> {
+    match answer {
+        Answer::Done => Ok(String::new()),
+        other => bail!(unexpected(other)),
+    }
+}
+
+fn unexpected(answer: Answer) -> String {
+    match answer {
+        Answer::Refused(why) => why,
+        _ => "the daemon gave another answer than was asked for; is it of another version?".to_owned(),
+    }
+}
+
+fn check(file: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
+    let mistakes = match Config::read(file) {
+        Ok(config) => config
+            .services
+            .disabled
+            .into_iter()
+            .filter_map(|disabled| disabled.mistake)
+            .collect(),
+        Err(mistake) => vec![mistake],
+    };
+    let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    print(&if json {
+        to_json(&mistakes)?
+    } else {
+        mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
+    });
+    Ok(if mistakes.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(crate::config::EXIT_CONFIG)
+    })
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> anyhow::Result<String> {
+    let mut text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn print(text: &str) {
+    // A reader that has seen enough (head) is no failure.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

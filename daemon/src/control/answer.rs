@@ -1,0 +1,119 @@
+//! What is asked for, and who may have it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use tokio::sync::watch;
+
+use super::press::press;
+use super::{Answer, Peer, Request};
+use crate::event::{self, Event, Sender};
+use crate::log::Logbook;
+use crate::snapshot::Snapshot;
+
+const MAX_LINES: usize = 1000;
+/// The longest hold that means something is 20 s.
+const MAX_HOLD: Duration = Duration::from_secs(30);
+
+pub struct Desk {
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub events: Sender,
+    pub log: Logbook,
+    /// The FIFO of a simulated button; a board with a real one has none.
+    pub button: Option<PathBuf>,
+}
+
+impl Desk {
+    pub(super) async fn answer(&self, request: Request, peer: Peer) -> Answer {
+        if request != Request::Status && !may_act(peer) {
+            return Answer::Refused("only root and the account of pillarboxd may do that; use sudo".to_owned());
+        }
+        match request {
+            Request::Status => {
+                let snapshot = Arc::clone(&self.snapshots.borrow());
+                Answer::Status(Box::new(Snapshot::clone(&snapshot)))
+            }
+            Request::Logs { lines, service } => {
+                if let Some(refusal) = service.as_ref().and_then(|service| self.no_such(service)) {
+                    return refusal;
+                }
+                Answer::Logs(self.log.last(lines.min(MAX_LINES), service.as_deref()))
+            }
+            Request::Restart { service } => match self.no_such(&service) {
+                Some(refusal) => refusal,
+                None => self.send(Event::Asked(event::Request::Restart { service })),
+            },
+            Request::Press { hold_ms } => {
+                let Some(fifo) = &self.button else {
+                    return Answer::Refused("this board's button is a real one: press it".to_owned());
+                };
+                match press(fifo, Duration::from_millis(hold_ms).min(MAX_HOLD)).await {
+                    Ok(()) => Answer::Done,
+                    Err(error) => Answer::Refused(format!("cannot press {}: {error}", fifo.display())),
+                }
+            }
+        }
+    }
+
+    fn no_such(&self, service: &str) -> Option<Answer> {
+        let snapshot = self.snapshots.borrow();
+        if snapshot.services.iter().any(|known| known.name == service) {
+            return None;
+        }
+        let names: Vec<&str> = snapshot.services.iter().map(|known| known.name.as_str()).collect();
+        Some(Answer::Refused(format!(
+            "there is no service {service:?}; the services are: {}",
+            names.join(", ")
+        )))
+    }
+
+    fn send(&self, event: Event) -> Answer {
+        match self.events.try_send(event) {
+            Ok(()) => Answer::Done,
+            Err(_) => Answer::Refused("the daemon is busy; try again".to_owned()),
+        }
+    }
+}
+
+fn may_act(peer: Peer) -> bool {
+    peer.uid == 0 || peer.uid == geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn strangers_may_only_look() {
+        let (events, mut inbox) = event::channel();
+        let (_keep, snapshots) = watch::channel(Arc::new(Snapshot::at_start("dev")));
+        let desk = Desk {
+            snapshots,
+            events,
+            log: Logbook::default(),
+            button: None,
+        };
+        let stranger = Peer {
+            uid: geteuid().as_raw() + 4_000_000,
+        };
+        assert!(matches!(
+            desk.answer(Request::Status, stranger).await,
+            Answer::Status(_)
+        ));
+        for request in [
+            Request::Logs {
+                lines: 1,
+                service: None,
+            },
+            Request::Restart {
+                service: "one".to_owned(),
+            },
+            Request::Press { hold_ms: 1 },
+        ] {
+            assert!(matches!(desk.answer(request, stranger).await, Answer::Refused(why) if why.contains("only root")));
+        }
+        assert!(inbox.try_recv().is_err());
+    }
+}

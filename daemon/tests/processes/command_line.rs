@@ -1,0 +1,86 @@
+//! The `pillarbox` command against a running daemon.
+
+use std::process::{Command, Output};
+
+use crate::support::{Files, Program, pids, wait_until};
+
+fn pillarbox(files: &Files, arguments: &[&str]) -> Output {
+    let socket = files.path("state/control");
+    Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+        .arg("--socket")
+        .arg(socket)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// The command's JSON, once it satisfies the condition.
+fn json_until(files: &Files, arguments: &[&str], condition: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let mut found = serde_json::Value::Null;
+    wait_until(&format!("{arguments:?}"), || {
+        let output = pillarbox(files, &[&["--json"], arguments].concat());
+        found = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        condition(&found)
+    });
+    found
+}
+
+#[test]
+fn a_running_box_is_looked_at_and_acted_on() {
+    let shell = "echo $$ >> $D/pids; echo hello from the service; exec sleep 1000";
+    let files = Files::new("").service("one", shell, "essential = true");
+    let _program = Program::start(&files);
+    let status = json_until(&files, &["status"], |status| status["state"] == "ok");
+    assert_eq!(status["services"][0]["name"], "one");
+    assert!(text(&pillarbox(&files, &["status"])).starts_with("ok: "));
+    let lines = json_until(&files, &["logs", "one"], |lines| lines[0].is_object());
+    assert_eq!(
+        (lines[0]["service"].as_str(), lines[0]["text"].as_str()),
+        (Some("one"), Some("hello from the service"))
+    );
+    for command in ["services", "health", "peers", "leds"] {
+        let output = pillarbox(&files, &[command]);
+        assert!(
+            output.status.success() && !output.stdout.is_empty(),
+            "{command}: {}",
+            text(&output)
+        );
+    }
+    assert!(pillarbox(&files, &["restart", "one"]).status.success());
+    pids(&files.path("pids"), 2);
+    json_until(&files, &["services"], |services| services[0]["restarts"] == 1);
+    let output = pillarbox(&files, &["restart", "nobody"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("the services are: one"), "{}", text(&output));
+}
+
+#[test]
+fn a_pressed_simulated_button_restarts_what_failed() {
+    let shell = "test -e $D/mended && exec sleep 1000; exit 78";
+    let files = Files::new("").service("one", shell, "essential = true");
+    let _program = Program::start(&files);
+    json_until(&files, &["status"], |status| status["state"] == "failed");
+    let output = pillarbox(&files, &["status"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    std::fs::write(files.path("mended"), "").unwrap();
+    let output = pillarbox(&files, &["press"]);
+    assert!(output.status.success(), "{}", text(&output));
+    json_until(&files, &["status"], |status| status["state"] == "ok");
+}
+
+#[test]
+fn mistakes_are_said_clearly() {
+    let files = Files::new("colour = 1");
+    let output = pillarbox(&files, &["status"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("is it running?"), "{}", text(&output));
+    let config = files.config();
+    let output = pillarbox(&files, &["config", "check", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output).contains("colour"), "{}", text(&output));
+    assert_eq!(pillarbox(&files, &["dance"]).status.code(), Some(2));
+}
