@@ -45,6 +45,11 @@ pub(super) fn day(view: &View<'_>) -> Markup {
         put!(out, "<p class=\"empty tall\">", &texts::NOTHING_COUNTED, "</p>");
         return out;
     }
+    if seen.iter().all(|count| *count == 0) && view.snapshot.archive.envelopes == Some(0) {
+        let seen_for = format::span(view.seen_for.as_secs() / 60 * 60);
+        put!(out, "<p class=\"empty tall\">", &texts::nothing_came(&seen_for), "</p>");
+        return out;
+    }
     let most = seen.iter().copied().max().unwrap_or(0);
     let total: u64 = seen.iter().sum();
     put!(out, "<div class=\"charts\">");
@@ -197,31 +202,22 @@ fn service_detail(service: &ServiceStatus) -> String {
 
 pub(super) fn health(view: &View<'_>) -> Markup {
     let mut out = heading(texts::HEALTH);
-    let measured: Vec<_> = view
-        .snapshot
-        .health
-        .iter()
-        .filter_map(|(subject, finding)| Some((*subject, finding.as_ref()?)))
-        .collect();
+    let measured: Vec<_> =
+        view.snapshot.health.iter().filter_map(|(subject, finding)| Some((*subject, finding.as_ref()?))).collect();
     if measured.is_empty() {
         put!(out, "<p class=\"empty\">", &texts::NO_HEALTH, "</p>");
         return out;
     }
-    put!(out, "<ul class=\"rows\">");
+    put!(out, "<ul class=\"rows tight\">");
     for (subject, finding) in measured {
-        let (tone, word) = match finding.level {
-            Level::Ok => ("tone-good", "Fine"),
-            Level::Warn => ("tone-warn", "Look"),
-            Level::Bad => ("tone-bad", "Bad"),
+        let tone = match finding.level {
+            Level::Ok => "tone-good",
+            Level::Warn => "tone-warn",
+            Level::Bad => "tone-bad",
         };
-        put!(
-            out,
-            "<li><p class=\"top\"><span class=\"name\">",
-            &texts::subject(subject),
-            "</span>"
-        );
-        put!(out, "<span class=\"badge ", &tone, "\">", &word, "</span></p>");
-        put!(out, "<p class=\"detail\">", &as_sentence(&finding.detail), "</p></li>");
+        put!(out, "<li><p class=\"top\"><span><span class=\"name\">", &texts::subject(subject), "</span>");
+        put!(out, " <span class=\"detail\">", &as_sentence(&finding.detail).trim_end_matches('.'), "</span></span>");
+        put!(out, "<span class=\"badge ", &tone, "\">", &texts::level(finding.level), "</span></p></li>");
     }
     put!(out, "</ul>");
     out

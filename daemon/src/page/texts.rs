@@ -3,7 +3,7 @@
 
 use crate::button::Held;
 use crate::indicator::Pattern;
-use crate::snapshot::{BoxState, ServiceHealth, ServiceStateName, Subject};
+use crate::snapshot::{BoxState, Level, ServiceHealth, ServiceStateName, Subject};
 
 pub(super) const NAME: &str = "Pillarbox";
 pub(super) const WHAT: &str = "Your own mailserver for Status";
@@ -207,6 +207,18 @@ pub(super) fn subject(subject: Subject) -> &'static str {
         Subject::Hardware => "Light, button, port",
         Subject::Settings => "Settings",
     }
+}
+
+pub(super) fn level(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "Fine",
+        Level::Warn => "Attention",
+        Level::Bad => "Bad",
+    }
+}
+
+pub(super) fn nothing_came(seen_for: &str) -> String {
+    format!("No message has come in yet. Counting for {seen_for}.")
 }
 
 /// What a chart says, for who cannot see it.

@@ -45,10 +45,7 @@ pub(super) fn document(view: &View<'_>) -> String {
         out,
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
     );
-    put!(
-        out,
-        "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">"
-    );
+    put!(out, "<meta name=\"color-scheme\" content=\"light dark\">");
     // Who has no script still sees the page grow.
     put!(out, "<noscript><meta http-equiv=\"refresh\" content=\"20\"></noscript>");
     put!(out, "<link rel=\"icon\" href=\"", &icon(view), "\"><style>");
@@ -87,10 +84,10 @@ pub(super) fn document(view: &View<'_>) -> String {
     put!(out, "<div class=\"column\">");
     live(&mut out, "services", "card", sections::services(view));
     live(&mut out, "archive", "card", sections::archive(view));
+    live(&mut out, "change", "card", change::section(view));
     put!(out, "</div><div class=\"column\">");
     live(&mut out, "health", "card", sections::health(view));
     live(&mut out, "system", "card", sections::system(view));
-    live(&mut out, "change", "card", change::section(view));
     put!(
         out,
         "</div></div></main><footer><span>",
