@@ -202,8 +202,12 @@ fn service_detail(service: &ServiceStatus) -> String {
 
 pub(super) fn health(view: &View<'_>) -> Markup {
     let mut out = heading(texts::HEALTH);
-    let measured: Vec<_> =
-        view.snapshot.health.iter().filter_map(|(subject, finding)| Some((*subject, finding.as_ref()?))).collect();
+    let measured: Vec<_> = view
+        .snapshot
+        .health
+        .iter()
+        .filter_map(|(subject, finding)| Some((*subject, finding.as_ref()?)))
+        .collect();
     if measured.is_empty() {
         put!(out, "<p class=\"empty\">", &texts::NO_HEALTH, "</p>");
         return out;
@@ -215,9 +219,26 @@ pub(super) fn health(view: &View<'_>) -> Markup {
             Level::Warn => "tone-warn",
             Level::Bad => "tone-bad",
         };
-        put!(out, "<li><p class=\"top\"><span><span class=\"name\">", &texts::subject(subject), "</span>");
-        put!(out, " <span class=\"detail\">", &as_sentence(&finding.detail).trim_end_matches('.'), "</span></span>");
-        put!(out, "<span class=\"badge ", &tone, "\">", &texts::level(finding.level), "</span></p></li>");
+        put!(
+            out,
+            "<li><p class=\"top\"><span><span class=\"name\">",
+            &texts::subject(subject),
+            "</span>"
+        );
+        put!(
+            out,
+            " <span class=\"detail\">",
+            &as_sentence(&finding.detail).trim_end_matches('.'),
+            "</span></span>"
+        );
+        put!(
+            out,
+            "<span class=\"badge ",
+            &tone,
+            "\">",
+            &texts::level(finding.level),
+            "</span></p></li>"
+        );
     }
     put!(out, "</ul>");
     out
