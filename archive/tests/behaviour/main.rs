@@ -7,6 +7,7 @@ mod model;
 mod retention;
 mod room;
 mod sealing;
+mod tools;
 
 use std::path::Path;
 use std::time::Duration;

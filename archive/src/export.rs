@@ -1,0 +1,156 @@
+//! Envelopes out of an archive, on a live box, without the writer: as JSON lines, or as one SQLite file.
+//!
+//! Segments are read one after the other, each in one state; an envelope that lies in two is given once where they
+//! follow each other, and a damaged segment is skipped and named.
+
+use std::io::Write;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use crate::file::envelope_at;
+use crate::layout::{self, SegmentName};
+use crate::schema::{self, Probe};
+use crate::{Envelope, Error, MessageHash};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    pub envelopes: u64,
+    /// What could not be read, with the reason.
+    pub skipped: Vec<(SegmentName, String)>,
+}
+
+/// One line of JSON. Bytes are hexadecimal.
+#[derive(Serialize)]
+struct Line<'a> {
+    hash: String,
+    pubsub_topic: &'a str,
+    content_topic: &'a str,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit_proof: Option<String>,
+    payload: String,
+}
+
+/// Writes every envelope not older than `cutoff` as a line of JSON.
+pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write) -> Result<Exported, Error> {
+    each(dir, cutoff, |hash, envelope| {
+        let line = Line {
+            hash: hash.to_string(),
+            pubsub_topic: &envelope.pubsub_topic,
+            content_topic: &envelope.content_topic,
+            timestamp: envelope.timestamp,
+            version: envelope.version,
+            meta: envelope.meta.as_ref().map(hex::encode),
+            rate_limit_proof: envelope.rate_limit_proof.as_ref().map(hex::encode),
+            payload: hex::encode(&envelope.payload),
+        };
+        serde_json::to_writer(&mut *out, &line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"))
+            .map_err(Error::file("write the export of", dir))
+    })
+}
+
+/// Writes every envelope not older than `cutoff` into a new SQLite file, in the schema that nwaku reads (`user_version`
+/// 10). Rate limit proofs have no place there.
+pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path) -> Result<Exported, Error> {
+    let taken = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+    if target.exists() {
+        return Err(Error::file("create", target)(taken));
+    }
+    let conn = Connection::open(target).map_err(Error::segment("create", target))?;
+    conn.execute_batch(crate::foreign::TABLES)
+        .and_then(|()| conn.execute_batch("BEGIN"))
+        .map_err(Error::segment("make the tables", target))?;
+    let exported = each(dir, cutoff, |hash, envelope| {
+        conn.prepare_cached("INSERT OR IGNORE INTO Message VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    hash.0,
+                    envelope.pubsub_topic.as_bytes(),
+                    envelope.content_topic.as_bytes(),
+                    envelope.payload,
+                    envelope.version.unwrap_or(0),
+                    envelope.timestamp,
+                    envelope.meta.as_deref().unwrap_or_default(),
+                ])
+            })
+            .map(drop)
+            .map_err(Error::segment("write an envelope", target))
+    })?;
+    conn.execute_batch("COMMIT").map_err(Error::segment("commit", target))?;
+    conn.close()
+        .map_err(|(_, error)| Error::segment("close", target)(error))?;
+    Ok(exported)
+}
+
+fn each(
+    dir: &Path,
+    cutoff: i64,
+    mut give: impl FnMut(MessageHash, &Envelope) -> Result<(), Error>,
+) -> Result<Exported, Error> {
+    let mut exported = Exported::default();
+    for name in layout::list(dir)?.segments {
+        let path = name.path(dir);
+        match each_of(&path, cutoff, &mut exported.envelopes, &mut give) {
+            Ok(()) => {}
+            Err(Stopped::Reading(error)) if path.exists() => exported.skipped.push((name, error.to_string())),
+            // Expired meanwhile.
+            Err(Stopped::Reading(_)) => {}
+            Err(Stopped::Writing(error)) => return Err(error),
+        }
+    }
+    Ok(exported)
+}
+
+/// Which side an export stopped at: a segment that cannot be read is skipped, a target that cannot be written is the end.
+enum Stopped {
+    Reading(Error),
+    Writing(Error),
+}
+
+fn each_of(
+    path: &Path,
+    cutoff: i64,
+    count: &mut u64,
+    give: &mut impl FnMut(MessageHash, &Envelope) -> Result<(), Error>,
+) -> Result<(), Stopped> {
+    let conn = schema::open_for_reading(path).map_err(Stopped::Reading)?;
+    let reading = |error| Stopped::Reading(Error::segment("export", path)(error));
+    match Probe::of_open(&conn, path).map_err(Stopped::Reading)? {
+        Probe::Ours { .. } => {}
+        Probe::Newer(version) => {
+            return Err(Stopped::Reading(Error::Foreign {
+                path: path.to_path_buf(),
+                reason: format!("version {version} is newer than this Pillarbox"),
+            }));
+        }
+        Probe::Foreign(reason) => {
+            return Err(Stopped::Reading(Error::Foreign {
+                path: path.to_path_buf(),
+                reason,
+            }));
+        }
+    }
+    let mut rows = conn
+        .prepare(
+            "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash
+             FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub
+             WHERE e.timestamp >= ? ORDER BY e.id",
+        )
+        .map_err(reading)?;
+    let mut rows = rows.query([cutoff]).map_err(reading)?;
+    while let Some(row) = rows.next().map_err(reading)? {
+        let envelope = envelope_at(row).map_err(reading)?;
+        let hash = schema::hash_at(row, 7).map_err(reading)?;
+        give(hash, &envelope).map_err(Stopped::Writing)?;
+        *count += 1;
+    }
+    Ok(())
+}

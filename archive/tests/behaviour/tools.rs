@@ -1,0 +1,143 @@
+//! Verify, export and import, and retention on nwaku's file.
+
+use archive::foreign;
+use archive::{Archive, export, verify};
+
+use crate::{NOW, SECOND, envelope, open, segments, store};
+
+fn filled(archive: &Archive) -> Vec<archive::Envelope> {
+    let mut sent: Vec<_> = (0..500i64)
+        .map(|number| envelope(&format!("/t/{}", number % 5), NOW - number * 20 * SECOND, &[3; 500]))
+        .collect();
+    sent[0].meta = Some(vec![1, 2, 3]);
+    for envelope in &sent {
+        store(archive, envelope, NOW);
+    }
+    archive.tick(NOW + 2 * SECOND).unwrap();
+    archive.tick(NOW + 3600 * SECOND).unwrap();
+    sent
+}
+
+#[test]
+fn verify_and_export_on_a_live_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = open(dir.path(), 86_400);
+    let sent = filled(&archive);
+    let verified = verify(dir.path()).unwrap();
+    assert!(verified.is_sound(), "{verified:?}");
+    assert_eq!(
+        verified.segments.iter().map(|segment| segment.envelopes).sum::<u64>(),
+        500
+    );
+
+    let mut lines = Vec::new();
+    let cutoff = NOW - 3600 * SECOND;
+    let exported = export::to_json_lines(dir.path(), cutoff, &mut lines).unwrap();
+    let expected = sent.iter().filter(|envelope| envelope.timestamp >= cutoff).count();
+    assert_eq!(exported.envelopes, expected as u64);
+    let lines = String::from_utf8(lines).unwrap();
+    assert_eq!(lines.lines().count(), expected);
+    let with_meta = format!("\"hash\":\"{}\"", sent[0].hash());
+    let line = lines.lines().find(|line| line.contains(&with_meta)).unwrap();
+    assert!(
+        line.contains("\"meta\":\"010203\"") && line.contains("\"content_topic\":\"/t/0\""),
+        "{line}"
+    );
+
+    // Out as nwaku's file, and in again.
+    let target = dir.path().join("elsewhere");
+    std::fs::create_dir(&target).unwrap();
+    let file = target.join("store.sqlite3");
+    assert_eq!(export::to_sqlite(dir.path(), i64::MIN, &file).unwrap().envelopes, 500);
+    assert!(
+        export::to_sqlite(dir.path(), i64::MIN, &file).is_err(),
+        "never over another file"
+    );
+    let other = open(&target.join("archive"), 86_400);
+    let imported = foreign::import(&other, &file, NOW).unwrap();
+    assert_eq!((imported.stored, imported.duplicates, imported.refused), (500, 0, 0));
+    assert_eq!(foreign::import(&other, &file, NOW).unwrap().duplicates, 500);
+    for envelope in &sent {
+        assert!(other.contains(&envelope.hash()).unwrap());
+    }
+    let error = foreign::import(&other, &dir.path().join(&segments(dir.path())[0]), NOW);
+    assert!(error.is_err());
+}
+
+#[test]
+fn verify_names_what_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = open(dir.path(), 86_400);
+    filled(&archive);
+    archive.close().unwrap();
+    let files = segments(dir.path());
+    let conn = rusqlite::Connection::open(dir.path().join(&files[0])).unwrap();
+    conn.execute("UPDATE envelope SET payload = zeroblob(500) WHERE id = 3", [])
+        .unwrap();
+    conn.close().unwrap();
+    std::fs::write(dir.path().join(&files[1]), b"gone").unwrap();
+    let verified = verify(dir.path()).unwrap();
+    let faulty: Vec<_> = verified
+        .segments
+        .iter()
+        .filter(|segment| !segment.faults.is_empty())
+        .collect();
+    assert_eq!(faulty.len(), 2, "{faulty:?}");
+    assert_eq!(faulty[0].faults, ["row 3 is not what its hash says"]);
+    let mut lines = Vec::new();
+    let exported = export::to_json_lines(dir.path(), i64::MIN, &mut lines).unwrap();
+    assert_eq!(exported.skipped.len(), 1);
+}
+
+#[test]
+fn nwakus_file_is_held_to_the_retention_while_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("store.sqlite3");
+    let owner = rusqlite::Connection::open(&file).unwrap();
+    owner
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA user_version = 9;
+             CREATE TABLE Message(pubsubTopic BLOB NOT NULL, contentTopic BLOB NOT NULL, payload BLOB,
+               version INTEGER NOT NULL, timestamp INTEGER NOT NULL, storedAt INTEGER NOT NULL, messageHash BLOB NOT NULL,
+               meta BLOB, CONSTRAINT messageIndex PRIMARY KEY (messageHash)) WITHOUT ROWID;
+             CREATE INDEX i_ts ON Message (timestamp);",
+        )
+        .unwrap();
+    let insert = |number: i64| {
+        owner.execute(
+            "INSERT INTO Message VALUES (CAST('/waku/2/rs/16/32' AS BLOB), CAST('/t' AS BLOB), zeroblob(100), 0, ?1, ?1,
+             randomblob(32), NULL)",
+            [NOW + number * SECOND],
+        )
+    };
+    for number in -2000..0 {
+        insert(number).unwrap();
+    }
+    let remover = {
+        let file = file.clone();
+        std::thread::spawn(move || foreign::remove_expired(&file, NOW - 500 * SECOND).unwrap())
+    };
+    // The owner has no busy timeout of its own in nwaku; here it tries again as its peers would send again.
+    owner.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let (mut written, mut busy) = (0, 0);
+    while !remover.is_finished() {
+        match insert(written) {
+            Ok(_) => written += 1,
+            Err(_) => busy += 1,
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(remover.join().unwrap(), 1500);
+    assert!(written > busy, "{written} written, {busy} refused");
+    let left: i64 = owner
+        .query_row("SELECT count(*) FROM Message", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 500 + written);
+    let archive = open(&dir.path().join("ours"), 86_400);
+    assert_eq!(
+        foreign::import(&archive, &file, NOW + written * SECOND)
+            .unwrap()
+            .unreadable,
+        0
+    );
+}
