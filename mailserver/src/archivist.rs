@@ -33,6 +33,9 @@ const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long closing waits for queries that still run.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The reason of an offer that found no room; it may be made again.
+pub const QUEUE_FULL: &str = "queue_full";
+
 /// What became of an offered envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -123,9 +126,9 @@ impl Archivist {
     pub fn offer(&self, received: Arc<Received>, done: Option<oneshot::Sender<Outcome>>) {
         let bytes = received.envelope.payload.len() + OVERHEAD_BYTES;
         let full = |done: Option<oneshot::Sender<Outcome>>| {
-            Counters::count(&self.counters.archive_errors, "queue_full");
+            Counters::count(&self.counters.archive_errors, QUEUE_FULL);
             if let Some(done) = done {
-                let _ = done.send(Outcome::NotStored("the queue to the archive is full"));
+                let _ = done.send(Outcome::NotStored(QUEUE_FULL));
             }
         };
         let permits = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{identify, ping};
+use libp2p::{autonat, dcutr, identify, ping, upnp};
 
 use super::colocation;
 use super::relay::{self, Gossipsub, RelayError};
-use super::settings::Settings;
+use super::settings::{Nat, Settings};
 use crate::counters::Counters;
 use crate::streams;
 
@@ -29,6 +29,12 @@ pub(super) struct Behaviour {
     pub(super) ping: ping::Behaviour,
     pub(super) relay: Toggle<Gossipsub>,
     pub(super) streams: streams::Behaviour,
+    pub(super) autonat: Toggle<autonat::Behaviour>,
+    /// Offers circuits once an external address is confirmed.
+    pub(super) hop: Toggle<libp2p::relay::Behaviour>,
+    pub(super) circuit: libp2p::relay::client::Behaviour,
+    pub(super) punch: dcutr::Behaviour,
+    pub(super) upnp: Toggle<upnp::tokio::Behaviour>,
 }
 
 impl Behaviour {
@@ -36,6 +42,7 @@ impl Behaviour {
         settings: &Settings,
         agent: &str,
         streams: streams::Behaviour,
+        circuit: libp2p::relay::client::Behaviour,
         counters: &Counters,
     ) -> Result<Self, RelayError> {
         let limits = ConnectionLimits::default()
@@ -50,6 +57,11 @@ impl Behaviour {
             .relay
             .then(|| relay::behaviour(settings))
             .transpose()?;
+        let peer_id = settings.keypair.public().to_peer_id();
+        let outside = settings.nat != Nat::None;
+        let autonat = outside.then(|| autonat::Behaviour::new(peer_id, autonat::Config::default()));
+        let hop = outside.then(|| libp2p::relay::Behaviour::new(peer_id, libp2p::relay::Config::default()));
+        let upnp = (settings.nat == Nat::Any).then(upnp::tokio::Behaviour::default);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             colocation: colocation::Behaviour::new(settings.limits.per_ip, counters.clone()),
@@ -57,6 +69,11 @@ impl Behaviour {
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),
             relay: Toggle::from(relay),
             streams,
+            autonat: autonat.into(),
+            hop: hop.into(),
+            circuit,
+            punch: dcutr::Behaviour::new(peer_id),
+            upnp: upnp.into(),
         })
     }
 }

@@ -55,6 +55,10 @@ impl Behaviour {
 
 /// Whom a connection from `address` counts for; `None` when it counts for nobody.
 fn origin(address: &Multiaddr) -> Option<IpAddr> {
+    if address.iter().any(|part| part == Protocol::P2pCircuit) {
+        // The address is the circuit relay's.
+        return None;
+    }
     let ip = address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::from(ip)),
         Protocol::Ip6(ip) => Some(ip.to_canonical()),
@@ -151,6 +155,7 @@ mod tests {
             ("/ip6/::1/tcp/1", None),
             ("/ip6/::ffff:127.0.0.1/tcp/1", None),
             ("/dns4/example.org/tcp/1", None),
+            ("/ip4/203.0.113.7/tcp/1/p2p-circuit", None),
         ] {
             let origin = origin(&address.parse().unwrap());
             assert_eq!(origin, expected.map(|ip| ip.parse().unwrap()), "{address}");

@@ -46,6 +46,8 @@ pub enum Source {
     LightPush(PeerId),
     /// A filter service this node is subscribed to.
     FilterPush(PeerId),
+    /// Another node's store, after downtime.
+    Resume(PeerId),
     /// REST on this machine.
     Local,
 }
@@ -120,6 +122,16 @@ pub struct PeerInfo {
     pub score: Option<f64>,
     /// The last ping.
     pub latency: Option<Duration>,
+}
+
+/// A node that discovery found and this one might connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub peer_id: PeerId,
+    pub addresses: Vec<Multiaddr>,
+    /// Empty when not known.
+    pub shards: Vec<u16>,
+    pub origin: Origin,
 }
 
 /// The node has stopped.
@@ -212,6 +224,10 @@ pub(crate) enum Command {
     },
     Peers {
         reply: oneshot::Sender<Vec<PeerInfo>>,
+    },
+    /// What discovery found.
+    Discovered {
+        candidates: Vec<Candidate>,
     },
     /// A peer's shards, from metadata.
     Shards {
@@ -360,6 +376,18 @@ impl Handle {
     /// Connected peers and those whose addresses are known.
     pub async fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
         self.ask(|reply| Command::Peers { reply }).await
+    }
+
+    /// Hands over what discovery found: the node dials from it until it has enough peers of its own choosing.
+    pub async fn discovered(&self, candidates: Vec<Candidate>) -> Result<(), Stopped> {
+        self.commands
+            .send(Command::Discovered { candidates })
+            .await
+            .map_err(|_| Stopped)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.commands.is_closed()
     }
 
     pub async fn disconnect(&self, peer: PeerId, reason: &'static str) -> Result<(), Stopped> {

@@ -7,8 +7,10 @@ mod colocation;
 mod handle;
 mod ingest;
 pub mod key;
+mod nat;
 mod peers;
 pub mod relay;
+mod resume;
 pub mod settings;
 mod task;
 mod transport;
@@ -26,8 +28,8 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use self::handle::{
-    ConnectError, Direction, Handle, Info, Origin, PeerInfo, Phase, PublishError, Published, Received, RequestError,
-    Source, Status, Stopped,
+    Candidate, ConnectError, Direction, Handle, Info, Origin, PeerInfo, Phase, PublishError, Published, Received,
+    RequestError, Source, Status, Stopped,
 };
 pub use self::settings::Settings;
 
@@ -36,6 +38,7 @@ use self::task::Task;
 use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
 use crate::protocols::{self, Servers, filter, legacy_store, light_push, metadata, peer_exchange, store};
+use crate::topics::Shard;
 use crate::{signed, streams};
 
 /// Commands that wait for the swarm's task; when full, callers wait.
@@ -103,11 +106,13 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         settings.limits.streams,
         counters.clone(),
     );
-    let behaviour = Behaviour::new(&settings, &agent, streams, &counters)?;
+    let (transport, circuit) = transport::build(&settings.keypair)?;
+    let behaviour = Behaviour::new(&settings, &agent, streams, circuit, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
-    let mut swarm = Swarm::new(transport::build(&settings.keypair)?, behaviour, peer_id, config);
+    let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
     let listeners = listen(&mut swarm, &settings.listen)?;
-    for address in &settings.external_addresses {
+    let known = external_ip_addresses(&settings);
+    for address in settings.external_addresses.iter().chain(&known) {
         swarm.add_external_address(address.clone());
     }
 
@@ -179,6 +184,15 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .map(|registry| filter::Server::start(handle.clone(), registry, settings.rate_limits.filter)),
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
+    if let (true, Some((archivist, _)), Some(archive)) = (settings.services.store_resume, &archive, &settings.archive)
+        && let Some(gap) = resume::gap(archivist, archive.retention)
+    {
+        let topics = settings
+            .shards
+            .iter()
+            .map(|&shard| Shard::new(settings.cluster_id, shard).to_string());
+        tokio::spawn(resume::run(handle.clone(), archivist.clone(), gap, topics.collect()));
+    }
     let task = Task::new(
         swarm,
         listeners,
@@ -195,6 +209,19 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             archive,
         },
     ))
+}
+
+/// Where a known outside address leads to: the same ports.
+fn external_ip_addresses(settings: &Settings) -> Vec<Multiaddr> {
+    let settings::Nat::ExternalIp(ip) = settings.nat else {
+        return Vec::new();
+    };
+    let at = |port| Multiaddr::from(ip).with(Protocol::Tcp(port));
+    let websocket = settings
+        .listen
+        .websocket_port
+        .map(|port| at(port).with(Protocol::Ws("/".into())));
+    std::iter::once(at(settings.listen.tcp_port)).chain(websocket).collect()
 }
 
 fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<Vec<ListenerId>, StartError> {

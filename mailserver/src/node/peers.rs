@@ -1,7 +1,7 @@
 //! What the node knows of its peers: those connected, and a bounded number of others by address.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::ConnectionId;
@@ -14,6 +14,12 @@ const MAX_KNOWN: usize = 1000;
 /// Addresses kept of one peer: identify lets it claim as many as it likes.
 const MAX_ADDRESSES: usize = 16;
 
+/// After the first failed dial; each further one multiplies it (nwaku's `--peer-backoff`: 120 s × 4ⁿ).
+const BACKOFF: Duration = Duration::from_secs(120);
+const BACKOFF_FACTOR: u32 = 4;
+/// nwaku's `MaxFailedAttempts`.
+const MAX_FAILURES: u32 = 5;
+
 #[derive(Debug)]
 struct Peer {
     connections: Vec<ConnectionId>,
@@ -25,6 +31,10 @@ struct Peer {
     shards: Vec<u16>,
     latency: Option<Duration>,
     unwanted: bool,
+    /// Dials that failed since the last connection.
+    failures: u32,
+    /// Not dialled by ourselves before.
+    not_before: Option<Instant>,
     /// Order of the last change, for forgetting.
     met: u64,
 }
@@ -58,6 +68,8 @@ impl Peers {
             shards: Vec::new(),
             latency: None,
             unwanted: false,
+            failures: 0,
+            not_before: None,
             met: 0,
         });
         peer.met = self.clock;
@@ -72,6 +84,8 @@ impl Peers {
             ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
             ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
         };
+        peer.failures = 0;
+        peer.not_before = None;
         let first = peer.connections.len() == 1;
         if first {
             peer.direction = Some(direction);
@@ -127,6 +141,51 @@ impl Peers {
         }
     }
 
+    /// A dial came to nothing: the next one waits longer, and after [`MAX_FAILURES`] the peer is forgotten.
+    pub(super) fn dial_failed(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.connections.is_empty()) else {
+            return;
+        };
+        peer.failures += 1;
+        peer.not_before = Some(now + BACKOFF * BACKOFF_FACTOR.pow(peer.failures.min(MAX_FAILURES) - 1));
+        if peer.failures >= MAX_FAILURES && peer.origin != Origin::Static {
+            self.peers.remove(&id);
+        }
+    }
+
+    /// Up to `count` peers that discovery found, are not connected, and whose backoff is over; each is held back until
+    /// it has answered or failed.
+    pub(super) fn next_dials(&mut self, count: usize, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
+        let due = |peer: &Peer| {
+            let found = matches!(peer.origin, Origin::Discv5 | Origin::Dns | Origin::PeerExchange);
+            found && peer.connections.is_empty() && peer.not_before.is_none_or(|at| at <= now)
+        };
+        let mut due: Vec<_> = self.peers.iter_mut().filter(|(_, peer)| due(peer)).collect();
+        due.sort_by_key(|(_, peer)| (peer.failures, peer.met));
+        due.truncate(count);
+        due.into_iter()
+            .map(|(&id, peer)| {
+                peer.not_before = Some(now + BACKOFF);
+                (id, peer.addresses.clone())
+            })
+            .collect()
+    }
+
+    pub(super) fn outbound_count(&self) -> usize {
+        self.peers
+            .values()
+            .filter(|peer| peer.direction == Some(Direction::Outbound))
+            .count()
+    }
+
+    /// Connected peers that speak `protocol`, each with an address.
+    pub(super) fn connected_with(&self, protocol: &StreamProtocol) -> Vec<(PeerId, Multiaddr)> {
+        let fit = |peer: &Peer| !peer.connections.is_empty() && peer.protocols.contains(protocol);
+        let fits = self.peers.iter().filter(|(_, peer)| fit(peer));
+        fits.filter_map(|(&id, peer)| Some((id, peer.addresses.first()?.clone())))
+            .collect()
+    }
+
     /// Forgotten as soon as it is disconnected: it is on another network.
     pub(super) fn unwanted(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.get_mut(&id) {
@@ -161,5 +220,66 @@ fn add_address(peer: &mut Peer, address: Multiaddr) {
             peer.addresses.remove(0);
         }
         peer.addresses.push(address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peers: &mut Peers) -> PeerId {
+        let id = PeerId::random();
+        peers.learned(id, "/ip4/192.0.2.1/tcp/1".parse().unwrap(), Origin::Discv5);
+        id
+    }
+
+    #[test]
+    fn failed_dials_wait_longer_until_the_peer_is_forgotten() {
+        let mut peers = Peers::default();
+        let id = found(&mut peers);
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        let dial = |peers: &mut Peers, now| peers.next_dials(5, now).iter().any(|(peer, _)| *peer == id);
+        let mut now = 0;
+        for wait in [120, 480, 1920, 7680] {
+            assert!(dial(&mut peers, at(now)), "{wait}");
+            assert!(!dial(&mut peers, at(now)), "held back while it is dialled");
+            peers.dial_failed(id, at(now));
+            assert!(!dial(&mut peers, at(now + wait - 1)), "{wait}");
+            now += wait;
+        }
+        assert!(dial(&mut peers, at(now)));
+        peers.dial_failed(id, at(now));
+        assert!(peers.list().is_empty());
+    }
+
+    #[test]
+    fn only_what_discovery_found_is_dialled_and_not_more_than_asked() {
+        let mut peers = Peers::default();
+        for _ in 0..5 {
+            found(&mut peers);
+        }
+        peers.learned(PeerId::random(), "/ip4/192.0.2.2/tcp/1".parse().unwrap(), Origin::Admin);
+        let now = Instant::now();
+        assert_eq!(peers.next_dials(3, now).len(), 3);
+        assert_eq!(peers.next_dials(10, now).len(), 2);
+    }
+
+    #[test]
+    fn memory_of_peers_and_addresses_is_bounded() {
+        let mut peers = Peers::default();
+        for port in 0..2 * MAX_KNOWN {
+            let id = found(&mut peers);
+            for more in 0..2 * MAX_ADDRESSES {
+                peers.learned(
+                    id,
+                    format!("/ip4/192.0.2.1/tcp/{}/p2p/{id}", port + more).parse().unwrap(),
+                    Origin::Dns,
+                );
+            }
+        }
+        let known = peers.list();
+        assert_eq!(known.len(), MAX_KNOWN);
+        assert!(known.iter().all(|peer| peer.addresses.len() <= MAX_ADDRESSES));
     }
 }

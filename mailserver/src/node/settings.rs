@@ -36,6 +36,8 @@ pub struct Settings {
     pub protected_shards: Vec<ProtectedShard>,
     pub rate_limits: RateLimits,
     pub nat: Nat,
+    /// Hold reservations at circuit relays, whatever autonat says (`--relay-client`).
+    pub relay_client: bool,
 }
 
 impl Settings {
@@ -62,6 +64,7 @@ impl Settings {
             protected_shards: Vec::new(),
             rate_limits: RateLimits::default(),
             nat: Nat::default(),
+            relay_client: false,
         }
     }
 }

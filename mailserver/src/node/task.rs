@@ -11,12 +11,13 @@ use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, identify, ping};
+use libp2p::{Multiaddr, PeerId, Swarm, autonat, identify, ping};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
-use super::handle::{Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
+use super::handle::{Candidate, Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
+use super::nat::Reach;
 use super::peers::Peers;
 use super::relay::{self, GRAYLIST_THRESHOLD};
 use super::settings::Settings;
@@ -30,6 +31,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// Between two attempts at a lost static node, in ticks.
 const STATIC_REDIAL_TICKS: u64 = 15;
 
+/// Between two looks for peers to dial and for circuits to reserve, in ticks.
+const DISCOVERED_DIAL_TICKS: u64 = 5;
+/// nwaku's `MaxParallelDials`.
+const MAX_PARALLEL_DIALS: usize = 10;
 /// Between two looks at relay's scores, in ticks.
 const BAD_PEER_TICKS: u64 = 12;
 /// How long answers that are being made may take once the node is to end.
@@ -48,7 +53,8 @@ pub(super) struct Task {
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
     pub(super) topics: BTreeSet<String>,
-    peers: Peers,
+    pub(super) peers: Peers,
+    pub(super) reach: Reach,
     dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
     listeners: Vec<ListenerId>,
     ticks: u64,
@@ -74,6 +80,7 @@ impl Task {
             settings,
             topics: BTreeSet::new(),
             peers: Peers::default(),
+            reach: Reach::default(),
             dialling: HashMap::new(),
             listeners,
             ticks: 0,
@@ -143,6 +150,7 @@ impl Task {
             Command::Peers { reply } => {
                 let _ = reply.send(self.list_peers());
             }
+            Command::Discovered { candidates } => self.discovered(candidates),
             Command::Shards { peer, shards } => self.peers.shards(peer, shards),
             Command::Stop => {}
         }
@@ -154,6 +162,10 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
                 self.peers.identified(peer_id, info.agent_version, info.protocols);
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. })) => {
+                self.nat_changed(&new);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Upnp(event)) => self.upnp_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 peer,
                 result: Ok(latency),
@@ -197,8 +209,15 @@ impl Task {
                 tracing::info!(%address, "listening");
                 self.refresh_status();
             }
-            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
-                tracing::error!(?addresses, ?reason, "listener closed");
+            SwarmEvent::ListenerClosed {
+                listener_id,
+                addresses,
+                reason,
+            } => {
+                if self.listeners.contains(&listener_id) {
+                    tracing::error!(?addresses, ?reason, "listener closed");
+                }
+                self.circuit_closed(listener_id);
                 self.refresh_status();
             }
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => self.refresh_status(),
@@ -294,10 +313,52 @@ impl Task {
                 reason: error.to_string(),
             }));
         }
+        self.peers.dial_failed(peer, Instant::now());
         tracing::debug!(%peer, %error, "dial failed");
     }
 
+    /// Remembers who might be dialled: nodes on our shards, as far as theirs are known.
+    fn discovered(&mut self, candidates: Vec<Candidate>) {
+        let own = *self.swarm.local_peer_id();
+        for candidate in candidates {
+            let fits = candidate.shards.is_empty()
+                || candidate.shards.iter().any(|&shard| {
+                    self.topics
+                        .contains(&Shard::new(self.settings.cluster_id, shard).to_string())
+                });
+            if candidate.peer_id == own || !fits {
+                continue;
+            }
+            for address in candidate.addresses {
+                self.peers.learned(candidate.peer_id, address, candidate.origin);
+            }
+        }
+        self.dial_discovered();
+    }
+
+    /// Keeps a share of the connections for peers we chose: whoever chooses us may be an attacker (nwaku keeps a third
+    /// of relay's half, `outRelayPeersTarget`).
+    fn dial_discovered(&mut self) {
+        let target = self.settings.limits.max_connections as usize / 2 / 3;
+        let missing = target
+            .saturating_sub(self.peers.outbound_count())
+            .min(MAX_PARALLEL_DIALS);
+        for (peer, addresses) in self.peers.next_dials(missing, Instant::now()) {
+            let options = DialOpts::peer_id(peer)
+                .addresses(addresses)
+                .condition(PeerCondition::DisconnectedAndNotDialing)
+                .build();
+            if let Err(error) = self.swarm.dial(options) {
+                tracing::debug!(%peer, %error, "not dialled");
+            }
+        }
+    }
+
     fn tick(&mut self) {
+        if self.ticks.is_multiple_of(DISCOVERED_DIAL_TICKS) {
+            self.dial_discovered();
+            self.reserve();
+        }
         if self.ticks.is_multiple_of(STATIC_REDIAL_TICKS) {
             for address in self.settings.static_nodes.clone() {
                 let (reply, _) = oneshot::channel();

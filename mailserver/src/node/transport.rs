@@ -1,11 +1,11 @@
-//! TCP and WebSocket with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku in browsers mplex alone.
+//! TCP, WebSocket and circuits with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku in browsers mplex alone.
 
 use std::io;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::{SelectUpgrade, Version};
-use libp2p::{PeerId, Transport, dns, identity, noise, tcp, websocket, yamux};
+use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, websocket, yamux};
 use thiserror::Error;
 
 /// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
@@ -21,16 +21,21 @@ pub enum TransportError {
     Noise(#[from] noise::Error),
 }
 
-pub(super) fn build(keypair: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+/// The transports, and the behaviour that goes with the circuits among them.
+pub(super) fn build(
+    keypair: &identity::Keypair,
+) -> Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour), TransportError> {
+    let (circuits, behaviour) = relay::client::new(keypair.public().to_peer_id());
     let tcp = || dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)));
-    let transport = websocket::Config::new(tcp()?)
+    let transport = circuits
+        .or_transport(websocket::Config::new(tcp()?))
         .or_transport(tcp()?)
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .boxed();
-    Ok(transport)
+    Ok((transport, behaviour))
 }
 
 fn yamux_config() -> yamux::Config {

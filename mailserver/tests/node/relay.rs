@@ -1,9 +1,11 @@
 //! Relay between nodes, metadata's verdicts, and what the archive makes of it.
 
+use std::net::Ipv4Addr;
+
 use libp2p::PeerId;
 use pillarbox_mailserver::counters::Kind;
-use pillarbox_mailserver::node::settings::ProtectedShard;
-use pillarbox_mailserver::node::{PublishError, Source};
+use pillarbox_mailserver::node::settings::{Nat, ProtectedShard};
+use pillarbox_mailserver::node::{Candidate, Origin, PublishError, Source, Status};
 use pillarbox_mailserver::wire::WakuMessage;
 
 use crate::support::{Node, TOPIC, eventually, message, within};
@@ -162,4 +164,99 @@ async fn an_unsigned_envelope_does_not_pass_a_protected_shard() {
         .await
         .unwrap_err();
     assert!(matches!(refused, PublishError::Invalid(_)), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_is_filled_from_another_store() {
+    let full = Node::start().await;
+    let hour_ago = pillarbox_mailserver::clock::now_nanos() - 3_600_000_000_000;
+    let dir = {
+        // A store that was there when the envelopes were new.
+        let dir = full.stop().await;
+        let archive = archive::Archive::open(&dir.path().join("archive"), archive::Options::default()).unwrap();
+        for index in 0..250i64 {
+            let envelope = message(&index.to_be_bytes()).into_envelope(TOPIC.into());
+            let envelope = archive::Envelope {
+                timestamp: hour_ago + index,
+                ..envelope
+            };
+            archive
+                .insert(&envelope, pillarbox_mailserver::clock::now_nanos())
+                .unwrap();
+        }
+        archive.close().unwrap();
+        dir
+    };
+    let full = Node::start_with(|settings| settings.archive.as_mut().unwrap().dir = dir.path().join("archive")).await;
+    let address = full.address(false);
+    let back = Node::start_with(|settings| {
+        settings.services.store_resume = true;
+        settings.static_nodes = vec![address];
+    })
+    .await;
+    let mut received = back.handle.received();
+    let store = back.handle.store().unwrap();
+    eventually("filled", || async { store.stats().unwrap().envelopes == 250 }).await;
+    assert!(received.try_recv().is_err(), "it is no news");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn discovered_nodes_are_dialled_when_they_share_a_shard() {
+    let here = Node::start().await;
+    let [there, elsewhere] = [Node::start().await, Node::start().await];
+    let candidate = |node: &Node, shards: &[u16]| Candidate {
+        peer_id: node.handle.info().peer_id,
+        addresses: vec![node.address(false)],
+        shards: shards.to_vec(),
+        origin: Origin::Discv5,
+    };
+    let found = vec![
+        candidate(&there, &[1, 32]),
+        candidate(&elsewhere, &[64]),
+        candidate(&here, &[32]),
+    ];
+    here.handle.discovered(found).await.unwrap();
+    let id = there.handle.info().peer_id;
+    eventually("connected", || async {
+        here.handle
+            .peers()
+            .await
+            .unwrap()
+            .iter()
+            .any(|peer| peer.peer_id == id && peer.direction.is_some())
+    })
+    .await;
+    let peers = here.handle.peers().await.unwrap();
+    assert!(peers.iter().all(|peer| peer.peer_id != elsewhere.handle.info().peer_id));
+    assert_eq!(peers.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_reached_through_a_circuit() {
+    // The circuit relay knows its address; loopback stands for the world.
+    let hop = Node::start_with(|settings| settings.nat = Nat::ExternalIp(Ipv4Addr::LOCALHOST.into())).await;
+    let hidden = Node::start_with(|settings| settings.relay_client = true).await;
+    let client = Node::start().await;
+    hidden.connect(&hop).await;
+    let mut status = hidden.handle.status();
+    let circuit = |status: &Status| {
+        status
+            .listen_addresses
+            .iter()
+            .find(|address| address.to_string().contains("p2p-circuit"))
+            .cloned()
+    };
+    within(status.wait_for(|status| circuit(status).is_some()))
+        .await
+        .unwrap();
+    client.connect(&hop).await;
+    let hidden_id = hidden.handle.info().peer_id;
+    let address = format!("{}/p2p-circuit/p2p/{hidden_id}", hop.address(false))
+        .parse()
+        .unwrap();
+    within(client.handle.connect(address, Origin::Admin)).await.unwrap();
+    let answer = within(client.handle.store_query(hidden_id, &crate::services::query()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status_code, Some(200));
 }

@@ -1,0 +1,102 @@
+//! Being reached from outside: what the router maps (UPnP), whether it works (autonat), and otherwise other nodes'
+//! circuits (relay v2) with hole punching on top (DCUtR).
+//!
+//! A node that autonat calls private, or that was told to (`--relay-client`), holds a reservation at up to
+//! [`MAX_RESERVATIONS`] connected peers that offer circuits. One that has a confirmed external address offers them.
+
+use libp2p::autonat::NatStatus;
+use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId, relay, upnp};
+
+use super::task::Task;
+
+const MAX_RESERVATIONS: usize = 2;
+
+/// What is known of the way in.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    private: bool,
+    /// Reservations asked for or held, by the circuit's listener.
+    reservations: Vec<(PeerId, ListenerId)>,
+}
+
+impl Task {
+    pub(super) fn nat_changed(&mut self, status: &NatStatus) {
+        tracing::info!(?status, "reachability");
+        self.reach.private = *status == NatStatus::Private;
+        self.reserve();
+    }
+
+    pub(super) fn upnp_event(&mut self, event: upnp::Event) {
+        match event {
+            upnp::Event::NewExternalAddr { external_addr, .. } => {
+                tracing::info!(%external_addr, "router maps");
+            }
+            upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
+                tracing::warn!(%external_addr, "router's mapping expired");
+            }
+            upnp::Event::GatewayNotFound => tracing::debug!("no UPnP gateway"),
+            upnp::Event::NonRoutableGateway => tracing::info!("router has no public address"),
+        }
+    }
+
+    /// Fills the reservations from connected peers that offer circuits, when they are wanted.
+    pub(super) fn reserve(&mut self) {
+        if !(self.reach.private || self.settings.relay_client) {
+            return;
+        }
+        let taken: Vec<PeerId> = self.reach.reservations.iter().map(|(peer, _)| *peer).collect();
+        let wanted = MAX_RESERVATIONS.saturating_sub(taken.len());
+        let offers = self.peers.connected_with(&relay::HOP_PROTOCOL_NAME);
+        for (peer, address) in offers
+            .into_iter()
+            .filter(|(peer, _)| !taken.contains(peer))
+            .take(wanted)
+        {
+            let Some(circuit) = circuit(address, peer) else {
+                continue;
+            };
+            match self.swarm.listen_on(circuit) {
+                Ok(listener) => self.reach.reservations.push((peer, listener)),
+                Err(error) => tracing::debug!(%peer, %error, "no reservation"),
+            }
+        }
+    }
+
+    /// A circuit's listener ends when its reservation does: then another may take its place.
+    pub(super) fn circuit_closed(&mut self, listener: ListenerId) {
+        self.reach.reservations.retain(|(_, held)| *held != listener);
+    }
+}
+
+/// Where to be reached through `peer`; not through another circuit.
+fn circuit(address: Multiaddr, peer: PeerId) -> Option<Multiaddr> {
+    if address.iter().any(|part| part == Protocol::P2pCircuit) {
+        return None;
+    }
+    Some(address.with_p2p(peer).ok()?.with(Protocol::P2pCircuit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_goes_through_one_node() {
+        let peer = PeerId::random();
+        for (address, expected) in [
+            ("/ip4/192.0.2.1/tcp/1".to_owned(), true),
+            (format!("/ip4/192.0.2.1/tcp/1/p2p/{peer}"), true),
+            (format!("/ip4/192.0.2.1/tcp/1/p2p/{}", PeerId::random()), false),
+            (
+                format!("/ip4/192.0.2.1/tcp/1/p2p/{}/p2p-circuit", PeerId::random()),
+                false,
+            ),
+        ] {
+            let circuit = circuit(address.parse().unwrap(), peer).map(|circuit| circuit.to_string());
+            let wanted = expected.then(|| format!("/ip4/192.0.2.1/tcp/1/p2p/{peer}/p2p-circuit"));
+            assert_eq!(circuit, wanted, "{address}");
+        }
+    }
+}
