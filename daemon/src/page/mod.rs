@@ -121,5 +121,10 @@ fn report(events: &Sender, trouble: Option<String>) {
     });
 }
 
+/// What the lights say, as a Markdown table in the page's own words, for the README.
+pub fn lights_markdown() -> String {
+    texts::markdown()
+}
+
 #[cfg(test)]
 mod tests;

@@ -282,3 +282,36 @@ pub(super) fn means(pattern: Pattern) -> &'static str {
         Pattern::Holding(Held::Cancelled) => "Letting go now does nothing.",
     }
 }
+
+/// The lights as a Markdown table, for the README.
+pub(super) fn markdown() -> String {
+    use Held::{Cancelled, FactoryReset, Nothing, Reboot};
+    let mut out = String::from("| the light | what it says |\n|---|---|\n");
+    let mut row = |looks: &str, means: &str| out.push_str(&format!("| {looks} | {means} |\n"));
+    for pattern in [Pattern::Starting, Pattern::Ok] {
+        row(&looks(pattern), means(pattern));
+    }
+    row(
+        "Lit for a while, then one long flash and some short ones",
+        means(Pattern::Degraded(0)),
+    );
+    row(
+        "Dark, with one long flash and some short ones",
+        "The box does not do its job: count the short flashes.",
+    );
+    row(
+        "Does not change for five seconds",
+        "Nobody is at home: no power, or the box hangs.",
+    );
+    for pattern in [Pattern::Silent, Pattern::PressWanted, Pattern::Unlocked] {
+        row(&looks(pattern), means(pattern));
+    }
+    row(
+        "Blinks a number, digit by digit (a long flash is a zero)",
+        means(Pattern::Address(0)),
+    );
+    for held in [Nothing, Reboot, FactoryReset, Cancelled] {
+        row(&looks(Pattern::Holding(held)), means(Pattern::Holding(held)));
+    }
+    out
+}

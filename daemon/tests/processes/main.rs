@@ -8,6 +8,7 @@ mod command_line;
 mod crashes;
 mod files;
 mod floods;
+mod lights;
 mod orphans;
 mod program;
 mod retention;
