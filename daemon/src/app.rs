@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, EXIT_CONFIG};
+use crate::config::{Config, EXIT_CONFIG, Power};
 use crate::control;
 use crate::event::{self, Event, Sender};
 use crate::hardware::{self, Hand};
@@ -25,7 +25,9 @@ use crate::health::{node, system};
 use crate::indicator::{self, Indicator, Sources};
 use crate::log::{self, Logbook};
 use crate::page;
-use crate::runner::Runner;
+use crate::process::power;
+use crate::reset;
+use crate::runner::{Ending, Runner};
 use crate::snapshot::{BoxState, Snapshot};
 use crate::supervisor::State;
 
@@ -75,16 +77,30 @@ fn run(config: Config) -> anyhow::Result<()> {
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(config, log))?;
+    let ending = runtime.block_on(serve(&config, log))?;
     // A pruning run on a stuck disk is not waited for.
     runtime.shutdown_background();
-    Ok(())
+    end(&config, ending)
 }
 
-async fn serve(config: Config, log: Logbook) -> anyhow::Result<()> {
+/// What is left to do when all services have ended.
+fn end(config: &Config, ending: Ending) -> anyhow::Result<()> {
+    if ending == Ending::FactoryReset {
+        let moved = reset::set_aside(&config.services.enabled, &clock::stamp()).context("factory reset")?;
+        tracing::info!(?moved, "factory reset");
+    }
+    match (ending, config.power) {
+        (Ending::Exit, _) | (Ending::PowerOff, Power::None) => Ok(()),
+        (Ending::Reboot | Ending::FactoryReset, Power::None) => Err(power::start_again()),
+        (Ending::Reboot | Ending::FactoryReset, Power::Systemctl) => power::systemctl("reboot"),
+        (Ending::PowerOff, Power::Systemctl) => power::systemctl("poweroff"),
+    }
+}
+
+async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
     let (events, inbox) = event::channel();
     let mut clock = Clock::new(config.clock, &config.state_dir);
-    let state = State::new(&config, clock.floor_ns(), rand::random());
+    let state = State::new(config, clock.floor_ns(), rand::random());
     let (snapshots, seen) = watch::channel(Arc::new(state.snapshot(clock.now())));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -96,12 +112,12 @@ async fn serve(config: Config, log: Logbook) -> anyhow::Result<()> {
             tracing::warn!(service = disabled.name, %mistake, "service is off");
         }
     }
-    tokio::spawn(pass_on_signals(events.clone())?);
+    tokio::spawn(pass_on_signals(config.file.clone(), events.clone())?);
     tokio::spawn(system::watch(config.state_dir.clone(), events.clone()));
     if let Some(node) = config.services.enabled.iter().find_map(|service| service.node.clone()) {
         tokio::spawn(node::watch(node, events.clone()));
     }
-    let _lights = start_lights(&config, &events, seen.clone())?;
+    let _lights = start_lights(config, &events, seen.clone())?;
     let options = page::Options {
         listen: config.page.listen,
         names: config.page.names.clone(),
@@ -112,14 +128,14 @@ async fn serve(config: Config, log: Logbook) -> anyhow::Result<()> {
         snapshots: seen.clone(),
         events: events.clone(),
         log,
-        button: simulated_button(&config),
+        button: simulated_button(config),
     };
     tokio::spawn(control::serve(config.control.clone(), desk, events.clone()));
     let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
     tokio::spawn(announce(page_at, seen));
-    Runner::new(state, clock, inbox, events, snapshots).run().await;
-    tracing::info!("stopped");
-    Ok(())
+    let ending = Runner::new(state, clock, inbox, events, snapshots).run().await;
+    tracing::info!(?ending, "stopped");
+    Ok(ending)
 }
 
 /// The board's LEDs and its button, each on threads of their own. What cannot be had is reported and asked for again.
@@ -166,17 +182,19 @@ fn claim(state_dir: &Path) -> anyhow::Result<Flock<std::fs::File>> {
         .with_context(|| format!("{} is in use by another pillarboxd; stop it first", state_dir.display()))
 }
 
-/// SIGTERM and SIGINT stop; a second one stops at once.
-fn pass_on_signals(events: Sender) -> anyhow::Result<impl Future<Output = ()>> {
+/// SIGTERM and SIGINT stop; a second one stops at once. SIGHUP reads the settings again.
+fn pass_on_signals(file: PathBuf, events: Sender) -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
     Ok(async move {
         loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if events.send(Event::Stop).await.is_err() {
+            let event = tokio::select! {
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Stop,
+                _ = hangup.recv() => Event::Reread(Box::new(Config::read(&file))),
+            };
+            if events.send(event).await.is_err() {
                 return;
             }
         }

@@ -93,6 +93,29 @@ pub fn unix_time() -> i64 {
     wall_ns().div_euclid(NS_PER_SEC)
 }
 
+/// The present as `20260131T235959Z`, for names of files.
+pub fn stamp() -> String {
+    stamp_of(unix_time())
+}
+
+/// Days to a civil date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (civil_from_days).
+fn stamp_of(unix_secs: i64) -> String {
+    let (days, secs) = (unix_secs.div_euclid(86_400) + 719_468, unix_secs.rem_euclid(86_400));
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
 fn wall_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
@@ -239,6 +262,19 @@ mod tests {
             TODAY + 100 * NS_PER_SEC,
             &[(99, 0, true, false), (10, 0, true, true)],
         );
+    }
+
+    #[test]
+    fn stamps() {
+        for (unix_secs, wanted) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (1_795_262_252, "20261121T115732Z"),
+            (4_102_444_799, "20991231T235959Z"),
+        ] {
+            assert_eq!(stamp_of(unix_secs), wanted);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use archive::Policy;
 use tokio::sync::mpsc;
 
+use crate::config::{Config, Mistake};
 use crate::snapshot::{ArchiveStatus, MailserverStatus, QuarantinedFile, SystemStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
@@ -88,6 +89,8 @@ pub enum Event {
     },
     /// SIGTERM or SIGINT.
     Stop,
+    /// SIGHUP: the settings, read again.
+    Reread(Box<Result<Config, Mistake>>),
 }
 
 /// The parts of the box that report trouble of their own.

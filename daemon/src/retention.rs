@@ -6,6 +6,7 @@ use std::path::Path;
 use archive::{Policy, retention};
 
 use crate::event::{PruneReport, SurveyReport};
+use crate::reset;
 use crate::snapshot::QuarantinedFile;
 
 /// While nothing else in the policy changes, its cut-off is written again only when it has moved this far: the writer
@@ -25,7 +26,12 @@ fn try_prune(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error>
         retention::write_policy(dir, policy)?;
     }
     let removed = match policy.cutoff.filter(|_| policy.clock_trusted) {
-        Some(cutoff) => retention::remove_expired(dir, cutoff)?,
+        Some(cutoff) => {
+            for old in reset::all_set_aside(dir) {
+                retention::remove_expired(&old, cutoff)?;
+            }
+            retention::remove_expired(dir, cutoff)?
+        }
         None => retention::Removed::default(),
     };
     let survey = retention::survey(dir)?;

@@ -5,7 +5,6 @@
 //! which is the sign of life that the LEDs and the watchdogs go by.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::service::Service as Spec;
 use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
+use crate::lifeline::Lifeline;
 use crate::process::{Launch, run};
 use crate::retention;
 use crate::snapshot::{ServiceStateName, Snapshot};
@@ -34,10 +34,20 @@ pub struct Runner {
     inbox: Receiver,
     events: Sender,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    archives: Vec<PathBuf>,
     /// The runs that live, by service; the supervisor never asks for a second one of a service.
     runs: BTreeMap<ServiceId, Live>,
     saved_at: Option<Duration>,
+    ending: Ending,
+    lifeline: Lifeline,
+}
+
+/// What is left to do when all services have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Exit,
+    Reboot,
+    PowerOff,
+    FactoryReset,
 }
 
 struct Live {
@@ -54,21 +64,21 @@ impl Runner {
         events: Sender,
         snapshots: watch::Sender<Arc<Snapshot>>,
     ) -> Runner {
-        let archives = state.archive_paths();
         Runner {
             state,
             clock,
             inbox,
             events,
             snapshots,
-            archives,
             runs: BTreeMap::new(),
             saved_at: None,
+            ending: Ending::Exit,
+            lifeline: Lifeline::new(),
         }
     }
 
-    /// Runs until the supervisor says `Exit`.
-    pub async fn run(mut self) {
+    /// Runs until the supervisor says `Exit`; all services have ended then.
+    pub async fn run(mut self) -> Ending {
         let mut event = Event::Tick;
         loop {
             let now = self.clock.now();
@@ -80,7 +90,9 @@ impl Runner {
             for action in actions {
                 self.act(action);
             }
-            self.snapshots.send_replace(Arc::new(self.state.snapshot(now)));
+            let snapshot = Arc::new(self.state.snapshot(now));
+            self.lifeline.beat(&snapshot, self.state.is_stopping(), now.mono);
+            self.snapshots.send_replace(snapshot);
             if leaving
                 || self
                     .saved_at
@@ -89,7 +101,7 @@ impl Runner {
                 self.save_time(now);
             }
             if leaving {
-                return;
+                return self.ending;
             }
             let wait = self
                 .state
@@ -119,8 +131,10 @@ impl Runner {
                 }
             }
             Action::Prune { archive, policy } => self.prune(archive, policy),
-            // How the machine itself is switched is the board's; see `power`.
-            Action::Reboot | Action::PowerOff | Action::FactoryReset => {}
+            Action::Reboot => self.ending = Ending::Reboot,
+            Action::PowerOff => self.ending = Ending::PowerOff,
+            Action::FactoryReset => self.ending = Ending::FactoryReset,
+            // The loop has seen it.
             Action::Exit => {}
         }
     }
@@ -183,7 +197,7 @@ impl Runner {
     }
 
     fn prune(&self, archive: ArchiveId, policy: Policy) {
-        let Some(dir) = self.archives.get(archive.0).cloned() else {
+        let Some(dir) = self.state.archives.get(archive.0).map(|pruning| pruning.path.clone()) else {
             return;
         };
         let events = self.events.clone();
@@ -227,6 +241,14 @@ fn launch(spec: &Spec) -> Launch {
         arguments: spec.arguments.clone(),
         environment,
         directory: spec.directory.clone(),
+        owned: [
+            Some(&spec.directory),
+            spec.archive.as_ref().map(|archive| &archive.path),
+        ]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect(),
         user: spec.user.clone(),
     }
 }

@@ -46,6 +46,8 @@ struct File {
     #[serde(default)]
     clock: ClockSource,
     #[serde(default)]
+    power: Power,
+    #[serde(default)]
     network: Network,
     #[serde(default)]
     page: Page,
@@ -66,6 +68,17 @@ pub enum ClockSource {
     Synchronised,
     /// The system's clock as it is, for a machine that keeps time by other means.
     Trusted,
+}
+
+/// Whether the daemon may switch the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Power {
+    /// It may not: a reboot is a start of the daemon from anew, and powering off an end of it.
+    #[default]
+    None,
+    /// By `systemctl reboot` and `systemctl poweroff`.
+    Systemctl,
 }
 
 /// The Waku network that the services join: cluster and static shards of Waku RELAY-SHARDING.
@@ -129,6 +142,7 @@ pub struct Config {
     pub control: PathBuf,
     pub retention: Duration,
     pub clock: ClockSource,
+    pub power: Power,
     pub network: Network,
     pub page: Page,
     pub services: Services,
@@ -157,6 +171,7 @@ impl Config {
             control,
             retention: raw.retention.0,
             clock: raw.clock,
+            power: raw.power,
             network: raw.network,
             page: raw.page,
             services: Services::default(),

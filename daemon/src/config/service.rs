@@ -34,6 +34,8 @@ pub(super) struct File {
     pub(super) arguments: Vec<String>,
     #[serde(default)]
     pub(super) environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) identity: Vec<String>,
     pub(super) user: Option<String>,
     #[serde(default)]
     pub(super) stop: StopRules,
@@ -63,6 +65,8 @@ pub struct Service {
     pub program: PathBuf,
     pub arguments: Vec<String>,
     pub environment: BTreeMap<String, String>,
+    /// Files in its directory that a factory reset keeps.
+    pub identity: Vec<PathBuf>,
     /// The account that it runs as, when the daemon is root.
     pub user: Option<String>,
     /// Its working directory, made before the start.

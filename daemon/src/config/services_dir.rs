@@ -173,6 +173,17 @@ fn read_one(
             filled(&values, file, &format!("environment.{key}"), value)?,
         );
     }
+    for name in &raw.identity {
+        if Path::new(name).components().count() != 1 || name.contains("..") {
+            let mend = "write the name of a file in the service's directory";
+            return Err(Mistake::in_key(
+                file,
+                "identity",
+                format!("{name:?} is no file name"),
+                mend,
+            ));
+        }
+    }
     if raw.stop.grace.0 > MAX_GRACE {
         let what = format!("is over {} s", MAX_GRACE.as_secs());
         return Err(Mistake::in_key(
@@ -201,6 +212,7 @@ fn read_one(
         program: find_program(context.search, program_file, &program_key, &program)?,
         arguments,
         environment,
+        identity: raw.identity.iter().map(PathBuf::from).collect(),
         user: raw.user,
         directory,
         stop: raw.stop,

@@ -16,6 +16,7 @@ pub mod command;
 pub mod keeper;
 pub mod launcher;
 pub mod output;
+pub mod power;
 pub mod run;
 
 use std::collections::BTreeMap;
@@ -64,6 +65,8 @@ pub struct Launch {
     /// The whole environment: nothing is inherited.
     pub environment: BTreeMap<String, String>,
     pub directory: PathBuf,
+    /// Made before the start, and given to `user`.
+    pub owned: Vec<PathBuf>,
     pub user: Option<String>,
 }
 

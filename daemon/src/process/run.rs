@@ -1,11 +1,12 @@
 //! One run of a service, as the daemon sees it: starts the keeper, hands on orders, logs the output, and tells in
 //! events how it goes. Whatever happens, exactly one of `Exited` and `SpawnFailed` ends it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User, chown, geteuid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
@@ -142,8 +143,10 @@ async fn run_to_end(
 }
 
 fn spawn_keeper(launch: &Launch) -> Result<Child, String> {
-    std::fs::create_dir_all(&launch.directory)
-        .map_err(|error| format!("cannot make {}: {error}", launch.directory.display()))?;
+    for directory in &launch.owned {
+        prepare(directory, launch.user.as_deref())
+            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
+    }
     Command::new(super::own_program())
         .arg0(format!("pillar-keeper {}", launch.name))
         .arg(KEEPER)
@@ -155,6 +158,16 @@ fn spawn_keeper(launch: &Launch) -> Result<Child, String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start a keeper: {error}"))
+}
+
+/// A directory of the service's own account. Only its top is given away: what is in it was made by the service.
+fn prepare(directory: &Path, user: Option<&str>) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let user = user.map(User::from_name).transpose()?.flatten();
+    match user {
+        Some(user) if geteuid().is_root() => Ok(chown(directory, Some(user.uid), Some(user.gid))?),
+        _ => Ok(()),
+    }
 }
 
 /// The keeper was killed. Its service dies with it by the parent-death signal; what the service started may still be

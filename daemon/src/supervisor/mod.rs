@@ -6,6 +6,7 @@
 
 mod backoff;
 mod presses;
+mod reread;
 mod retention;
 mod service;
 mod verdict;
@@ -19,7 +20,7 @@ pub use service::{Service, ServiceState, Then};
 
 use crate::config::Config;
 use crate::config::service::Disabled;
-use crate::event::{Action, ArchiveId, Event, Now, Part, Request, RunId, ServiceId};
+use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
 use crate::snapshot::{MailserverStatus, ServiceStateName, SystemStatus};
 use presses::Presses;
 
@@ -30,10 +31,14 @@ const GIVE_UP_DEADLINE: Duration = Duration::from_millis(9_500);
 
 #[derive(Clone, Debug)]
 pub struct State {
-    board: String,
+    fixed: Fixed,
     pub services: Vec<Service>,
     disabled: Vec<Disabled>,
     pub archives: Vec<Pruning>,
+    /// A time known to be past, before which a cut-off cannot be wrong.
+    past_ns: Option<i64>,
+    /// Why the settings were not taken over at the last SIGHUP, or not all of them.
+    mistake: Option<String>,
     presses: Presses,
     stopping: Option<Stopping>,
     next_run: u64,
@@ -43,6 +48,33 @@ pub struct State {
     mailserver: MailserverStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
+}
+
+/// The settings that hold until the daemon is started again.
+#[derive(Clone, Debug)]
+struct Fixed {
+    config: Config,
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Fixed {
+        Fixed { config: config.clone() }
+    }
+
+    /// The first key whose value is another now.
+    fn differ(&self, other: &Config) -> Option<&'static str> {
+        let own = &self.config;
+        [
+            (own.board != other.board, "board"),
+            (own.state_dir != other.state_dir, "state_dir"),
+            (own.control != other.control, "control"),
+            (own.clock != other.clock, "clock"),
+            (own.power != other.power, "power"),
+            (own.page != other.page, "page"),
+        ]
+        .into_iter()
+        .find_map(|(differs, key)| differs.then_some(key))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,17 +104,13 @@ impl State {
             .enumerate()
             .map(|(index, spec)| Service::new(ServiceId(index), spec.clone()))
             .collect();
-        let archives = services
-            .iter()
-            .filter_map(|service| service.spec.archive.as_ref())
-            .enumerate()
-            .map(|(index, _)| Pruning::new(ArchiveId(index), config.retention, past_ns))
-            .collect();
-        State {
-            board: config.board.name.clone(),
+        let mut state = State {
+            fixed: Fixed::of(config),
             services,
             disabled: config.services.disabled.clone(),
-            archives,
+            archives: Vec::new(),
+            past_ns: (past_ns > 0).then_some(past_ns),
+            mistake: None,
             presses: Presses::default(),
             stopping: None,
             next_run: 0,
@@ -92,7 +120,9 @@ impl State {
             mailserver: MailserverStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
-        }
+        };
+        state.add_archives(config.retention);
+        state
     }
 
     /// The whole machine: one event in, what to do out.
@@ -150,19 +180,18 @@ impl State {
                 };
             }
             Event::Stop => self.stop(Finally::Exit, now.mono, &mut actions),
+            Event::Reread(read) => self.reread(*read, now, &mut actions),
         }
         self.advance(now, &mut actions);
         actions
     }
 
-    pub fn service_states(&self) -> Vec<ServiceStateName> {
-        self.services.iter().map(Service::state_name).collect()
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
     }
 
-    /// The archives' directories, in the order of [`ArchiveId`].
-    pub fn archive_paths(&self) -> Vec<std::path::PathBuf> {
-        let archives = self.services.iter().filter_map(|service| service.spec.archive.as_ref());
-        archives.map(|archive| archive.path.clone()).collect()
+    pub fn service_states(&self) -> Vec<ServiceStateName> {
+        self.services.iter().map(Service::state_name).collect()
     }
 
     /// When to be woken by a `Tick` though nothing happens.

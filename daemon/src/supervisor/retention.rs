@@ -5,6 +5,7 @@
 //! one holds (nothing older is served) and nothing is removed. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use archive::{DiskStage, Policy};
@@ -22,7 +23,8 @@ const OVERDUE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Pruning {
     id: ArchiveId,
-    retention: Duration,
+    pub path: PathBuf,
+    pub retention: Duration,
     next: Duration,
     running_since: Option<Duration>,
     /// From the last trusted time; never goes back.
@@ -32,20 +34,29 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    pub fn new(id: ArchiveId, retention: Duration, past_ns: i64) -> Pruning {
+    pub fn new(id: ArchiveId, path: PathBuf, retention: Duration, past_ns: Option<i64>) -> Pruning {
         let status = ArchiveStatus {
             retention_secs: Some(retention.as_secs()),
             ..ArchiveStatus::default()
         };
-        let cutoff_ns = (past_ns > 0).then(|| past_ns.saturating_sub(nanos(retention)));
+        let cutoff_ns = past_ns.map(|past_ns| past_ns.saturating_sub(nanos(retention)));
         Pruning {
             id,
+            path,
             retention,
             next: Duration::ZERO,
             running_since: None,
             cutoff_ns,
             status,
             trouble: None,
+        }
+    }
+
+    pub fn set_retention(&mut self, retention: Duration) {
+        if retention != self.retention {
+            self.retention = retention;
+            self.status.retention_secs = Some(retention.as_secs());
+            self.next = Duration::ZERO;
         }
     }
 

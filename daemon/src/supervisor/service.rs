@@ -63,6 +63,8 @@ pub struct Service {
     pub settled: bool,
     /// Has been healthy since the daemon's start.
     pub was_active: bool,
+    /// No longer in the settings: to be shown only until its child has ended.
+    pub removed: bool,
     /// In a row, without a stable run between.
     pub failures: u32,
     pub spawns: u64,
@@ -82,6 +84,7 @@ impl Service {
             wanted: true,
             settled: false,
             was_active: false,
+            removed: false,
             failures: 0,
             spawns: 0,
             last_exit: None,

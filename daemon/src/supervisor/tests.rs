@@ -9,7 +9,7 @@ use super::*;
 use crate::config::service::{ArchiveRules, Check, Service as Spec, Services};
 use crate::config::service::{HealthRules, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
-use crate::event::{Exit, Gesture, PruneReport, SurveyReport};
+use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
 use crate::snapshot::{BoxState, ServiceStateName, Unlock};
 
 fn millis(ms: u64) -> Duration {
@@ -25,6 +25,7 @@ fn spec(name: &str, checked: bool) -> Spec {
         program: "/bin/true".into(),
         arguments: Vec::new(),
         environment: BTreeMap::new(),
+        identity: Vec::new(),
         user: None,
         directory: "/".into(),
         stop: StopRules {
@@ -60,6 +61,7 @@ fn config(specs: Vec<Spec>) -> Config {
         control: "/nonexistent/control".into(),
         retention: Duration::from_secs(240),
         clock: ClockSource::Trusted,
+        power: crate::config::Power::None,
         network: Network::default(),
         page: Page::default(),
         services: Services {

@@ -75,7 +75,7 @@ impl State {
         };
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            board: self.board.clone(),
+            board: self.fixed.config.board.name.clone(),
             state,
             code: code.map(Fault::code),
             reason: sentence,
@@ -98,7 +98,8 @@ impl State {
         if self.stopping.is_some() {
             return (BoxState::Starting, "stopping".to_owned());
         }
-        let mut essential = self.services.iter().filter(|service| service.spec.essential).peekable();
+        let present = self.services.iter().filter(|service| !service.removed);
+        let mut essential = present.filter(|service| service.spec.essential).peekable();
         if essential.peek().is_none() {
             let mistake = self.disabled.iter().find_map(|disabled| disabled.mistake.as_ref());
             let why = mistake.map_or_else(|| "no mailserver is set up".to_owned(), |mistake| mistake.to_string());
@@ -132,7 +133,7 @@ impl State {
         let mut candidates = self
             .services
             .iter()
-            .filter(|service| service.spec.essential == essential);
+            .filter(|service| service.spec.essential == essential && !service.removed);
         candidates.find(|service| !service.is_healthy()).map(|service| {
             let failing = matches!(service.state, ServiceState::Failed { .. }) || service.failures >= KEEPS_FAILING;
             Finding {
@@ -195,11 +196,15 @@ impl State {
     }
 
     fn settings_finding(&self) -> Finding {
-        let mut mistakes = self.disabled.iter().filter_map(|disabled| disabled.mistake.as_ref());
-        match mistakes.next() {
+        let mistakes = self.disabled.iter().filter_map(|disabled| disabled.mistake.as_ref());
+        match self
+            .mistake
+            .clone()
+            .or_else(|| mistakes.map(ToString::to_string).next())
+        {
             Some(mistake) => Finding {
                 level: Level::Warn,
-                detail: mistake.to_string(),
+                detail: mistake,
             },
             None => ok("no mistakes"),
         }
@@ -215,7 +220,11 @@ impl State {
             health: None,
             reason: disabled.mistake.as_ref().map(ToString::to_string),
         });
-        self.services.iter().map(Service::status).chain(disabled).collect()
+        let present = self
+            .services
+            .iter()
+            .filter(|service| !service.removed || service.run().is_some());
+        present.map(Service::status).chain(disabled).collect()
     }
 }
 

@@ -12,4 +12,5 @@ mod lights;
 mod orphans;
 mod program;
 mod retention;
+mod settings;
 mod support;

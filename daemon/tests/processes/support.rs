@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use pillarboxd::clock::Clock;
 use pillarboxd::config::Config;
 use pillarboxd::event::{self, Event, Sender};
-use pillarboxd::runner::Runner;
+use pillarboxd::runner::{Ending, Runner};
 use pillarboxd::snapshot::{ServiceStateName, ServiceStatus, Snapshot};
 use pillarboxd::supervisor::State;
 use tokio::sync::watch;
@@ -64,7 +64,7 @@ impl Files {
 pub(crate) struct Daemon {
     pub(crate) events: Sender,
     seen: watch::Receiver<Arc<Snapshot>>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Ending>,
 }
 
 impl Daemon {
@@ -111,12 +111,12 @@ impl Daemon {
         self.events.send(event).await.unwrap();
     }
 
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(self) -> Ending {
         self.send(Event::Stop).await;
         tokio::time::timeout(PATIENCE, self.task)
             .await
             .expect("the daemon does not stop")
-            .unwrap();
+            .unwrap()
     }
 }
 
@@ -131,9 +131,15 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(files: &Files) -> Program {
+        Program::start_with(files, &[])
+    }
+
+    /// With these in its environment.
+    pub(crate) fn start_with(files: &Files, environment: &[(&str, &str)]) -> Program {
         let child = Command::new(PILLARBOXD)
             .arg("--config")
             .arg(files.config())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
