@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use board_configs::ButtonDriver;
 use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,6 +34,8 @@ use crate::supervisor::State;
 
 /// Pruning, sampling and little else block.
 const MAX_BLOCKING_THREADS: usize = 4;
+/// How long another daemon may take to let go of the state directory.
+const CLAIM_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -177,9 +180,22 @@ fn claim(state_dir: &Path) -> anyhow::Result<Flock<std::fs::File>> {
         .truncate(false)
         .open(&path)
         .with_context(|| format!("cannot open {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|(_, error)| error)
-        .with_context(|| format!("{} is in use by another pillarboxd; stop it first", state_dir.display()))
+    // A daemon that was killed a moment ago may still be letting go.
+    let give_up = Instant::now() + CLAIM_WITHIN;
+    let mut file = file;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(claim) => return Ok(claim),
+            Err((back, nix::errno::Errno::EWOULDBLOCK)) if Instant::now() < give_up => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                bail!("{} is in use by another pillarboxd; stop it first", state_dir.display())
+            }
+            Err((_, error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        }
+    }
 }
 
 /// SIGTERM and SIGINT stop; a second one stops at once. SIGHUP reads the settings again.

@@ -62,11 +62,10 @@ async fn expired_envelopes_leave_the_disk_and_younger_ones_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archive_that_cannot_be_read_is_shown_and_tried_again() {
+async fn an_archive_that_cannot_be_pruned_is_shown_and_tried_again() {
     let files = Files::new("retention = \"10s\"").service("one", "exec sleep 1000", WITH_ARCHIVE);
-    std::fs::create_dir_all(files.path("state")).unwrap();
-    // A file where the folder should be.
-    std::fs::write(files.path("state/archive"), "").unwrap();
+    // A folder where the file should be.
+    std::fs::create_dir_all(files.path("state/archive/policy/x")).unwrap();
     let mut daemon = Daemon::start(&files);
     let snapshot = daemon
         .until("the trouble", |snapshot| {
@@ -75,7 +74,7 @@ async fn an_archive_that_cannot_be_read_is_shown_and_tried_again() {
         })
         .await;
     assert_eq!(snapshot.code, Some(2));
-    std::fs::remove_file(files.path("state/archive")).unwrap();
+    std::fs::remove_dir_all(files.path("state/archive/policy")).unwrap();
     daemon.until("ok", |snapshot| snapshot.state == BoxState::Ok).await;
     daemon.stop().await;
 }

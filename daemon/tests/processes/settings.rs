@@ -25,7 +25,7 @@ async fn settings_read_again_restart_only_what_changed() {
     daemon.until_active("removed").await;
     std::fs::remove_file(files.path("services/removed.toml")).unwrap();
     let files = files
-        .service("changed", SLEEP, "arguments = [\"more\"]")
+        .service("changed", SLEEP, "environment = { MORE = \"1\" }")
         .service("added", SLEEP, "");
     daemon
         .send(Event::Reread(Box::new(Config::read(&files.config()))))
@@ -133,11 +133,8 @@ fn systemd_is_told_ready_status_watchdog_and_stopping() {
     let mut told = String::new();
     let mut until = |wanted: &str, times: usize| {
         while told.matches(wanted).count() < times {
-            let mut buffer = [0; 4096];
-            let count = notified
-                .recv(&mut buffer)
-                .unwrap_or_else(|error| panic!("no {wanted} in {told:?}: {error}"));
-            told.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+            let word = receive(&notified).unwrap_or_else(|| panic!("no {wanted} in {told:?}"));
+            told.push_str(&word);
             told.push('\n');
         }
     };
@@ -147,14 +144,22 @@ fn systemd_is_told_ready_status_watchdog_and_stopping() {
     // A loop that does not run feeds no watchdog.
     program.signal(Signal::SIGSTOP);
     notified.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-    let mut buffer = [0; 4096];
-    while notified.recv(&mut buffer).is_ok() {}
+    while receive(&notified).is_some() {}
     program.signal(Signal::SIGCONT);
     program.signal(Signal::SIGTERM);
     notified.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut last = String::new();
-    while !last.contains("STOPPING=1") {
-        let count = notified.recv(&mut buffer).unwrap();
-        last = String::from_utf8_lossy(&buffer[..count]).into_owned();
+    while !receive(&notified).expect("nothing of stopping").contains("STOPPING=1") {}
+}
+
+/// The next word, or nothing when the time limit is over.
+fn receive(socket: &UnixDatagram) -> Option<String> {
+    let mut buffer = [0; 4096];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(count) => return Some(String::from_utf8_lossy(&buffer[..count]).into_owned()),
+            // Another test's child ended.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! A daemon inside the test ([`Daemon`]) or as the built program ([`Program`]), on a folder of services of the test's.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -51,10 +50,13 @@ impl Files {
     /// A service whose program is this shell text; `$D` in it is the test's folder.
     pub(crate) fn service(self, name: &str, shell: &str, settings: &str) -> Files {
         let program = self.path(&format!("{name}.sh"));
-        let text = format!("#!/bin/sh\nD={}\n{shell}\n", self.folder.path().display());
+        let text = format!("D={}\n{shell}\n", self.folder.path().display());
         std::fs::write(&program, text).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let settings = format!("program = \"{}\"\n{settings}\n", program.display());
+        // Read by the shell, not executed: another test's fork could hold the file open for writing just then.
+        let settings = format!(
+            "program = \"/bin/sh\"\narguments = [\"{}\"]\n{settings}\n",
+            program.display()
+        );
         std::fs::write(self.path("services").join(format!("{name}.toml")), settings).unwrap();
         self
     }
