@@ -126,6 +126,7 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         names: config.page.names.clone(),
         any_peer: config.page.any_peer,
         unix_time: clock::unix_time,
+        log: log.clone(),
     };
     let desk = control::Desk {
         snapshots: seen.clone(),

@@ -113,6 +113,19 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
             );
         }
     }
+    put!(
+        *out,
+        "<li><form method=\"post\" action=\"/diagnostics\"><input type=\"hidden\" name=\"csrf\" value=\""
+    );
+    put!(
+        *out,
+        &csrf,
+        "\"><p class=\"hint\">",
+        &texts::DIAGNOSTICS_HINT,
+        "</p><button>",
+        &texts::DIAGNOSTICS
+    );
+    put!(*out, "</button></form></li>");
     deed(out, csrf, "reboot", texts::REBOOT, texts::REBOOT_HINT, None, false);
     deed(
         out,

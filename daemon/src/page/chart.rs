@@ -58,7 +58,11 @@ pub(super) fn area(sizes: &[(Duration, u64)], label: &str) -> Markup {
         let y = HEIGHT - *bytes as f64 / top * (HEIGHT - 8.0);
         (x, y)
     };
-    let points: Vec<(f64, f64)> = sizes.iter().map(point).collect();
+    let mut points: Vec<(f64, f64)> = sizes.iter().map(point).collect();
+    if let Some(first) = points.first_mut() {
+        // The first moments are no wider than a line; they shall be seen.
+        first.0 = first.0.min(WIDTH - 6.0);
+    }
     let line: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
     let mut out = start("area", label);
     if let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) {

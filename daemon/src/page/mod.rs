@@ -17,6 +17,7 @@ mod markup;
 mod metrics;
 mod neighbours;
 mod qr;
+mod redact;
 mod routes;
 mod sections;
 mod serve;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::event::{Event, Part, Sender};
+use crate::log::Logbook;
 use crate::snapshot::Snapshot;
 use neighbours::Neighbours;
 use routes::Desk;
@@ -47,6 +49,8 @@ pub struct Options {
     pub any_peer: bool,
     /// Seconds since the Unix epoch, for "… ago".
     pub unix_time: fn() -> i64,
+    /// For the last lines.
+    pub log: Logbook,
 }
 
 /// The first wait for a port that is taken, and the longest.

@@ -50,7 +50,7 @@ impl Neighbours {
 }
 
 /// RFC 1918 and 3927 for IPv4, RFC 4193 and 4291 for IPv6, and the host itself.
-fn is_private(address: IpAddr) -> bool {
+pub(super) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),

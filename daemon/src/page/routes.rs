@@ -1,5 +1,6 @@
 //! What is answered to which request. Everything here reads; nothing waits, so one slow peer costs no other its turn.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,14 +9,17 @@ use data_encoding::BASE64;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION, SET_COOKIE,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION,
+    SET_COOKIE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::change::{self, Lock};
 use super::history::History;
+use super::redact::redact;
 use super::sessions::Sessions;
 use super::view::{self, View};
 use super::{Options, form, host, metrics, texts};
@@ -24,6 +28,11 @@ use crate::indicator::SILENCE;
 use crate::snapshot::{BoxState, Snapshot, Unlock};
 
 pub(super) type Answer = Full<Bytes>;
+
+/// For a form's body to come.
+const FORM: Duration = Duration::from_secs(5);
+/// Log lines that the page shows.
+const LOG_LINES: usize = 12;
 
 /// All that a request can look at.
 pub(super) struct Desk {
@@ -92,24 +101,27 @@ impl Desk {
         };
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, Instant::now()),
-            (&Method::POST, "/ask" | "/act") => {
+            (&Method::POST, "/ask" | "/act" | "/diagnostics") => {
                 if !form::from_this_page(&request) {
                     return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
                 }
                 let (head, body) = request.into_parts();
-                let Ok(body) = Limited::new(body, form::MOST_BYTES).collect().await else {
-                    return self.text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE);
+                let body = match timeout(FORM, Limited::new(body, form::MOST_BYTES).collect()).await {
+                    Ok(Ok(body)) => body,
+                    Ok(Err(_)) => return self.text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE),
+                    Err(_) => return self.text(StatusCode::REQUEST_TIMEOUT, texts::REFUSED_SIZE),
                 };
                 let body = body.to_bytes();
                 let request = Request::from_parts(head, ());
                 match request.uri().path() {
                     "/ask" => self.ask(&request, Instant::now()),
+                    "/diagnostics" => self.diagnostics(&request, &body, Instant::now()),
                     _ => self.act(&request, &body, Instant::now()),
                 }
             }
             (_, path) => {
                 let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
-                let allowed = if matches!(path, "/ask" | "/act") {
+                let allowed = if matches!(path, "/ask" | "/act" | "/diagnostics") {
                     "POST"
                 } else {
                     "GET, HEAD"
@@ -157,24 +169,24 @@ impl Desk {
         response
     }
 
-    /// A browser that was let in does something: its cookie, its form's secret and the supervisor's word must agree.
-    fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
-        let refused = || self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-        let Some(session) = self.seen().sessions.find(cookies(request), now).cloned() else {
-            return refused();
-        };
+    /// The fields of a form, if it comes from a browser that was let in: its cookie, its form's secret and the
+    /// supervisor's word must agree.
+    fn granted(&self, request: &Request<()>, body: &[u8], now: Instant) -> Option<BTreeMap<String, String>> {
+        let session = self.seen().sessions.find(cookies(request), now).cloned()?;
         let granted = self.snapshots.borrow().unlock
             == Unlock::Granted {
                 browser: session.browser,
             };
-        let Some(fields) = form::fields(body) else {
-            return refused();
-        };
-        if !granted || !fields.get("csrf").is_some_and(|csrf| session.owns(csrf)) {
-            return refused();
-        }
-        let Some(asked) = change::asked(&fields) else {
-            return refused();
+        let fields = form::fields(body)?;
+        (granted && fields.get("csrf").is_some_and(|csrf| session.owns(csrf))).then_some(fields)
+    }
+
+    fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
+        let Some(asked) = self
+            .granted(request, body, now)
+            .and_then(|fields| change::asked(&fields))
+        else {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
         let word = change::done(&asked);
         tracing::info!(request = ?asked, "asked by the page");
@@ -182,6 +194,23 @@ impl Desk {
             Ok(()) => self.see_other(&format!("/?done={word}")),
             Err(_) => self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY),
         }
+    }
+
+    /// All that somebody who helps needs to see, with what must not leave the house taken out.
+    fn diagnostics(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
+        if self.granted(request, body, now).is_none() {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+        }
+        let status = serde_json::to_string_pretty(&**self.snapshots.borrow()).unwrap_or_default();
+        let mut text = format!("{}\n\n{status}\n\n", texts::DIAGNOSTICS_HEAD);
+        for entry in self.options.log.last(usize::MAX, None) {
+            let service = entry.service.as_deref().unwrap_or("pillarboxd");
+            text.push_str(&format!("{} {} {service}: {}\n", entry.at, entry.level, entry.text));
+        }
+        let mut response = self.text(StatusCode::OK, &redact(&text));
+        let name = HeaderValue::from_static("attachment; filename=\"pillarbox-diagnostics.txt\"");
+        response.headers_mut().insert(CONTENT_DISPOSITION, name);
+        response
     }
 
     fn page<B>(&self, request: &Request<B>, host: &str, now: Instant) -> Response<Answer> {
@@ -208,6 +237,7 @@ impl Desk {
             now: (self.options.unix_time)(),
             host,
             lock: Lock::of(&snapshot, own),
+            log: self.options.log.last(LOG_LINES, None),
             done: request
                 .uri()
                 .query()

@@ -2,6 +2,7 @@
 //! show yet.
 
 use super::markup::{Markup, put};
+use super::redact::redact;
 use super::view::{View, ago, as_sentence};
 use super::{chart, format, qr, texts};
 use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus};
@@ -319,6 +320,37 @@ pub(super) fn system(view: &View<'_>) -> Markup {
         );
     }
     put!(out, "</dl>");
+    out
+}
+
+/// The last log lines; what must not leave the house is not shown to the LAN either.
+pub(super) fn log(view: &View<'_>) -> Markup {
+    let mut out = heading(texts::LOG);
+    if view.log.is_empty() {
+        put!(out, "<p class=\"empty\">", &texts::NO_LOG, "</p>");
+        return out;
+    }
+    put!(out, "<ol class=\"log\">");
+    for entry in &view.log {
+        let tone = match entry.level.as_str() {
+            "error" => "tone-bad",
+            "warn" => "tone-warn",
+            _ => "tone-off",
+        };
+        let who = entry.service.as_deref().unwrap_or(texts::LOG_DAEMON);
+        put!(
+            out,
+            "<li class=\"",
+            &tone,
+            "\"><span class=\"when\">",
+            &ago(view, entry.at),
+            "</span> <b>",
+            &who,
+            "</b> "
+        );
+        put!(out, "<code>", &redact(&entry.text), "</code></li>");
+    }
+    put!(out, "</ol>");
     out
 }
 

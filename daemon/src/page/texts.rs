@@ -68,6 +68,14 @@ pub(super) const CODE_LABEL: &str = "Code";
 pub(super) const MEND: &str = "What to do:";
 pub(super) const NOT_CHECKED: &str = "not checked";
 
+pub(super) const LOG: &str = "Last words";
+pub(super) const NO_LOG: &str = "Nothing was said yet.";
+pub(super) const LOG_DAEMON: &str = "box";
+pub(super) const DIAGNOSTICS: &str = "Download a report";
+pub(super) const DIAGNOSTICS_HINT: &str =
+    "For whoever helps you: state and last words of the box, without public addresses, keys and whole peer IDs.";
+pub(super) const DIAGNOSTICS_HEAD: &str =
+    "Report of a Pillarbox. Public addresses, keys and whole peer IDs were taken out.";
 pub(super) const CHANGE: &str = "Change something";
 pub(super) const CHANGE_HOW: &str = "This page can only look. To change something, ask here first, and then press the button on the box within a minute.";
 pub(super) const CHANGE_ASK: &str = "Ask to be let in";
@@ -87,7 +95,7 @@ pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and
 pub(super) const SURE: &str = "I am sure";
 pub(super) const REFUSED_FORM: &str =
     "Refused: this did not come from the box's own page, or not in time. Open the page again.\n";
-pub(super) const REFUSED_SIZE: &str = "Too long.\n";
+pub(super) const REFUSED_SIZE: &str = "Too long, or too slow.\n";
 pub(super) const BUSY: &str = "The box is too busy to be asked. Try again in a moment.\n";
 
 pub(super) fn restart_service(name: &str) -> String {

@@ -9,6 +9,7 @@ use super::sections;
 use super::{format, lamp, texts};
 use crate::fault::Fault;
 use crate::indicator::{Pattern, Step};
+use crate::log::Entry;
 use crate::snapshot::{BoxState, Snapshot};
 
 /// All that the page is made of.
@@ -24,6 +25,8 @@ pub(super) struct View<'a> {
     pub(super) now: i64,
     pub(super) host: &'a str,
     pub(super) lock: Lock<'a>,
+    /// The last lines, oldest first.
+    pub(super) log: Vec<Entry>,
     /// What was just done, from the page's own address.
     pub(super) done: Option<&'static str>,
 }
@@ -88,9 +91,11 @@ pub(super) fn document(view: &View<'_>) -> String {
     put!(out, "</div><div class=\"column\">");
     live(&mut out, "health", "card", sections::health(view));
     live(&mut out, "system", "card", sections::system(view));
+    put!(out, "</div>");
+    live(&mut out, "log", "card wide", sections::log(view));
     put!(
         out,
-        "</div></div></main><footer><span>",
+        "</div></main><footer><span>",
         &texts::NAME,
         " ",
         &view.snapshot.version,

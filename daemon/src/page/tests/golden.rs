@@ -32,6 +32,7 @@ fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String
         now: sample::NOW,
         host: "pillarbox.local",
         lock,
+        log: sample::log(),
         done: None,
     })
 }
@@ -87,6 +88,10 @@ fn nothing_hostile_gets_through() {
     );
     assert_eq!(html.matches("<script").count(), 1, "only the page's own");
     assert!(!html.contains("alert(\""), "quotes are escaped");
+    assert!(
+        !html.contains("<i>") && !html.contains("203.0.113.9"),
+        "the log is escaped and redacted"
+    );
     assert!(
         html.contains("&lt;script&gt;alert(&quot;1&quot;)"),
         "and shown for what they are"

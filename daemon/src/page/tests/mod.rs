@@ -31,6 +31,7 @@ fn options(listen: SocketAddr) -> Options {
         names: vec!["post.example.org".to_owned()],
         any_peer: false,
         unix_time: || sample::NOW,
+        log: Logbook::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use archive::DiskStage;
 
 use crate::fault::Fault;
+use crate::log::Entry;
 use crate::snapshot::*;
 
 pub(in crate::page) const NOW: i64 = 1_800_000_000;
@@ -139,6 +140,20 @@ pub(in crate::page) fn failed() -> Snapshot {
     };
     snapshot.health.insert(Subject::Services, Some(finding));
     snapshot
+}
+
+pub(in crate::page) fn log() -> Vec<Entry> {
+    let line = |before: i64, level: &str, service: Option<&str>, text: &str| Entry {
+        at: NOW - before,
+        level: level.to_owned(),
+        service: service.map(str::to_owned),
+        text: text.to_owned(),
+    };
+    vec![
+        line(3720, "info", None, "starting version=\"1.2.3\""),
+        line(61, "warn", Some("mailserver"), "dial /ip4/203.0.113.9/tcp/60000 failed"),
+        line(2, "error", Some("mailserver"), "<i>disk</i> on fire"),
+    ]
 }
 
 fn service(name: &str, state: ServiceStateName, pid: Option<u32>) -> ServiceStatus {

@@ -119,6 +119,13 @@ fn from_asking_to_doing_and_out_again() {
     let got = browser.act(HERE, &format!("csrf={csrf}&what=restart&service=mailserver"));
     assert_eq!(got.status, 303);
     assert!(got.head.contains("location: /?done=restart"), "{}", got.head);
+    let report = served.post("/diagnostics", HERE, &cookie, &format!("csrf={csrf}"));
+    assert!(report.head.contains("attachment"), "{}", report.head);
+    assert!(
+        report.body.contains("\"envelopes\": 128934") && !report.body.contains("HAmPLe7Mzm8TsYUub"),
+        "{}",
+        report.body
+    );
     let deeds = format!("csrf={csrf}&what=factory-reset&sure=yes");
     assert_eq!(browser.act(HERE, &deeds).status, 303);
     let page = served
@@ -195,6 +202,7 @@ fn whoever_was_not_let_in_does_nothing() {
     for (what, got) in cases {
         assert_eq!(got.status, 403, "{what}");
     }
+    assert_eq!(served.post("/diagnostics", HERE, &mine, "csrf=0").status, 403);
     assert_eq!(my.act(HERE, &"x".repeat(10_000)).status, 413);
     assert!(served.events.try_recv().is_err(), "nothing reached the supervisor");
 }
