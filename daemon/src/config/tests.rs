@@ -322,3 +322,40 @@ fn the_main_file_moves_ports_and_adds_arguments() {
     let config = Tree::new(&main, &[("one.toml", service)]).read().unwrap();
     assert_eq!(config.services.enabled[0].arguments, ["--tcp=7", "--more"]);
 }
+
+/// The keys that a table takes, as its own error message lists them.
+fn keys_of(main: &str, service: &str) -> Vec<String> {
+    let services = [("one.toml", service)];
+    let required = format!("required = [\"one\"]\n{main}");
+    let mistake = Tree::new(&format!("{MAIN}{required}"), &services).read().unwrap_err();
+    assert!(mistake.what.contains("unknown key"), "{mistake}");
+    mistake.mend.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_is_in_the_readme() {
+    let readme = include_str!("../../README.md");
+    for (prefix, main, service) in [
+        ("", "zz = 1\n", SERVICE),
+        ("network.", "[network]\nzz = 1\n", SERVICE),
+        ("page.", "[page]\nzz = 1\n", SERVICE),
+        ("services.NAME.", "[services.one]\nzz = 1\n", SERVICE),
+        ("", "", "zz = 1\n"),
+        ("stop.", "", "program = \"child\"\n[stop]\nzz = 1\n"),
+        ("restart.", "", "program = \"child\"\n[restart]\nzz = 1\n"),
+        ("health.", "", "program = \"child\"\n[health]\nzz = 1\n"),
+        ("archive.", "", "program = \"child\"\n[archive]\nzz = 1\n"),
+        ("ports.NAME.", "", "program = \"child\"\n[ports.a]\nzz = 1\n"),
+        ("node.", "", "program = \"child\"\n[node]\nzz = 1\n"),
+        ("output.", "", "program = \"child\"\n[output]\nzz = 1\n"),
+    ] {
+        for key in keys_of(main, service) {
+            let tables = [
+                "network", "page", "services", "stop", "restart", "health", "archive", "ports", "node", "output",
+            ];
+            let documented = readme.contains(&format!("`{prefix}{key}`"))
+                || prefix.is_empty() && tables.contains(&key.as_str()) && readme.contains(&format!("`{key}."));
+            assert!(documented, "{prefix}{key} is not in daemon/README.md");
+        }
+    }
+}

@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// Less than `bound`, or 0; the bias is far below what a delay's jitter could show.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }
 }

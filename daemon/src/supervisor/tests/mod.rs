@@ -1,6 +1,8 @@
 //! The machine without a process: tables for what presses, unlocks and clocks do, and random orders of events for what
 //! must always hold.
 
+mod diagram;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
