@@ -67,9 +67,9 @@ start_timeout = "10m"
 }
 
 /** A program that fails at once, until its start limit. */
-export const crashing = (essential) => `essential = ${essential}
+export const crashing = (essential, words = "<b>the disk</b> is on fire") => `essential = ${essential}
 program = "/bin/sh"
-arguments = ["-c", "echo '<b>the disk</b> is on fire' >&2; exit 3"]
+arguments = ["-c", "echo '${words}' >&2; exit 3"]
 [restart]
 base = "10ms"
 max = "20ms"

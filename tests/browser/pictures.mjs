@@ -40,7 +40,7 @@ try {
   await working.stop();
 }
 
-const failed = await Box.start({ mailserver: crashing(true) });
+const failed = await Box.start({ mailserver: crashing(true, "archive: cannot open the segment: disk I/O error") });
 try {
   await failed.statusWhen("failure", ({ state, leds }) => state === "failed" && leds.status?.startsWith("failed"));
   const page = await visit(browser, failed, { viewport: { width: DESKTOP.width - 200, height: 520 } });

@@ -82,11 +82,11 @@ where
         let task = tokio::spawn(async move {
             if let Ok(guest) = name.await {
                 let _seat = Seat {
-                    guests: guests_then.clone(),
+                    guests: guests_then,
                     guest,
                 };
                 // Too slow is closed without a word, too.
-                let _ = timeout(WHOLE, converse(stream, guests_then, guest, answer)).await;
+                let _ = timeout(WHOLE, converse(stream, answer)).await;
             }
         });
         let (guest, evicted) = lock(&guests).admit(Source::of(peer.ip()), task.abort_handle());
@@ -129,7 +129,7 @@ async fn refused(error: &io::Error, guests: &Guests) {
     sleep(ACCEPT_PAUSE).await;
 }
 
-async fn converse<F, A>(stream: TcpStream, guests: Guests, guest: Guest, answer: F)
+async fn converse<F, A>(stream: TcpStream, answer: F)
 where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Answer>> + Send + 'static,
@@ -138,7 +138,6 @@ where
         return;
     }
     let service = service_fn(move |request| {
-        lock(&guests).answered(guest);
         let answer = answer.clone();
         async move { Ok::<_, Infallible>(answer(request).await) }
     });
