@@ -1,1 +1,6 @@
+//! What the whole-program tests share: the built programs, a box on ports of its own, and a small Waku client that
+//! knows nothing of the mailserver's code.
 
+pub mod client;
+pub mod programs;
+pub mod wait;

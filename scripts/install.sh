@@ -1,0 +1,55 @@
+# Sourced by the scripts beside it: installs what is missing and says so. Nothing here is needed on the box itself.
+
+tools="${CARGO_TARGET_DIR:-$PWD/target}/tools"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+# need COMMAND PACKAGE...: Debian packages, unless the command is there already.
+need() {
+  local command="$1"; shift
+  command -v "$command" >/dev/null 2>&1 && return 0
+  say "installing $* (for $command)"
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null 2>&1 || {
+      echo "$command is missing. Become root or install sudo, then run this again; or: apt-get install $*" >&2
+      exit 1
+    }
+    as_root=(sudo)
+  fi
+  if [ -z "${apt_updated:-}" ]; then
+    "${as_root[@]}" apt-get update -qq
+    apt_updated=1
+  fi
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+need_rust() {
+  command -v cargo >/dev/null 2>&1 || {
+    echo "cargo is missing: install Rust (the version is in Cargo.toml, rust-version) and run this again" >&2
+    exit 1
+  }
+  need cc gcc libc6-dev
+}
+
+# Puts a Node.js of at least version 22 first on the path: js-waku and its libraries need it.
+need_node() {
+  need npm nodejs npm
+  local major
+  major="$(node --version | sed 's/^v\([0-9]*\).*/\1/')"
+  [ "$major" -ge 22 ] && return 0
+  local machine
+  case "$(uname -m)" in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *) echo "node $major is too old (22 is needed) and npm has no build for $(uname -m): install a newer one" >&2; exit 1 ;;
+  esac
+  local package="node-linux-$machine"
+  if [ ! -x "$tools/node_modules/$package/bin/node" ]; then
+    say "installing Node.js 22 from npm into target/tools (the machine has $major)"
+    mkdir -p "$tools"
+    npm install --prefix "$tools" --no-save --no-audit --no-fund --loglevel=error "$package@22"
+  fi
+  PATH="$tools/node_modules/$package/bin:$PATH"
+  export PATH
+}
