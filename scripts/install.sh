@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: installs what is missing and says so. Nothing here is needed on the box itself.
 
 tools="${CARGO_TARGET_DIR:-$PWD/target}/tools"

@@ -8,6 +8,7 @@ import { Protocols } from "@waku/sdk";
 
 import { startBox } from "./support/box.mjs";
 import { bytes, coders, PUBSUB_TOPIC, pages, startClient, text } from "./support/clients.mjs";
+import { until } from "./support/until.mjs";
 
 const COUNT = 50;
 // A topic of its own for each run: the box keeps envelopes from one run to the next, as it should.
@@ -132,11 +133,3 @@ test("the page's numbers agree", async () => {
   assert.ok(box.address.endsWith(status.mailserver.peer_id));
   assert.ok(status.mailserver.multiaddrs.includes(box.address));
 });
-
-async function until(condition, milliseconds = 20_000) {
-  const deadline = Date.now() + milliseconds;
-  while (!(await condition())) {
-    assert.ok(Date.now() < deadline, `not so within ${milliseconds} ms: ${condition}`);
-    await sleep(100);
-  }
-}
