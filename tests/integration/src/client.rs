@@ -92,7 +92,9 @@ pub struct StoreResponse {
 
 /// Nanoseconds since the Unix epoch, as envelopes carry them.
 pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970");
     i64::try_from(since.as_nanos()).expect("before the year 2262")
 }
 
@@ -112,8 +114,12 @@ impl Drop for Client {
 impl Client {
     /// Dials a multiaddr that ends in `/p2p/ID`.
     pub async fn connect(address: &str) -> Result<Client> {
-        let address: Multiaddr = address.parse().with_context(|| format!("reading the multiaddr {address}"))?;
-        let Some(Protocol::P2p(peer)) = address.iter().last() else { bail!("{address} names no peer") };
+        let address: Multiaddr = address
+            .parse()
+            .with_context(|| format!("reading the multiaddr {address}"))?;
+        let Some(Protocol::P2p(peer)) = address.iter().last() else {
+            bail!("{address} names no peer")
+        };
         let mut swarm = SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)?
@@ -169,7 +175,12 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let page = self.query(&request).await?;
-            ensure!(page.status_code == Some(200), "store answered {:?} {:?}", page.status_code, page.status_desc);
+            ensure!(
+                page.status_code == Some(200),
+                "store answered {:?} {:?}",
+                page.status_code,
+                page.status_desc
+            );
             all.extend(page.messages.into_iter().filter_map(|entry| entry.message));
             match page.cursor {
                 Some(cursor) => request.cursor = Some(cursor),
@@ -188,7 +199,9 @@ impl Client {
             stream.take(ANSWER_BYTES).read_to_end(&mut answer).await?;
             Ok(answer)
         };
-        tokio::time::timeout(ANSWER_WITHIN, exchange).await.context("waiting for the box's answer")?
+        tokio::time::timeout(ANSWER_WITHIN, exchange)
+            .await
+            .context("waiting for the box's answer")?
     }
 }
 
@@ -201,7 +214,11 @@ async fn answer_metadata(mut incoming: libp2p_stream::IncomingStreams) {
         #[prost(uint32, repeated, packed = "false", tag = "2")]
         shards: Vec<u32>,
     }
-    let ours = Metadata { cluster_id: Some(16), shards: vec![32, 64] }.encode_length_delimited_to_vec();
+    let ours = Metadata {
+        cluster_id: Some(16),
+        shards: vec![32, 64],
+    }
+    .encode_length_delimited_to_vec();
     while let Some((_, mut stream)) = incoming.next().await {
         // A box that hangs up while it is being answered is a box that is being killed: not this task's concern.
         if stream.write_all(&ours).await.is_ok() && stream.close().await.is_ok() {

@@ -2,5 +2,6 @@
 //! knows nothing of the mailserver's code.
 
 pub mod client;
+pub mod pillarbox;
 pub mod programs;
 pub mod wait;

@@ -11,11 +11,21 @@ pub fn folder() -> &'static Path {
         let test = std::env::current_exe().expect("a test knows its own path");
         let folder = test.ancestors().nth(2).expect("tests run from PROFILE/deps").to_owned();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--locked", "-p", "pillarboxd", "-p", "pillarbox-mailserver"]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--locked",
+            "-p",
+            "pillarboxd",
+            "-p",
+            "pillarbox-mailserver",
+        ]);
         if folder.ends_with("release") {
             cargo.arg("--release");
         }
-        cargo.arg("--target-dir").arg(folder.parent().expect("a profile folder lies in the target folder"));
+        cargo
+            .arg("--target-dir")
+            .arg(folder.parent().expect("a profile folder lies in the target folder"));
         cargo.current_dir(workspace());
         let status = cargo.status().expect("cargo runs");
         assert!(status.success(), "the programs do not build: {status}");
@@ -25,5 +35,8 @@ pub fn folder() -> &'static Path {
 
 /// The root of the checkout.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout is there")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the checkout is there")
 }

@@ -1,1 +1,4 @@
+//! Whole-program tests: real processes, real sockets, real files.
 
+mod bad_input;
+mod life;
