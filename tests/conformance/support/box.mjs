@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const BUILD_AND_START_MS = 30 * 60_000; // a first release build on two cores
+const BUILD_AND_START_MS = 30 * 60_000; // a first build on two cores
 const STOP_MS = 10_000; // what scripts/run promises
 
 export async function startBox(...args) {

@@ -12,7 +12,7 @@ import { CLUSTER, SHARD } from "./clients.mjs";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
 // What scripts/run builds.
-const PROGRAM = path.join(target, "release", "pillarbox-mailserver");
+const PROGRAM = path.join(target, "quick", "pillarbox-mailserver");
 const READY_MS = 20_000;
 const STOP_MS = 10_000;
 
