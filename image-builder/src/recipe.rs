@@ -220,7 +220,8 @@ pub const MODULE_CUTS: &[&str] = &[
 ];
 
 /// What the initrd loads on every board before it can read a slot; a board adds its storage with `initrd_modules`.
-pub const INITRD_MODULES: &[&str] = &["squashfs", "ext4"];
+/// ext4 asks for its checksum by the algorithm's name, which `modules.dep` does not show.
+pub const INITRD_MODULES: &[&str] = &["squashfs", "crc32c_generic", "ext4"];
 
 /// Applets of busybox that the initrd's `/init` uses.
 pub const INITRD_APPLETS: &[&str] = &[
@@ -315,6 +316,8 @@ pub const MASKED_UNITS: &[(&str, &str)] = &[
     ("systemd-pcrphase.service", "no board has a TPM"),
     ("systemd-tpm2-setup.service", "as above"),
     ("systemd-tpm2-setup-early.service", "as above"),
+    ("systemd-creds.socket", "there are no credentials"),
+    ("systemd-initctl.socket", "for programs of another init"),
     ("systemd-udev-load-credentials.service", "there are no credentials"),
 ];
 

@@ -39,11 +39,10 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
         files::copy(&parts.overlay.join(&path), &root.join(&path), 0o644)?;
     }
     for path in files::walk(parts.services)? {
-        files::copy(
-            &parts.services.join(&path),
-            &root.join("usr/lib/pillarbox/services").join(&path),
-            0o644,
-        )?;
+        let text = String::from_utf8(files::read(&parts.services.join(&path))?)
+            .with_context(|| format!("{} is not text", path.display()))?;
+        let to = root.join("usr/lib/pillarbox/services").join(&path);
+        files::write(&to, with_account(&path, &text).as_bytes(), 0o644)?;
     }
     configure(parts, root)?;
     tools.chroot(root, &["systemd-sysusers"])?;
@@ -65,6 +64,13 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
         files::make_dir(&root.join(directory))?;
     }
     Ok(())
+}
+
+/// On a card every service has an account of its own (`overlay/root/usr/lib/sysusers.d`), named after it. A service's
+/// file does not say so, because a developer's machine has no such account.
+fn with_account(path: &Path, text: &str) -> String {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    format!("user = \"pillarbox-{name}\"\n{text}")
 }
 
 fn copy_modules(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> {
@@ -127,4 +133,29 @@ fn lock_root(root: &Path) -> Result<()> {
         })
         .collect();
     fs::write(&path, locked.join("\n") + "\n").with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_a_key_of_the_service_itself() {
+        let text = with_account(Path::new("mailserver.toml"), "program = \"x\"\n[health]\n");
+        let parsed: toml::Table = toml::from_str(&text).unwrap();
+        assert_eq!(parsed["user"].as_str(), Some("pillarbox-mailserver"));
+    }
+
+    /// Every service that ships has an account in the image.
+    #[test]
+    fn every_service_has_its_account() {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let accounts =
+            std::fs::read_to_string(repository.join("image-builder/overlay/root/usr/lib/sysusers.d/pillarbox.conf"))
+                .unwrap();
+        for path in files::walk(&repository.join("daemon/services")).unwrap() {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            assert!(accounts.contains(&format!("u pillarbox-{name} ")), "{name}");
+        }
+    }
 }
