@@ -41,7 +41,7 @@ pub enum PartitionTable {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BootFile {
-    /// Path inside the unpacked packages; a directory is taken whole.
+    /// Path inside the unpacked packages, `{kernel}` in it the kernel's version; a directory is taken whole.
     pub from: String,
     /// Path on the FAT partition.
     pub to: String,

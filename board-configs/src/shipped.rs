@@ -6,6 +6,7 @@ use crate::{Board, ButtonDriver, LedDriver, Proof, Shows};
 const BASES: &[(&str, &str)] = &[
     ("common", include_str!("../boards/common.toml")),
     ("raspberry-pi", include_str!("../boards/raspberry-pi.toml")),
+    ("raspberry-pi-card", include_str!("../boards/raspberry-pi-card.toml")),
 ];
 
 const BOARDS: &[(&str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use board_configs::{Arch, Board, ButtonDriver, LedDriver, Proof, Pull, Shows, names};
+use board_configs::{Arch, Board, ButtonDriver, LedDriver, PartitionTable, Proof, Pull, Shows, names};
 
 #[test]
 fn every_shipped_board_is_usable_and_every_file_ships() {
@@ -20,7 +20,7 @@ fn every_shipped_board_is_usable_and_every_file_ships() {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        let base = ["common", "raspberry-pi"].contains(&stem.as_str());
+        let base = ["common", "raspberry-pi", "raspberry-pi-card"].contains(&stem.as_str());
         assert!(base || names().contains(&stem.as_str()), "{stem}.toml does not ship");
     }
 }
@@ -174,4 +174,67 @@ fn a_file_may_be_like_its_namesake() {
         (mine.title.as_str(), &mine.leds),
         ("Mine", &Board::named("dev").unwrap().leds)
     );
+}
+
+#[test]
+fn a_card_takes_the_rest_from_its_family() {
+    let image = Board::named("rpi-4").unwrap().image.unwrap();
+    assert_eq!(image.partition_table, PartitionTable::Hybrid);
+    assert_eq!(image.boot_packages, ["raspi-firmware", "u-boot-rpi"]);
+    let names: Vec<&str> = image.boot_files.iter().map(|file| file.to.as_str()).collect();
+    assert!(
+        names.contains(&"u-boot.bin") && names.contains(&"start4cd.elf"),
+        "{names:?}"
+    );
+    assert!(
+        Board::named("dev").unwrap().image.is_none(),
+        "a developer's machine is never flashed"
+    );
+}
+
+/// Every file on a FAT partition has one source.
+#[test]
+fn no_boot_file_twice() {
+    for name in names() {
+        let files = Board::named(name)
+            .unwrap()
+            .image
+            .map(|image| image.boot_files)
+            .unwrap_or_default();
+        for (index, file) in files.iter().enumerate() {
+            assert!(
+                files[..index].iter().all(|other| other.to != file.to),
+                "{name}: {}",
+                file.to
+            );
+        }
+    }
+}
+
+#[test]
+fn mistakes_in_a_card_name_key_and_mend() {
+    const HEAD: &str = "title = \"M\"\narch = \"arm64\"\n[image]\n";
+    let cases: &[(&str, &[&str])] = &[
+        ("consoles = [\"ttyS0\"]\n", &["image.partition_table", "add it"]),
+        ("partition_table = \"gpt\"\n", &["image.consoles", "add it"]),
+        ("partition_table = \"mbr\"\n", &["mbr", "hybrid"]),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\ndevice_trees = [\"../x\"]\n",
+            &["image.device_trees", "../x", "relative"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nboot_files = [{ from = \"/a\", to = \"b\" }]\n",
+            &["image.boot_files.from", "/a"],
+        ),
+        ("colour = 1\n", &["colour"]),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (text, wanted) in cases {
+        let path = dir.path().join("mine.toml");
+        std::fs::write(&path, format!("{HEAD}{text}")).unwrap();
+        let message = Board::from_file(&path).expect_err(text).to_string();
+        for word in *wanted {
+            assert!(message.contains(word), "{text}: {word:?} is not in: {message}");
+        }
+    }
 }

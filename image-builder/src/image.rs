@@ -233,10 +233,11 @@ impl Plan {
     /// The FAT partition.
     fn firmware(&self, workshop: &Workshop, tools: &Tools, into: &Path) -> Result<()> {
         let packages = workshop.output("boot-packages").join("root");
+        let kernel = kernel_of(&packages)?;
         let content = into.join("content");
         files::make_dir(&content)?;
         for file in &self.image.boot_files {
-            let from = packages.join(&file.from);
+            let from = packages.join(file.from.replace("{kernel}", &kernel));
             if from.is_dir() {
                 for path in files::walk(&from)? {
                     files::copy(&from.join(&path), &content.join(&file.to).join(&path), 0o644)?;

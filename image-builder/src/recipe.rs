@@ -304,6 +304,7 @@ pub const MASKED_UNITS: &[(&str, &str)] = &[
     ("systemd-machine-id-commit.service", "the initrd does it"),
     ("systemd-update-done.service", "the root is read-only"),
     ("ldconfig.service", "as above"),
+    ("systemd-journal-catalog-update.service", "the journal has no readers who want explanations"),
     ("systemd-journal-flush.service", "the journal stays in memory"),
     (
         "systemd-random-seed.service",
