@@ -252,6 +252,10 @@ pub const KERNEL_ARGUMENTS: &[(&str, &str)] = &[
         "fsck.mode=skip",
         "the initrd has checked the data partition; the root is read-only",
     ),
+    (
+        "net.ifnames=0",
+        "one name for the one network interface, and no wait for its renaming",
+    ),
     ("systemd.gpt_auto=0", "nothing is mounted that the image does not name"),
     (
         "systemd.show_status=auto",
@@ -304,7 +308,10 @@ pub const MASKED_UNITS: &[(&str, &str)] = &[
     ("systemd-machine-id-commit.service", "the initrd does it"),
     ("systemd-update-done.service", "the root is read-only"),
     ("ldconfig.service", "as above"),
-    ("systemd-journal-catalog-update.service", "the journal has no readers who want explanations"),
+    (
+        "systemd-journal-catalog-update.service",
+        "the journal has no readers who want explanations",
+    ),
     ("systemd-journal-flush.service", "the journal stays in memory"),
     (
         "systemd-random-seed.service",

@@ -16,7 +16,7 @@ use crate::machine::{Card, Machine};
 use crate::page;
 use crate::report;
 
-const BOOT_LIMIT: Duration = Duration::from_secs(400);
+const BOOT_LIMIT: Duration = Duration::from_secs(900);
 const LOADER_LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Bench {
