@@ -143,7 +143,7 @@ impl fmt::Display for Exit {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PruneReport {
     pub removed_envelopes: u64,
     pub removed_segments: u64,
@@ -154,7 +154,8 @@ pub struct PruneReport {
 /// An archive after pruning; times in nanoseconds since the Unix epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SurveyReport {
-    pub envelopes: u64,
+    /// `None` where counting would cost too much.
+    pub envelopes: Option<u64>,
     pub bytes: u64,
     pub oldest_ns: Option<i64>,
     pub newest_ns: Option<i64>,
@@ -205,7 +206,7 @@ impl From<&SurveyReport> for ArchiveStatus {
     fn from(survey: &SurveyReport) -> ArchiveStatus {
         const NS: i64 = 1_000_000_000;
         ArchiveStatus {
-            envelopes: Some(survey.envelopes),
+            envelopes: survey.envelopes,
             bytes: Some(survey.bytes),
             oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
             newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),

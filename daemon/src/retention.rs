@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use archive::{Policy, retention};
+use archive::{Policy, foreign, retention};
 
+use crate::config::service::{ArchiveRules, Schema};
 use crate::event::{PruneReport, SurveyReport};
 use crate::reset;
 use crate::snapshot::QuarantinedFile;
@@ -14,12 +15,32 @@ use crate::snapshot::QuarantinedFile;
 const CUTOFF_MOVED_NS: i64 = 10 * 60 * 1_000_000_000;
 
 /// Blocking; works whether or not the archive's writer lives.
-pub fn prune(dir: &Path, policy: &Policy) -> Result<PruneReport, String> {
-    std::fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))?;
-    try_prune(dir, policy).map_err(|error| error.to_string())
+pub fn prune(rules: &ArchiveRules, policy: &Policy) -> Result<PruneReport, String> {
+    let path = &rules.path;
+    match rules.schema {
+        Schema::Pillarbox => {
+            std::fs::create_dir_all(path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+            prune_segments(path, policy)
+        }
+        Schema::Nwaku => prune_nwaku(path, policy),
+    }
+    .map_err(|error| error.to_string())
 }
 
-fn try_prune(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
+/// Nwaku reads no policy of ours, and counting its rows would read them all.
+fn prune_nwaku(file: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
+    let mut report = PruneReport::default();
+    if !file.exists() {
+        return Ok(report);
+    }
+    if let Some(cutoff) = policy.cutoff.filter(|_| policy.clock_trusted) {
+        report.removed_envelopes = foreign::remove_expired(file, cutoff)?;
+    }
+    report.survey.bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    Ok(report)
+}
+
+fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
     // A policy that cannot be read is replaced.
     let before = retention::read_policy(dir).ok().flatten();
     if before.is_none_or(|before| is_news(&before, policy)) {
@@ -40,7 +61,7 @@ fn try_prune(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error>
         removed_segments: removed.segments,
         removed_bytes: removed.bytes,
         survey: SurveyReport {
-            envelopes: survey.envelopes,
+            envelopes: Some(survey.envelopes),
             bytes: survey.bytes,
             oldest_ns: survey.oldest,
             newest_ns: survey.newest,

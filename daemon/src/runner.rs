@@ -5,6 +5,7 @@
 //! which is the sign of life that the LEDs and the watchdogs go by.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
-use crate::config::service::Service as Spec;
+use crate::config::service::{Schema, Service as Spec};
 use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
 use crate::lifeline::Lifeline;
@@ -197,12 +198,12 @@ impl Runner {
     }
 
     fn prune(&self, archive: ArchiveId, policy: Policy) {
-        let Some(dir) = self.state.archives.get(archive.0).map(|pruning| pruning.path.clone()) else {
+        let Some(rules) = self.state.archives.get(archive.0).map(|pruning| pruning.rules.clone()) else {
             return;
         };
         let events = self.events.clone();
         tokio::spawn(async move {
-            let pruned = tokio::task::spawn_blocking(move || retention::prune(&dir, &policy)).await;
+            let pruned = tokio::task::spawn_blocking(move || retention::prune(&rules, &policy)).await;
             let result = pruned.unwrap_or_else(|error| Err(format!("pruning ended early: {error}")));
             // Closed only when the daemon ends.
             let _ = events.send(Event::Pruned { archive, result }).await;
@@ -225,6 +226,12 @@ fn forget_ended(runs: &mut BTreeMap<ServiceId, Live>, event: &Event) {
     }
 }
 
+/// The directory that its archive is in.
+fn archive_dir(spec: &Spec) -> Option<&PathBuf> {
+    let archive = spec.archive.as_ref()?;
+    (archive.schema == Schema::Pillarbox).then_some(&archive.path)
+}
+
 fn launch(spec: &Spec) -> Launch {
     let mut environment = BTreeMap::from([
         (
@@ -241,14 +248,11 @@ fn launch(spec: &Spec) -> Launch {
         arguments: spec.arguments.clone(),
         environment,
         directory: spec.directory.clone(),
-        owned: [
-            Some(&spec.directory),
-            spec.archive.as_ref().map(|archive| &archive.path),
-        ]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect(),
+        owned: [Some(&spec.directory), archive_dir(spec)]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect(),
         user: spec.user.clone(),
     }
 }

@@ -5,6 +5,7 @@
 //! possible, 2 for a bad command line; `status` and `health` end with 3 when the box does not do its job, so that
 //! scripts can ask.
 
+mod archive;
 mod client;
 mod show;
 
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = span)]
         hold: std::time::Duration,
     },
+    /// Work on an archive's files.
+    Archive(archive::ArchiveArguments),
     /// Read settings without running them.
     Config {
         #[command(subcommand)]
@@ -97,6 +100,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Config {
             command: ConfigCommand::Check { file },
         } => return check(file, json),
+        Command::Archive(arguments) => return archive::run(arguments, json),
         Command::Logs { service, lines } => {
             let request = Request::Logs {
                 lines: *lines,

@@ -4,6 +4,7 @@
 //! the main file lists the service in `required` does it stop the daemon.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -241,12 +242,28 @@ impl HttpAddress {
 #[serde(deny_unknown_fields)]
 pub(super) struct ArchiveFile {
     pub(super) path: String,
+    #[serde(default)]
+    pub(super) schema: Schema,
+    pub(super) quota_mib: Option<NonZeroU32>,
 }
 
 /// An archive that the daemon prunes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRules {
     pub path: PathBuf,
+    pub schema: Schema,
+    /// `None` is half of the filesystem.
+    pub quota_bytes: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schema {
+    /// A directory of segments.
+    #[default]
+    Pillarbox,
+    /// nwaku's SQLite file, which is pruned while nwaku writes it.
+    Nwaku,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

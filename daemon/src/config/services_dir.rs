@@ -143,6 +143,8 @@ fn read_one(
             values.plain.insert("archive_dir".to_owned(), path.clone());
             Some(ArchiveRules {
                 path: PathBuf::from(path),
+                schema: archive.schema,
+                quota_bytes: archive.quota_mib.map(|mib| u64::from(mib.get()) << 20),
             })
         }
     };

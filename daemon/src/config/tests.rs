@@ -316,6 +316,34 @@ fn the_shipped_samples_are_right() {
 }
 
 #[test]
+fn the_shipped_services_that_are_off_can_be_switched_on() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("services");
+    for name in ["relay", "nwaku"] {
+        let text = std::fs::read_to_string(shipped.join(format!("{name}.toml"))).unwrap();
+        let file = format!("{name}.toml");
+        assert!(
+            Tree::new(MAIN, &[(&file, &text)])
+                .read()
+                .unwrap()
+                .services
+                .enabled
+                .is_empty()
+        );
+        let main =
+            format!("{MAIN}required = [\"{name}\"]\n[services.{name}]\nenabled = true\nprogram = \"bin/child\"\n");
+        assert_eq!(
+            Tree::new(&main, &[(&file, &text)])
+                .read()
+                .unwrap()
+                .services
+                .enabled
+                .len(),
+            1
+        );
+    }
+}
+
+#[test]
 fn the_main_file_moves_ports_and_adds_arguments() {
     let service = "program = \"child\"\narguments = [\"--tcp={port.tcp}\"]\n[ports.tcp]\nport = 1\n";
     let main = format!("{MAIN}[services.one]\nextra_arguments = [\"--more\"]\nports = {{ tcp = 7 }}\n");

@@ -60,11 +60,20 @@ impl State {
             pruning.set_retention(retention);
         }
         for service in &self.services {
-            let Some(archive) = &service.spec.archive else { continue };
-            if !self.archives.iter().any(|pruning| pruning.path == archive.path) {
-                let id = ArchiveId(self.archives.len());
-                self.archives
-                    .push(Pruning::new(id, archive.path.clone(), retention, self.past_ns));
+            let Some(rules) = &service.spec.archive else {
+                continue;
+            };
+            match self
+                .archives
+                .iter_mut()
+                .find(|pruning| pruning.rules.path == rules.path)
+            {
+                Some(pruning) => pruning.rules = rules.clone(),
+                None => {
+                    let id = ArchiveId(self.archives.len());
+                    self.archives
+                        .push(Pruning::new(id, rules.clone(), retention, self.past_ns));
+                }
             }
         }
     }

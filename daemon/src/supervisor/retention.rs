@@ -5,11 +5,11 @@
 //! one holds (nothing older is served) and nothing is removed. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use archive::{DiskStage, Policy};
 
+use crate::config::service::ArchiveRules;
 use crate::event::{Action, ArchiveId, Now, PruneReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
 
@@ -23,7 +23,7 @@ const OVERDUE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Pruning {
     id: ArchiveId,
-    pub path: PathBuf,
+    pub rules: ArchiveRules,
     pub retention: Duration,
     next: Duration,
     running_since: Option<Duration>,
@@ -34,7 +34,7 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    pub fn new(id: ArchiveId, path: PathBuf, retention: Duration, past_ns: Option<i64>) -> Pruning {
+    pub fn new(id: ArchiveId, rules: ArchiveRules, retention: Duration, past_ns: Option<i64>) -> Pruning {
         let status = ArchiveStatus {
             retention_secs: Some(retention.as_secs()),
             ..ArchiveStatus::default()
@@ -42,7 +42,7 @@ impl Pruning {
         let cutoff_ns = past_ns.map(|past_ns| past_ns.saturating_sub(nanos(retention)));
         Pruning {
             id,
-            path,
+            rules,
             retention,
             next: Duration::ZERO,
             running_since: None,
@@ -93,7 +93,7 @@ impl Pruning {
             clock_trusted: now.trusted,
             cutoff: self.cutoff_ns,
             disk,
-            quota_bytes: space.map(|space| space.total_bytes / 2),
+            quota_bytes: self.rules.quota_bytes.or(space.map(|space| space.total_bytes / 2)),
         };
         Some(Action::Prune {
             archive: self.id,

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use crate::retention::{fill, now_ns};
 use crate::support::{Files, Program, pids, wait_until};
 
 fn pillarbox(files: &Files, arguments: &[&str]) -> Output {
@@ -70,6 +71,40 @@ fn a_pressed_simulated_button_restarts_what_failed() {
     let output = pillarbox(&files, &["press"]);
     assert!(output.status.success(), "{}", text(&output));
     json_until(&files, &["status"], |status| status["state"] == "ok");
+}
+
+#[test]
+fn an_archive_is_looked_at_exported_and_pruned_without_a_daemon() {
+    let files = Files::new("");
+    let (dir, now) = (files.path("archive"), now_ns());
+    fill(&dir, now - 7_200_000_000_000, 3);
+    fill(&dir, now, 2);
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+            .args(["--json", "archive", "--dir", dir.to_str().unwrap()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let stats: serde_json::Value = serde_json::from_str(&run(&["stats"])).unwrap();
+    assert_eq!(stats["envelopes"], 5);
+    let verified: serde_json::Value = serde_json::from_str(&run(&["verify"])).unwrap();
+    assert!(
+        verified
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|segment| segment["faults"].as_array().unwrap().is_empty())
+    );
+    assert_eq!(run(&["export", "-"]).lines().count(), 5);
+    let nwaku = files.path("nwaku.sqlite3");
+    run(&["export", "--format", "nwaku", nwaku.to_str().unwrap()]);
+    let removed: serde_json::Value = serde_json::from_str(&run(&["prune", "--older-than", "1h"])).unwrap();
+    assert_eq!(removed["envelopes"], 3);
+    let imported: serde_json::Value = serde_json::from_str(&run(&["import", nwaku.to_str().unwrap()])).unwrap();
+    assert_eq!((&imported["stored"], &imported["duplicates"]), (&3.into(), &2.into()));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::support::{Daemon, Files};
 
 const WITH_ARCHIVE: &str = "essential = true\n[archive]\npath = \"{state_dir}/archive\"\n";
 
-fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
@@ -20,33 +20,9 @@ fn now_ns() -> i64 {
 async fn expired_envelopes_leave_the_disk_and_younger_ones_stay() {
     let files = Files::new("retention = \"10s\"").service("one", "exec sleep 1000", WITH_ARCHIVE);
     let dir = files.path("state/archive");
-    let retention = Duration::from_secs(10);
     // Written with a clock of an hour ago: expired as soon as a daemon sees it.
     let hour_ago = now_ns() - 3_600_000_000_000;
-    let archive = Archive::open(
-        &dir,
-        Options {
-            retention,
-            durability: Duration::from_secs(2),
-        },
-    )
-    .unwrap();
-    for number in 0..50_i64 {
-        let envelope = Envelope {
-            pubsub_topic: "/waku/2/rs/16/32".to_owned(),
-            content_topic: "/test/1/a/proto".to_owned(),
-            payload: vec![0x5a; 1000],
-            version: None,
-            timestamp: hour_ago + number,
-            meta: None,
-            rate_limit_proof: None,
-        };
-        assert!(matches!(
-            archive.insert(&envelope, hour_ago).unwrap(),
-            Inserted::Stored(_)
-        ));
-    }
-    archive.close().unwrap();
+    fill(&dir, hour_ago, 50);
     assert!(bytes_below(&dir) > 50_000);
     let mut daemon = Daemon::start(&files);
     let snapshot = daemon
@@ -77,6 +53,58 @@ async fn an_archive_that_cannot_be_pruned_is_shown_and_tried_again() {
     std::fs::remove_dir_all(files.path("state/archive/policy")).unwrap();
     daemon.until("ok", |snapshot| snapshot.state == BoxState::Ok).await;
     daemon.stop().await;
+}
+
+/// nwaku's file is pruned row by row, beside whatever else is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_archive_is_pruned_too() {
+    let settings = "[archive]\npath = \"{service_dir}/store.sqlite3\"\nschema = \"nwaku\"\n";
+    let files = Files::new("retention = \"30m\"").service("one", "exec sleep 1000", settings);
+    let now = now_ns();
+    let source = files.path("source");
+    fill(&source, now - 3_600_000_000_000, 7);
+    fill(&source, now, 5);
+    std::fs::create_dir_all(files.path("state/one")).unwrap();
+    let store = files.path("state/one/store.sqlite3");
+    assert_eq!(
+        archive::export::to_sqlite(&source, i64::MIN, &store).unwrap().envelopes,
+        12
+    );
+    let mut daemon = Daemon::start(&files);
+    let snapshot = daemon
+        .until("pruned", |snapshot| snapshot.archive.pruned_total == 7)
+        .await;
+    assert_eq!(snapshot.archive.envelopes, None);
+    assert!(snapshot.archive.bytes.is_some_and(|bytes| bytes > 0));
+    daemon.stop().await;
+    let options = Options {
+        retention: Duration::from_secs(86_400),
+        durability: Duration::from_secs(2),
+    };
+    let left = Archive::open(&files.path("left"), options).unwrap();
+    assert_eq!(archive::foreign::import(&left, &store, now_ns()).unwrap().stored, 5);
+}
+
+/// So many envelopes of one moment, accepted at that moment.
+pub(crate) fn fill(dir: &std::path::Path, at_ns: i64, count: i64) {
+    let options = Options {
+        retention: Duration::from_secs(86_400),
+        durability: Duration::from_secs(2),
+    };
+    let archive = Archive::open(dir, options).unwrap();
+    for number in 0..count {
+        let envelope = Envelope {
+            pubsub_topic: "/waku/2/rs/16/32".to_owned(),
+            content_topic: "/test/1/a/proto".to_owned(),
+            payload: vec![0x5a; 1000],
+            version: None,
+            timestamp: at_ns + number,
+            meta: None,
+            rate_limit_proof: None,
+        };
+        assert!(matches!(archive.insert(&envelope, at_ns).unwrap(), Inserted::Stored(_)));
+    }
+    archive.close().unwrap();
 }
 
 fn bytes_below(dir: &std::path::Path) -> u64 {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::service::{ArchiveRules, Check, Service as Spec, Services};
+use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Services};
 use crate::config::service::{HealthRules, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
 use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
@@ -52,6 +52,14 @@ fn spec(name: &str, checked: bool) -> Spec {
         ports: BTreeMap::new(),
         node: None,
         output: OutputRules::default(),
+    }
+}
+
+fn rules(path: &str) -> ArchiveRules {
+    ArchiveRules {
+        path: path.into(),
+        schema: Schema::Pillarbox,
+        quota_bytes: None,
     }
 }
 
@@ -270,9 +278,7 @@ fn a_press_grants_the_one_browser_that_waits() {
 #[test]
 fn pruning_follows_the_trusted_clock_only() {
     let mut one = spec("one", false);
-    one.archive = Some(ArchiveRules {
-        path: "/nonexistent/archive".into(),
-    });
+    one.archive = Some(rules("/nonexistent/archive"));
     let mut bench = Bench::new(vec![one]);
     let policy = |bench: &Bench| {
         bench.actions.iter().find_map(|action| match action {
@@ -401,9 +407,7 @@ fn three() -> Vec<Spec> {
     let mut last = spec("never", false);
     last.restart.policy = RestartPolicy::Never;
     let mut archived = spec("checked", true);
-    archived.archive = Some(ArchiveRules {
-        path: "/nonexistent".into(),
-    });
+    archived.archive = Some(rules("/nonexistent"));
     let mut late = spec("plain", false);
     late.order = 1;
     vec![archived, late, last]
