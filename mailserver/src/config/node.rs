@@ -75,6 +75,7 @@ impl Config {
                 })
                 .collect(),
             rate_limits: rate_limits(&self.rate_limits),
+            relay_client: self.addresses.relay_client,
             nat: match self.addresses.nat {
                 Nat::Any | Nat::Upnp | Nat::Pmp => NodeNat::Any,
                 Nat::None => NodeNat::None,

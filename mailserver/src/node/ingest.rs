@@ -147,6 +147,9 @@ impl Task {
                 }
             }
         }
+        if let Some(distributor) = &mut self.distributor {
+            distributor.distribute(&received);
+        }
         // Nobody listening is no error.
         let _ = self.handle.received.send(received.clone());
         received

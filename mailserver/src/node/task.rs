@@ -22,7 +22,7 @@ use super::peers::Peers;
 use super::relay::{self, GRAYLIST_THRESHOLD};
 use super::settings::Settings;
 use crate::counters::Counters;
-use crate::protocols::metadata;
+use crate::protocols::{filter, metadata};
 use crate::signed;
 use crate::topics::Shard;
 
@@ -50,6 +50,7 @@ pub(super) struct Task {
     pub(super) handle: Handle,
     metadata: metadata::Server,
     pub(super) signed: signed::Validator,
+    pub(super) distributor: Option<filter::Distributor>,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
     pub(super) topics: BTreeSet<String>,
@@ -70,6 +71,11 @@ impl Task {
         (metadata, signed): (metadata::Server, signed::Validator),
         settings: Settings,
     ) -> Self {
+        let counters = handle.counters.clone();
+        let distributor = handle
+            .filter
+            .clone()
+            .map(|registry| filter::Distributor::new(registry, counters));
         let mut task = Self {
             swarm,
             commands,
@@ -77,6 +83,7 @@ impl Task {
             handle,
             metadata,
             signed,
+            distributor,
             settings,
             topics: BTreeSet::new(),
             peers: Peers::default(),

@@ -22,6 +22,7 @@ use crate::node::settings::{FilterLimits, RateLimit};
 use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType};
 use crate::wire::framing::FrameError;
 
+pub(crate) use self::push::Distributor;
 pub use self::subscriptions::Criterion;
 
 /// nwaku's `MaxContentTopicsPerRequest`.
@@ -78,10 +79,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server, and the task that delivers until the node ends.
+    /// A server, and the task that forgets silent subscribers.
     pub(crate) fn start(handle: Handle, registry: Registry, limit: Option<RateLimit>) -> Self {
-        let counters = handle.counters().clone();
-        tokio::spawn(push::distribute(registry.clone(), handle.received(), counters));
+        tokio::spawn(push::sweep(handle.clone(), registry.clone()));
         Self {
             handle,
             registry,

@@ -1,18 +1,17 @@
-//! Envelopes on their way to subscribers: one task that finds them, and one for each subscriber with its own queue and
-//! its own long-lived stream (js-waku takes a hundred streams of a protocol on a connection, and never closes one).
+//! Envelopes on their way to subscribers: the node's task finds them, and one task for each has its own queue and its own
+//! long-lived stream (js-waku takes a hundred streams of a protocol on a connection, and never closes one).
 //!
 //! A subscriber that reads slowly fills its queue and loses the newest, counted as `push_queue_full`; a write that takes
 //! longer than [`PUSH_TIMEOUT`] ends the stream. Nobody else waits for it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive::MessageHash;
 use libp2p::{PeerId, Stream};
 use prost::Message;
 use prost::bytes::Bytes;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Registry;
@@ -60,48 +59,53 @@ impl Recent {
     }
 }
 
-/// Hands every envelope to those who want it, until the node ends.
-pub(super) async fn distribute(
+/// Hands every envelope to those who want it. It belongs to the node's task and never waits: the queues are bounded,
+/// and nothing is encoded for nobody.
+pub(crate) struct Distributor {
     registry: Registry,
-    mut received: broadcast::Receiver<Arc<Received>>,
+    recent: Recent,
     counters: Counters,
-) {
-    let mut recent = Recent::new(Instant::now());
-    let mut sweep = tokio::time::interval(SWEEP);
-    loop {
-        let envelope = tokio::select! {
-            envelope = received.recv() => envelope,
-            _ = sweep.tick() => {
-                counters.filter_subscriptions.set(i64::try_from(registry.sweep()).unwrap_or(i64::MAX));
-                continue;
-            }
+}
+
+impl Distributor {
+    pub(crate) fn new(registry: Registry, counters: Counters) -> Self {
+        Self {
+            registry,
+            recent: Recent::new(Instant::now()),
+            counters,
+        }
+    }
+
+    pub(crate) fn distribute(&mut self, received: &Received) {
+        let now = Instant::now();
+        let envelope = &received.envelope;
+        let queues = self.registry.find(&envelope.pubsub_topic, &envelope.content_topic, now);
+        if queues.is_empty() || !self.recent.first(received.hash, now) {
+            return;
+        }
+        let push = MessagePush {
+            waku_message: Some(WakuMessage::from_envelope(envelope.clone(), received.ephemeral)),
+            pubsub_topic: Some(envelope.pubsub_topic.clone()),
         };
-        match envelope {
-            Ok(envelope) => push(&registry, &mut recent, &envelope, &counters),
-            Err(broadcast::error::RecvError::Lagged(lost)) => {
-                tracing::warn!(lost, "filter fell behind");
+        let frame = Bytes::from(push.encode_to_vec());
+        for queue in queues {
+            if queue.try_send(frame.clone()).is_err() {
+                Counters::count(&self.counters.filter_errors, "push_queue_full");
             }
-            Err(broadcast::error::RecvError::Closed) => return,
         }
     }
 }
 
-fn push(registry: &Registry, recent: &mut Recent, received: &Received, counters: &Counters) {
-    let now = Instant::now();
-    let envelope = &received.envelope;
-    let queues = registry.find(&envelope.pubsub_topic, &envelope.content_topic, now);
-    if queues.is_empty() || !recent.first(received.hash, now) {
-        return;
-    }
-    let push = MessagePush {
-        waku_message: Some(WakuMessage::from_envelope(envelope.clone(), received.ephemeral)),
-        pubsub_topic: Some(envelope.pubsub_topic.clone()),
-    };
-    let frame = Bytes::from(push.encode_to_vec());
-    for queue in queues {
-        if queue.try_send(frame.clone()).is_err() {
-            Counters::count(&counters.filter_errors, "push_queue_full");
-        }
+/// Forgets silent subscribers, until the node ends.
+pub(super) async fn sweep(handle: Handle, registry: Registry) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    while !handle.is_stopped() {
+        sweep.tick().await;
+        let left = registry.sweep();
+        handle
+            .counters()
+            .filter_subscriptions
+            .set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 }
 
