@@ -8,6 +8,7 @@ mod command_line;
 mod crashes;
 mod files;
 mod floods;
+mod full_disk;
 mod lights;
 mod orphans;
 mod program;
