@@ -31,6 +31,7 @@ use prometheus_client::{
 use crate::{
     config::MetricsPrefix,
     counters::{Counters, Kind},
+    discovery,
     node::{Direction, Handle, PeerInfo, Status},
     topics::Shard,
 };
@@ -119,12 +120,13 @@ fn add<T: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metri
 }
 
 impl Metrics {
-    pub fn new(node: Handle, prefix: MetricsPrefix) -> Arc<Self> {
+    pub fn new(node: Handle, discovery: &discovery::Counters, prefix: MetricsPrefix) -> Arc<Self> {
         let present = Present::default();
         let mut prefixed = Registry::with_prefix(prefix.text());
         let mut plain = Registry::default();
         register_counters(&mut prefixed, &mut plain, node.counters());
         register_present(&mut prefixed, &mut plain, &present);
+        register_discovery(&mut prefixed, &mut plain, discovery);
         Arc::new(Self {
             node,
             present,
@@ -377,6 +379,41 @@ fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Pre
         "process_start_time_seconds",
         "Start of the process",
         &present.start_seconds,
+    );
+}
+
+fn register_discovery(prefixed: &mut Registry, plain: &mut Registry, counters: &discovery::Counters) {
+    let waku = prefixed;
+    add(
+        waku,
+        "discv5_discovered",
+        "Node records found by discv5",
+        &counters.discovered,
+    );
+    add(
+        waku,
+        "discv5_discovered_usable",
+        "Of them, those on this network",
+        &counters.usable,
+    );
+    add(waku, "discv5_errors", "Lookups that failed", &counters.errors);
+    add(
+        waku,
+        "dnsdisc_discovered",
+        "Node records found in DNS",
+        &counters.dns_discovered,
+    );
+    add(
+        waku,
+        "dnsdisc_errors",
+        "Lists in DNS that were not read whole",
+        &counters.dns_errors,
+    );
+    add(
+        plain,
+        "routing_table_nodes",
+        "Nodes in discv5's table",
+        &counters.table_nodes,
     );
 }
 

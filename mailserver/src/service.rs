@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     config::{Config, Metrics as MetricsSettings, Rest},
+    discovery::{self, Discovery},
     http::{self, BindError},
     metrics::Metrics,
     node::{self, Handle, Phase, Running, StartError, key::KeyError},
@@ -29,13 +30,19 @@ pub enum Error {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
+    Discovery(#[from] discovery::Error),
+    #[error(transparent)]
     Node(#[from] StartError),
 }
 
 impl Error {
     /// Whether starting again without another configuration would fail again.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, Self::Key(KeyError::NotAKey { .. } | KeyError::NotHex))
+        match self {
+            Self::Key(error) => matches!(error, KeyError::NotAKey { .. } | KeyError::NotHex),
+            Self::Discovery(error) => error.is_configuration(),
+            Self::Bind(_) | Self::Node(_) => false,
+        }
     }
 }
 
@@ -70,6 +77,7 @@ pub struct Service {
     rest: Option<Server>,
     metrics: Option<Server>,
     collector: Option<JoinHandle<()>>,
+    discovery: Discovery,
 }
 
 impl Service {
@@ -87,20 +95,24 @@ impl Service {
             )),
             None => None,
         };
+        let prepared = discovery::prepare(config, &keypair).await?;
+        let counters = discovery::Counters::default();
         let (node, running) = node::start(config.settings(keypair), config.addresses.agent.clone()).await?;
-        let (_, enr) = watch::channel(String::new());
+        let discovery = prepared.start(config, node.clone(), counters.clone()).await?;
+        let enr = discovery.enr();
         let mut service = Self {
             node,
             running,
             rest: None,
             metrics: None,
             collector: None,
+            discovery,
         };
         if let Some((settings, listener)) = rest {
             service.serve_rest(config, settings, listener, enr, set_log_level)?;
         }
         if let Some((settings, listener)) = metrics {
-            service.serve_metrics(settings, listener)?;
+            service.serve_metrics(settings, listener, &counters)?;
         }
         Ok(service)
     }
@@ -126,8 +138,13 @@ impl Service {
         Ok(())
     }
 
-    fn serve_metrics(&mut self, settings: &MetricsSettings, listener: TcpListener) -> Result<(), BindError> {
-        let metrics = Metrics::new(self.node.clone(), settings.prefix);
+    fn serve_metrics(
+        &mut self,
+        settings: &MetricsSettings,
+        listener: TcpListener,
+        discovery: &discovery::Counters,
+    ) -> Result<(), BindError> {
+        let metrics = Metrics::new(self.node.clone(), discovery, settings.prefix);
         let server = Server::start(listener, metrics.router()).map_err(|source| BindError::Other {
             flag: "metrics-server-port",
             address: settings.address,
@@ -141,6 +158,11 @@ impl Service {
 
     pub fn node(&self) -> &Handle {
         &self.node
+    }
+
+    /// The own node record as text.
+    pub fn enr(&self) -> String {
+        self.discovery.enr().borrow().clone()
     }
 
     /// Where REST listens, if it does.
@@ -168,6 +190,7 @@ impl Service {
         if let Some(collector) = self.collector {
             collector.abort();
         }
+        drop(self.discovery);
         self.node.stop().await;
         tokio::time::timeout(NODE_DRAIN, self.running.stopped()).await.is_ok()
     }

@@ -6,7 +6,7 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 
 use super::{
     Addresses, Config, Discv5, DnsDiscovery, Error, Filter, Identity, Log, Metrics, Network, Peers, Rest, ServicePeers,
-    Store, StoreSync,
+    Store,
     flags::{self, Meaning},
     preset::{self, Preset},
     source::Given,
@@ -299,23 +299,11 @@ fn store(given: &Given, warnings: &mut Vec<String>) -> Result<Store, Error> {
             },
         ));
     }
-    let seconds = |name| Ok::<_, Error>(Duration::from_secs(u64::from(given.number(name, 1, u32::MAX)?)));
-    let sync = if given.switch("store-sync")? {
-        let (interval, range) = (seconds("store-sync-interval")?, seconds("store-sync-range")?);
-        Some(StoreSync {
-            interval,
-            range,
-            jitter: seconds("store-sync-relay-jitter")?,
-        })
-    } else {
-        None
-    };
     Ok(Store {
         archive_dir,
         retention: retention.time.unwrap_or(KEEP_EVERYTHING),
         resume: given.switch("store-resume")?,
         legacy: given.switch("legacy-store")?,
-        sync,
     })
 }
 

@@ -26,6 +26,7 @@ const fn flag(
 const NO_RLN: Meaning = Meaning::Nothing("rate limit proofs (RLN) are neither made nor checked here");
 const NO_MIX: Meaning = Meaning::Nothing("the mix protocol is not spoken here");
 const NO_KADEMLIA: Meaning = Meaning::Nothing("peers are not looked for by Kademlia here");
+const NO_SYNC: Meaning = Nothing("store sync is not spoken here; --store-resume fills gaps");
 const NO_SQL: Meaning = Meaning::Nothing("envelopes are kept in segments, not in one database");
 
 /// In the order of `--help` and of the README.
@@ -125,7 +126,7 @@ pub const FLAGS: &[Flag] = &[
         Switch,
         "false",
         Same,
-        "advertise nothing but --ext-multiaddr",
+        "put nothing but --ext-multiaddr into the node record",
     ),
     flag(
         "dns4-domain-name",
@@ -154,7 +155,7 @@ pub const FLAGS: &[Flag] = &[
         "relay-service-ratio",
         One,
         "50:50",
-        Same,
+        Nothing("a sixth of the connections is kept for those that this node opens, whatever they are for"),
         "relay's share of the connections against that of clients",
     ),
     flag(
@@ -164,7 +165,13 @@ pub const FLAGS: &[Flag] = &[
         Same,
         "most peers of one IP address; 0 is no limit",
     ),
-    flag("peer-store-capacity", One, "", Same, "most peers remembered"),
+    flag(
+        "peer-store-capacity",
+        One,
+        "",
+        Nothing("a thousand peers are remembered"),
+        "most peers remembered",
+    ),
     flag(
         "relay-client",
         Switch,
@@ -220,16 +227,22 @@ pub const FLAGS: &[Flag] = &[
         "store-sync",
         Switch,
         "false",
-        Same,
+        NO_SYNC,
         "compare and complete the archive with other stores",
     ),
-    flag("store-sync-interval", One, "300", Same, "seconds between comparisons"),
-    flag("store-sync-range", One, "3600", Same, "seconds compared"),
+    flag(
+        "store-sync-interval",
+        One,
+        "300",
+        NO_SYNC,
+        "seconds between comparisons",
+    ),
+    flag("store-sync-range", One, "3600", NO_SYNC, "seconds compared"),
     flag(
         "store-sync-relay-jitter",
         One,
         "20",
-        Same,
+        NO_SYNC,
         "newest seconds left out of the comparison",
     ),
     flag("storenode", One, "", Same, "multiaddr of the store to query"),
@@ -365,8 +378,8 @@ pub const FLAGS: &[Flag] = &[
         "local-storage-path",
         One,
         "./data",
-        Differs,
-        "directory of the own ENR's sequence number, written only when --nodekey-file is not given; nothing is written there with neither",
+        Nothing("nothing is kept but the archive, the key, and the node record beside --nodekey-file"),
+        "directory of the node's data",
     ),
     // Known to nwaku, nothing here
     flag(

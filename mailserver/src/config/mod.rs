@@ -146,14 +146,6 @@ pub struct Store {
     pub resume: bool,
     /// Answer store 2.0.0-beta4.
     pub legacy: bool,
-    pub sync: Option<StoreSync>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreSync {
-    pub interval: Duration,
-    pub range: Duration,
-    pub jitter: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

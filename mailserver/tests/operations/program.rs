@@ -2,8 +2,10 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
 };
 
 use nix::{
@@ -11,14 +13,30 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::LOCAL;
+use crate::support::{DEADLINE, LOCAL};
 
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pillarbox-mailserver"))
 }
 
 fn run(flags: &[&str]) -> Output {
-    program().args(flags).output().unwrap()
+    ended(program().args(flags))
+}
+
+/// The output of a program that is expected to end by itself; one that does not is ended, and fails its test.
+fn ended(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    let (done, waited) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if waited.recv_timeout(DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            kill(pid, Signal::SIGKILL).unwrap();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(done);
+    watchdog.join().unwrap();
+    output
 }
 
 fn stderr(output: &Output) -> String {
@@ -39,6 +57,15 @@ fn a_bad_configuration_ends_with_78_and_one_line() {
         (
             &["--config-file=/nonexistent"],
             "/nonexistent cannot be read: No such file or directory (os error 2)",
+        ),
+        (
+            &[
+                "--discv5-bootstrap-node=enr:AAAA",
+                "--tcp-port=0",
+                "--discv5-udp-port=0",
+                "--listen-address=127.0.0.1",
+            ],
+            "--discv5-bootstrap-node \"enr:AAAA\" is no good: not a node record: Invalid ENR: UnexpectedString",
         ),
     ] {
         let output = run(flags);
@@ -64,14 +91,26 @@ fn a_key_file_without_a_key_ends_with_78() {
 
 #[test]
 fn a_port_in_use_ends_with_1_and_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    for flag in ["tcp-port", "rest-port", "metrics-server-port"] {
-        let output = program()
+    let (tcp, udp) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        UdpSocket::bind("127.0.0.1:0").unwrap(),
+    );
+    let (tcp, udp) = (
+        tcp.local_addr().map(|address| (tcp, address)),
+        udp.local_addr().map(|address| (udp, address)),
+    );
+    let ((_tcp, tcp), (_udp, udp)) = (tcp.unwrap(), udp.unwrap());
+    for (flag, port) in [
+        ("tcp-port", tcp.port()),
+        ("rest-port", tcp.port()),
+        ("metrics-server-port", tcp.port()),
+        ("discv5-udp-port", udp.port()),
+    ] {
+        let mut command = program();
+        command
             .args(LOCAL.split_whitespace())
-            .arg(format!("--{flag}={port}"))
-            .output()
-            .unwrap();
+            .args(["--discv5-discovery=true", "--discv5-udp-port=0"]);
+        let output = ended(command.arg(format!("--{flag}={port}")));
         assert_eq!(output.status.code(), Some(1), "{flag}");
         let expected = format!(
             "pillarbox-mailserver: port {port} ({flag}) on 127.0.0.1 is in use: stop the program that has it, or choose \

@@ -1,0 +1,311 @@
+//! The own node record: built from the configuration and from what the node learns of its addresses, numbered so that
+//! peers take the newer one.
+//!
+//! A record's sequence number must not fall behind one that was ever given out, or peers keep the old record. So the
+//! record is kept beside the node's key, and a new number is at least the time in seconds: even a lost file or a clock
+//! set back leaves a larger one.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use ::enr::CombinedKey;
+use libp2p::{Multiaddr, multiaddr::Protocol};
+use tokio::sync::watch;
+
+use super::without_peer;
+use crate::{
+    clock,
+    config::{Addresses, Nat},
+    enr::{self, Capabilities, Enr, Own, Shards},
+    node::{Handle, Phase, Status},
+};
+
+/// What the record says besides what the node learns of its addresses.
+pub(super) struct Fixed {
+    pub(super) addresses: Addresses,
+    /// Where peers see discv5's packets come from (`--discv5-enr-auto-update`).
+    pub(super) observed: Option<SocketAddr>,
+    pub(super) udp_port: Option<u16>,
+    pub(super) shards: Shards,
+    pub(super) capabilities: Capabilities,
+}
+
+pub(super) struct OwnRecord {
+    key: CombinedKey,
+    fixed: Fixed,
+    path: Option<PathBuf>,
+    record: Enr,
+}
+
+impl OwnRecord {
+    /// Builds the record as far as it is known before the node listens, or takes up the kept one if it says the same.
+    pub(super) fn new(key: CombinedKey, fixed: Fixed, path: Option<PathBuf>) -> Result<Self, enr::Error> {
+        let kept = path
+            .as_ref()
+            .and_then(|path| fs::read_to_string(path).ok())
+            .and_then(|text| enr::parse(&text).ok());
+        let kept = kept.filter(|record| enr::is_of(record, &key));
+        let before = kept.as_ref().map_or(0, Enr::seq);
+        let fresh = enr::build(&key, next(before), &fixed.own(None))?;
+        let record = kept.filter(|record| enr::same_content(record, &fresh)).unwrap_or(fresh);
+        Ok(Self {
+            key,
+            fixed,
+            path,
+            record,
+        })
+    }
+
+    pub(super) fn record(&self) -> &Enr {
+        &self.record
+    }
+
+    /// A copy of the key, for discv5, which signs with it.
+    pub(super) fn key(&self) -> CombinedKey {
+        let mut bytes = self.key.encode();
+        CombinedKey::secp256k1_from_bytes(&mut bytes).expect("a secp256k1 key decodes from its own encoding")
+    }
+
+    /// Takes in what the node knows of itself now; true if the record is another one.
+    pub(super) fn update(&mut self, status: &Status) -> bool {
+        let own = self.fixed.own(Some(status));
+        match enr::build(&self.key, next(self.record.seq()), &own) {
+            Ok(record) if !enr::same_content(&record, &self.record) => {
+                self.replace(record);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::warn!(%error, "own node record");
+                false
+            }
+        }
+    }
+
+    /// Takes in where peers see this node, which discv5 has put into `record` already.
+    pub(super) fn observe(&mut self, address: SocketAddr, record: Enr) {
+        self.fixed.observed = Some(address);
+        self.replace(record);
+    }
+
+    fn replace(&mut self, record: Enr) {
+        self.record = record;
+        if let Err(error) = self.keep() {
+            tracing::warn!(%error, "keeping the own node record");
+        }
+    }
+
+    fn keep(&self) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut fresh = path.clone().into_os_string();
+        fresh.push(".new");
+        fs::write(&fresh, self.record.to_base64())?;
+        fs::rename(&fresh, path)
+    }
+
+    /// Keeps the record up to date where there is no discv5 to do so.
+    pub(super) async fn follow(mut self, node: Handle, enr: watch::Sender<String>) {
+        let mut status = node.status();
+        loop {
+            let now = status.borrow_and_update().clone();
+            if now.phase != Phase::Starting && self.update(&now) {
+                enr.send_replace(self.record.to_base64());
+            }
+            if status.changed().await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+fn next(before: u64) -> u64 {
+    let seconds = u64::try_from(clock::now_nanos() / 1_000_000_000).unwrap_or(0);
+    seconds.max(before + 1)
+}
+
+impl Fixed {
+    /// What to say about the node. Before it listens, that is what the configuration says.
+    fn own(&self, status: Option<&Status>) -> Own {
+        let listening: Vec<Multiaddr> = status
+            .iter()
+            .flat_map(|status| &status.listen_addresses)
+            .map(without_peer)
+            .collect();
+        let external: Vec<Multiaddr> = match status {
+            Some(status) => status.external_addresses.iter().map(without_peer).collect(),
+            None => self.addresses.advertised.clone(),
+        };
+        let listened_port = |websocket| {
+            listening
+                .iter()
+                .find(|a| is_websocket(a) == websocket)
+                .and_then(tcp_port)
+        };
+        let tcp = listened_port(false)
+            .or(Some(self.addresses.tcp_port))
+            .filter(|port| *port != 0);
+        let websocket = self
+            .addresses
+            .websocket_port
+            .and_then(|port| listened_port(true).or(Some(port)));
+        // What others confirmed or the operator said goes before what we listen on.
+        let confirmed = external
+            .iter()
+            .filter(|address| !is_websocket(address))
+            .find_map(|a| Some((ip(a)?, tcp_port(a)?)));
+        let (ip, tcp) = match (confirmed, self.addresses.nat, self.observed, self.addresses.listen) {
+            (Some((ip, port)), ..) => (Some(ip), Some(port)),
+            (None, Nat::External(ip), ..) => (Some(ip), tcp),
+            (None, _, Some(observed), _) => (Some(observed.ip()), tcp),
+            (None, _, None, listen) if !listen.is_unspecified() && !self.addresses.advertised_only => {
+                (Some(listen), tcp)
+            }
+            (None, ..) => (None, tcp),
+        };
+        let covered = ip
+            .zip(tcp)
+            .map(|(ip, port)| Multiaddr::from(ip).with(Protocol::Tcp(port)));
+        let mut addresses: Vec<Multiaddr> = external
+            .into_iter()
+            .filter(|address| Some(address) != covered.as_ref())
+            .collect();
+        if let Some((ip, port)) = ip.zip(websocket).filter(|_| !self.addresses.advertised_only) {
+            let address = Multiaddr::from(ip)
+                .with(Protocol::Tcp(port))
+                .with(Protocol::Ws("/".into()));
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Own {
+            ip,
+            tcp_port: tcp,
+            udp_port: self.observed.map(|observed| observed.port()).or(self.udp_port),
+            shards: self.shards.clone(),
+            capabilities: self.capabilities,
+            addresses,
+        }
+    }
+}
+
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    address.iter().find_map(|part| match part {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    })
+}
+
+fn tcp_port(address: &Multiaddr) -> Option<u16> {
+    address.iter().find_map(|part| match part {
+        Protocol::Tcp(port) => Some(port),
+        _ => None,
+    })
+}
+
+fn is_websocket(address: &Multiaddr) -> bool {
+    address
+        .iter()
+        .any(|part| matches!(part, Protocol::Ws(_) | Protocol::Wss(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, enr::WakuNode};
+
+    fn fixed(line: &str) -> Fixed {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let Ok(config::Request::Run(config)) = config::read(&args) else {
+            panic!("{line}")
+        };
+        Fixed {
+            addresses: config.addresses,
+            observed: None,
+            udp_port: Some(9000),
+            shards: Shards {
+                cluster: 16,
+                indices: vec![32],
+            },
+            capabilities: Capabilities::from_bits(1),
+        }
+    }
+
+    fn status(listen: &[&str], external: &[&str]) -> Status {
+        let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        Status {
+            phase: Phase::Listening,
+            listen_addresses: read(listen),
+            external_addresses: read(external),
+            connected_peers: 0,
+            meshes: vec![],
+        }
+    }
+
+    fn texts(record: &Enr) -> Vec<String> {
+        let node = WakuNode::of(record).unwrap();
+        node.addresses
+            .iter()
+            .map(|address| without_peer(address).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn the_address_is_what_is_known_best() {
+        let listen = ["/ip4/192.0.2.1/tcp/1234", "/ip4/192.0.2.1/tcp/8001/ws"];
+        for (line, external, expected) in [
+            ("", vec![], vec![]),
+            ("--listen-address=192.0.2.1", vec![], vec!["/ip4/192.0.2.1/tcp/1234"]),
+            (
+                "--nat=extip:203.0.113.7 --websocket-support",
+                vec![],
+                vec!["/ip4/203.0.113.7/tcp/1234", "/ip4/203.0.113.7/tcp/8001/ws"],
+            ),
+            (
+                "--listen-address=192.0.2.1",
+                vec!["/dns4/box.example.org/tcp/443/wss", "/ip4/203.0.113.9/tcp/61000"],
+                vec!["/ip4/203.0.113.9/tcp/61000", "/dns4/box.example.org/tcp/443/wss"],
+            ),
+        ] {
+            let mut own = OwnRecord::new(CombinedKey::generate_secp256k1(), fixed(line), None).unwrap();
+            own.update(&status(&listen, &external));
+            assert_eq!(texts(own.record()), expected, "{line}");
+            assert_eq!(own.record().udp4(), Some(9000));
+        }
+    }
+
+    #[test]
+    fn a_record_is_kept_and_its_number_only_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.enr");
+        let key = CombinedKey::generate_secp256k1();
+        let again = |key: &CombinedKey| CombinedKey::secp256k1_from_bytes(&mut key.encode()).unwrap();
+        let listen = status(&["/ip4/192.0.2.1/tcp/1"], &[]);
+        let mut own = OwnRecord::new(again(&key), fixed("--nat=extip:203.0.113.7"), Some(path.clone())).unwrap();
+        assert!(own.update(&listen));
+        let first = own.record().clone();
+        assert!(!own.update(&listen), "nothing is new");
+        // A kept record far ahead of the clock still counts.
+        let ahead = enr::build(&key, first.seq() + 1_000_000, &Own::default()).unwrap();
+        fs::write(&path, ahead.to_base64()).unwrap();
+        let mut own = OwnRecord::new(again(&key), fixed("--nat=extip:203.0.113.7"), Some(path.clone())).unwrap();
+        own.update(&listen);
+        assert!(own.record().seq() > ahead.seq());
+        assert_eq!(enr::parse(&fs::read_to_string(&path).unwrap()).unwrap(), *own.record());
+        // Another node's record, or none, is no matter.
+        for text in [
+            "",
+            "enr:xyz",
+            &enr::build(&CombinedKey::generate_secp256k1(), u64::MAX / 2, &Own::default())
+                .unwrap()
+                .to_base64(),
+        ] {
+            fs::write(&path, text).unwrap();
+            let own = OwnRecord::new(again(&key), fixed(""), Some(path.clone())).unwrap();
+            assert!(own.record().seq() < u64::MAX / 4);
+        }
+    }
+}
