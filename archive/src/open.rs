@@ -119,11 +119,12 @@ fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result
             Ok(Opened::Newer)
         }
         Probe::Foreign(reason) => Ok(Opened::Foreign(reason)),
-        Probe::Ours { log: false } => {
+        // A writer that died while it took the log away leaves a rollback journal: only a writer may undo it.
+        Probe::Ours { log: false } if !layout::sidecar(&file.path, "-journal").exists() => {
             let summary = file.read("read the summary", Summary::get)?;
             Ok(Opened::Sealed(file, summary))
         }
-        Probe::Ours { log: true } => {
+        Probe::Ours { .. } => {
             let writer = schema::open_for_writing(&file.path)?;
             let summary = Summary::read(&writer, &file.path)?;
             if summary.sealed && drop_log(&writer).map_err(Error::segment("copy the log", &file.path))? {

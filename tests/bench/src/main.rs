@@ -1,1 +1,59 @@
-fn main() {}
+//! Figures about Pillarbox against named peers and limits (`scripts/bench`), and long campaigns against what a unit test
+//! cannot reach (`scripts/campaign`). Every figure is printed with what it was measured on, and a missed goal is said.
+#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+
+mod bench;
+mod campaign;
+mod layouts;
+mod meter;
+mod table;
+mod workload;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Benchmarks and campaigns of Pillarbox")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The archive beside nwaku's and go-waku's layouts
+    Archive {
+        /// All 1.2 million envelopes, not a tenth
+        #[arg(long)]
+        full: bool,
+        /// Writes the figures here, too
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Where the files go; a temporary directory by default
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Cuts the archive's writer off: half by SIGKILL, half by a power cut that drops and tears unsynced writes
+    ArchiveCuts {
+        #[arg(long, default_value_t = 1000)]
+        cuts: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// The writer that is cut off
+    #[command(hide = true)]
+    CutWriter { dir: PathBuf, seed: u64, start: i64 },
+    /// Opens an archive and says how long it took and how much memory
+    #[command(hide = true)]
+    Probe { dir: PathBuf, queries: u32 },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().what {
+        What::Archive { full, json, dir } => bench::run(full, json.as_deref(), dir.as_deref()),
+        What::ArchiveCuts { cuts, seed } => campaign::run(cuts, seed),
+        What::CutWriter { dir, seed, start } => campaign::writer::run(&dir, seed, start),
+        What::Probe { dir, queries } => bench::probe::run(&dir, queries),
+    }
+}

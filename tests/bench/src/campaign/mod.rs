@@ -1,0 +1,224 @@
+//! `scripts/campaign archive-cuts`: a writer in a process of its own is cut off at random points, and the archive that
+//! it leaves must open, be sound, and hold everything that was acknowledged longer ago than the durability window.
+//!
+//! Every other cut is a SIGKILL on the real file system; the others are power cuts at a random operation on a file
+//! system that then drops and tears whatever was not synced. Both archives live on from cut to cut.
+
+mod disk;
+mod full;
+mod mount;
+pub(crate) mod writer;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use archive::{Archive, MessageHash, verify};
+
+use crate::workload::{Random, SECOND, START};
+use disk::Fault;
+use mount::Shared;
+
+/// An acknowledged envelope may be lost for so long.
+const WINDOW: i64 = 2 * SECOND;
+/// A power cut comes within so many operations of the writer's start.
+const OPERATIONS: u64 = 4000;
+const KILL_WITHIN_MS: u64 = 250;
+/// Disk-full points tried beside the cuts.
+const FULL_POINTS: u64 = 200;
+
+/// What the writer has said.
+#[derive(Default)]
+struct Told {
+    now: i64,
+    /// When each was acknowledged, and its time.
+    stored: BTreeMap<MessageHash, (i64, i64)>,
+    acknowledged: u64,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    cuts: u64,
+    acknowledged: u64,
+    /// Lost within the window, as it may be.
+    lost_within_window: u64,
+}
+
+pub(crate) fn run(cuts: u64, seed: u64) -> Result<()> {
+    println!("archive-cuts: {cuts} cuts, seed {seed}");
+    let kills = kills(cuts / 2, seed)?;
+    println!("SIGKILL: {kills:?}");
+    let power = power_cuts(cuts - cuts / 2, seed)?;
+    println!("power cuts (unsynced writes dropped and torn): {power:?}");
+    let points = full::run(FULL_POINTS.min(cuts), seed)?;
+    println!("disk full at {points} points of a run: every one recovered");
+    println!(
+        "{} cuts, {} envelopes acknowledged, none older than the window lost, no unreadable archive",
+        kills.cuts + power.cuts,
+        kills.acknowledged + power.acknowledged
+    );
+    Ok(())
+}
+
+fn kills(cuts: u64, seed: u64) -> Result<Outcome> {
+    let place = tempfile::tempdir()?;
+    let mut random = Random::new(seed);
+    let (mut told, mut outcome) = (Told::default(), Outcome::default());
+    told.now = START;
+    for cut in 0..cuts {
+        let patience = Duration::from_millis(random.below(KILL_WITHIN_MS));
+        let mut child = spawn(place.path(), random.next(), told.now)?;
+        std::thread::sleep(patience);
+        child.kill()?;
+        let output = child.wait_with_output()?;
+        told.hear(&output.stdout)?;
+        check(place.path(), &mut told, &mut outcome).with_context(|| format!("SIGKILL {cut}, seed {seed}"))?;
+    }
+    Ok(outcome)
+}
+
+fn power_cuts(cuts: u64, seed: u64) -> Result<Outcome> {
+    let place = tempfile::tempdir()?;
+    let mut random = Random::new(seed ^ 0x5eed);
+    let disk = Shared::new();
+    let (mut told, mut outcome) = (Told::default(), Outcome::default());
+    told.now = START;
+    for cut in 0..cuts {
+        let session = disk.mount(place.path())?;
+        disk.lock().arm(Fault::PowerCut(random.below(OPERATIONS)));
+        let dir = place.path().join("archive");
+        // The end of its output is the end of the writer: it stops at the first error, or is stopped here.
+        let mut child = spawn(&dir, random.next(), told.now)?;
+        let output = child.stdout.take().context("the writer's output")?;
+        let mut heard = Vec::new();
+        for line in BufReader::new(output).lines() {
+            heard.extend(line?.into_bytes());
+            heard.push(b'\n');
+            if disk.lock().is_off() {
+                child.kill()?;
+            }
+        }
+        child.wait()?;
+        told.hear(&heard)?;
+        session.umount_and_join()?;
+        disk.lock().after_power_cut(&mut random);
+        let session = disk.mount(place.path())?;
+        check(&dir, &mut told, &mut outcome).with_context(|| format!("power cut {cut}, seed {seed}"))?;
+        session.umount_and_join()?;
+    }
+    Ok(outcome)
+}
+
+fn spawn(dir: &Path, seed: u64, start: i64) -> Result<std::process::Child> {
+    Ok(Command::new(program()?)
+        .arg("cut-writer")
+        .arg(dir)
+        .arg(seed.to_string())
+        .arg(start.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?)
+}
+
+/// This program; in its own tests, the program beside them.
+fn program() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let beside = this
+        .parent()
+        .and_then(Path::parent)
+        .map(|dir| dir.join("pillarbox-bench"));
+    Ok(beside.filter(|path| cfg!(test) && path.exists()).unwrap_or(this))
+}
+
+impl Told {
+    fn hear(&mut self, output: &[u8]) -> Result<()> {
+        for line in String::from_utf8_lossy(output).split_inclusive('\n') {
+            // Cut off in the middle of a line: that was not said.
+            let Some(line) = line.strip_suffix('\n') else { break };
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["open" | "tick", now] => self.now = self.now.max(now.parse()?),
+                ["stored", now, at, hash] => {
+                    let now: i64 = now.parse()?;
+                    self.now = self.now.max(now);
+                    self.acknowledged += 1;
+                    let mut bytes = [0; 32];
+                    for (byte, digits) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+                        *byte = u8::from_str_radix(std::str::from_utf8(digits)?, 16)?;
+                    }
+                    self.stored.insert(MessageHash(bytes), (now, at.parse()?));
+                }
+                _ => bail!("the writer said {line:?}"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(dir: &Path, told: &mut Told, outcome: &mut Outcome) -> Result<()> {
+    let archive = Archive::open(dir, writer::options())?;
+    let quarantined = archive.stats().counters.quarantined;
+    ensure!(quarantined == 0, "{quarantined} segments were unreadable");
+    let cutoff = told.now - writer::RETENTION_SECS * SECOND;
+    let now = told.now;
+    told.stored.retain(|_, (_, at)| *at >= cutoff);
+    outcome.acknowledged = told.acknowledged;
+    let mut lost = Vec::new();
+    for (hash, (acknowledged, _)) in &told.stored {
+        if !archive.contains(hash)? {
+            ensure!(
+                *acknowledged > now - WINDOW,
+                "lost {hash}, acknowledged {} ms before the cut",
+                (now - acknowledged) / 1_000_000
+            );
+            lost.push(*hash);
+        }
+    }
+    outcome.lost_within_window += lost.len() as u64;
+    outcome.cuts += 1;
+    for hash in lost {
+        told.stored.remove(&hash);
+    }
+    archive.close()?;
+    let verified = verify(dir)?;
+    ensure!(verified.is_sound(), "not sound: {verified:?}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built() {
+        let built = Command::new(env!("CARGO"))
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--package",
+                "pillarbox-bench",
+                "--bin",
+                "pillarbox-bench",
+            ])
+            .status()
+            .unwrap();
+        assert!(built.success());
+    }
+
+    #[test]
+    fn a_sample_of_cuts() {
+        built();
+        assert_eq!(kills(8, 42).unwrap().cuts, 8);
+        let power = power_cuts(25, 42).unwrap();
+        assert_eq!(power.cuts, 25);
+        assert!(power.acknowledged > 100, "{power:?}");
+    }
+
+    #[test]
+    fn a_sample_of_full_disks() {
+        assert_eq!(full::run(12, 42).unwrap(), 12);
+    }
+}

@@ -1,0 +1,246 @@
+//! [`Disk`] as a file system that real processes write to, by FUSE. Needs /dev/fuse, and to be root in some user
+//! namespace.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use fuser::{
+    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+};
+
+use super::disk::{Disk, File, Name, ROOT, Refused};
+
+/// The kernel asks again each time: names and sizes change under it only by itself, but nothing here needs speed.
+const TTL: Duration = Duration::ZERO;
+const BLOCK: u32 = 4096;
+
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Disk>>);
+
+impl Shared {
+    pub(crate) fn new() -> Shared {
+        Shared(Arc::new(Mutex::new(Disk::new())))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Mounted until what is returned is dropped.
+    pub(crate) fn mount(&self, at: &Path) -> Result<BackgroundSession> {
+        let session = fuser::spawn_mount(Mounted(self.clone()), at, &Config::default());
+        session.with_context(|| format!("mount a FUSE file system on {} (as root, with /dev/fuse)", at.display()))
+    }
+}
+
+struct Mounted(Shared);
+
+impl From<Refused> for Errno {
+    fn from(refused: Refused) -> Errno {
+        match refused {
+            Refused::PowerIsOff => Errno::EIO,
+            Refused::NoSpace => Errno::ENOSPC,
+            Refused::NotFound => Errno::ENOENT,
+        }
+    }
+}
+
+fn attributes(inode: u64, file: &File) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(inode),
+        size: file.bytes.len() as u64,
+        blocks: file.bytes.len().div_ceil(512) as u64,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: if file.is_dir {
+            FileType::Directory
+        } else {
+            FileType::RegularFile
+        },
+        perm: if file.is_dir { 0o755 } else { 0o644 },
+        nlink: 1,
+        uid: nix::unistd::getuid().as_raw(),
+        gid: nix::unistd::getgid().as_raw(),
+        rdev: 0,
+        blksize: BLOCK,
+        flags: 0,
+    }
+}
+
+fn name(parent: INodeNo, name: &OsStr) -> Name {
+    (parent.0, name.to_string_lossy().into_owned())
+}
+
+fn done(outcome: Result<(), Refused>, reply: ReplyEmpty) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(refused) => reply.error(refused.into()),
+    }
+}
+
+impl Filesystem for Mounted {
+    fn lookup(&self, _: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEntry) {
+        let disk = self.0.lock();
+        let inode = disk.names.get(&name(parent, called)).copied();
+        match inode.and_then(|inode| Some((inode, disk.files.get(&inode)?))) {
+            Some((inode, file)) => reply.entry(&TTL, &attributes(inode, file), Generation(0)),
+            None => reply.error(Errno::ENOENT),
+        }
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.0.lock().files.get(&inode.0) {
+            Some(file) => reply.attr(&TTL, &attributes(inode.0, file)),
+            None => reply.error(Errno::ENOENT),
+        }
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: Option<u32>,
+        _: Option<u32>,
+        _: Option<u32>,
+        size: Option<u64>,
+        _: Option<TimeOrNow>,
+        _: Option<TimeOrNow>,
+        _: Option<std::time::SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<std::time::SystemTime>,
+        _: Option<std::time::SystemTime>,
+        _: Option<std::time::SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let mut disk = self.0.lock();
+        let resized = size.map_or(Ok(()), |size| disk.resize(inode.0, size as usize));
+        match (resized, disk.files.get(&inode.0)) {
+            (Ok(()), Some(file)) => reply.attr(&TTL, &attributes(inode.0, file)),
+            (Ok(()), None) => reply.error(Errno::ENOENT),
+            (Err(refused), _) => reply.error(refused.into()),
+        }
+    }
+
+    fn mkdir(&self, _: &Request, parent: INodeNo, called: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
+        let mut disk = self.0.lock();
+        match disk.make(name(parent, called), true) {
+            Ok(inode) => reply.entry(&TTL, &attributes(inode, &disk.files[&inode]), Generation(0)),
+            Err(refused) => reply.error(refused.into()),
+        }
+    }
+
+    fn create(&self, _: &Request, parent: INodeNo, called: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
+        let mut disk = self.0.lock();
+        match disk.make(name(parent, called), false) {
+            Ok(inode) => reply.created(
+                &TTL,
+                &attributes(inode, &disk.files[&inode]),
+                Generation(0),
+                FileHandle(0),
+                FopenFlags::empty(),
+            ),
+            Err(refused) => reply.error(refused.into()),
+        }
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEmpty) {
+        done(self.0.lock().remove(name(parent, called)), reply);
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        called: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        _: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        done(
+            self.0.lock().rename(name(parent, called), name(new_parent, new_name)),
+            reply,
+        );
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        size: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.0.lock().files.get(&inode.0) {
+            Some(file) => {
+                let start = (offset as usize).min(file.bytes.len());
+                let end = (start + size as usize).min(file.bytes.len());
+                reply.data(&file.bytes[start..end]);
+            }
+            None => reply.error(Errno::EIO),
+        }
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        bytes: &[u8],
+        _: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        match self.0.lock().write(inode.0, offset as usize, bytes) {
+            Ok(()) => reply.written(bytes.len() as u32),
+            Err(refused) => reply.error(refused.into()),
+        }
+    }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        done(self.0.lock().sync(inode.0), reply);
+    }
+
+    fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        done(self.0.lock().sync(ROOT), reply);
+    }
+
+    fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let disk = self.0.lock();
+        let entries = disk.names.iter().filter(|((parent, _), _)| *parent == inode.0);
+        for (at, ((_, called), child)) in (1..).zip(entries).skip(offset as usize) {
+            let is_dir = disk.files.get(child).is_some_and(|file| file.is_dir);
+            let kind = if is_dir {
+                FileType::Directory
+            } else {
+                FileType::RegularFile
+            };
+            if reply.add(INodeNo(*child), at, kind, called) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let blocks = 1 << 20;
+        reply.statfs(blocks, blocks, blocks, blocks, blocks, BLOCK, 255, BLOCK);
+    }
+}
