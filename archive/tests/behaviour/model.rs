@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use crate::{NOW, SECOND, open, policy};
 
 const RETENTION_SECS: u64 = 240;
+/// `Options::default`'s group commit.
+const DURABILITY: i64 = 2 * SECOND;
 const RETENTION: i64 = RETENTION_SECS as i64 * SECOND;
 
 #[derive(Clone, Debug)]
@@ -88,6 +90,8 @@ struct Model {
     kept: BTreeMap<(i64, MessageHash), Envelope>,
     /// Everything ever stored, in order of arrival.
     arrived: Vec<Envelope>,
+    /// When each was stored last: younger than the group commit, it may be in memory only.
+    stored_at: BTreeMap<(i64, MessageHash), i64>,
 }
 
 impl Model {
@@ -178,6 +182,7 @@ fn run(steps: Vec<Step>, daemon: bool) {
     let mut model = Model {
         kept: BTreeMap::new(),
         arrived: Vec::new(),
+        stored_at: BTreeMap::new(),
     };
     let mut now = NOW;
     // The furthest that anything was pruned, while the clock may go back behind it.
@@ -213,6 +218,7 @@ fn run(steps: Vec<Step>, daemon: bool) {
                 assert_eq!(archive.insert(&envelope, now).unwrap(), expected);
                 if expected == Inserted::Stored(key.1) {
                     model.arrived.push(envelope.clone());
+                    model.stored_at.insert(key, now);
                     model.kept.insert(key, envelope);
                 }
             }
@@ -225,6 +231,7 @@ fn run(steps: Vec<Step>, daemon: bool) {
                     } else if model.kept.contains_key(&key) && envelope.timestamp <= now + 20 * SECOND {
                         assert_eq!(inserted, Inserted::Duplicate(key.1));
                     } else if inserted == Inserted::Stored(key.1) {
+                        model.stored_at.insert(key, now);
                         model.kept.insert(key, envelope.clone());
                     }
                 }
@@ -291,7 +298,8 @@ fn run(steps: Vec<Step>, daemon: bool) {
                 archive = open(dir.path(), RETENTION_SECS);
             }
         }
-        // Alone, the writer may have pruned at any tick; the daemon only when it was told to.
+        // Alone, the writer may have pruned at any tick; the daemon only when it was told to. What has no file is gone,
+        // unless it still waits in memory to be committed: a clock that goes back may find it there.
         let on_disk: Vec<i64> = crate::segments(dir.path())
             .iter()
             .filter_map(|name| archive::SegmentName::parse(name))
@@ -300,6 +308,7 @@ fn run(steps: Vec<Step>, daemon: bool) {
         let gone = model.kept.keys().filter(|(at, _)| *at < now - RETENTION);
         let gone: Vec<(i64, MessageHash)> = gone
             .filter(|(at, _)| !on_disk.iter().any(|start| *start <= *at && *at < *start + 10 * SECOND))
+            .filter(|key| now - model.stored_at[*key] >= DURABILITY || !archive.contains(&key.1).unwrap())
             .copied()
             .collect();
         for key in gone {
@@ -322,4 +331,34 @@ proptest! {
     fn with_a_daemon(steps in proptest::collection::vec(step(), 1..120)) {
         run(steps, true);
     }
+}
+
+/// Found by `alone`: it expired and its slice was pruned before its row was ever written to it.
+#[test]
+fn a_clock_that_goes_back_finds_what_waits_in_memory() {
+    let insert = |age_secs| Step::Insert {
+        age_secs,
+        topic: 0,
+        shard: 0,
+        byte: 0,
+    };
+    let asked = Asked {
+        topics: vec![],
+        shard: None,
+        start_age: None,
+        end_age: None,
+        hashes: vec![],
+        cursor: None,
+        forward: false,
+        limit: 0,
+    };
+    let steps = vec![
+        insert(0),
+        insert(0),
+        insert(239),
+        Step::Elapse { millis: 1001 },
+        Step::Jump { secs: -1 },
+        Step::Query(asked),
+    ];
+    run(steps, false);
 }
