@@ -1,9 +1,10 @@
 //! Envelopes on disk: kept for the retention, found again by every query of Waku store 3.0.0, forgotten by removing
 //! whole files.
 //!
-//! The mailserver is the only writer of rows (`Archive`), the daemon the only remover of segments (`retention`), and
-//! both meet in the archive's directory alone: segments, and the `policy` file by which the daemon says what time it
-//! trusts, what is too old, and how full the disk is.
+//! The mailserver is the only writer of rows (`Archive`). The daemon removes what expired (`retention`); the writer
+//! removes what the quota or the disk asks for early, because it alone frees the space at once. Both meet in the
+//! archive's directory alone: segments, and the `policy` file by which the daemon says what time it trusts, what is too
+//! old, and how full the disk is.
 //!
 //! An envelope that arrives is in memory at once, where queries find it, and on disk with the next group commit, within
 //! [`Options::durability`]. Every segment is one SQLite file for one slice of time; the file's name says when it may go.
