@@ -1,8 +1,10 @@
 //! Finding peers: lists of nodes in DNS and discv5 on the way in, the own node record on the way out.
 //!
-//!     dns ──┐              ┌─▶ the node, which dials those it has room for
-//!     dht ──┼──▶ sink ─────┤
-//!     px ───┘              └─▶ the records that peer exchange hands out
+//! ```text
+//! dns ──┐              ┌─▶ the node, which dials those it has room for
+//! dht ──┼──▶ sink ─────┤
+//! px ───┘              └─▶ the records that peer exchange hands out
+//! ```
 //!
 //! `dht` owns discv5 and the own record. Who is on another network, or has no shard in common with this node, goes no
 //! further than the sink.
