@@ -116,7 +116,8 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         }
     }
     tokio::spawn(pass_on_signals(config.file.clone(), events.clone())?);
-    tokio::spawn(system::watch(config.state_dir.clone(), events.clone()));
+    let (root, state_dir) = (config.health.root.clone(), config.state_dir.clone());
+    tokio::spawn(system::watch(root, state_dir, events.clone()));
     if let Some(node) = config.services.enabled.iter().find_map(|service| service.node.clone()) {
         tokio::spawn(node::watch(node, events.clone()));
     }

@@ -13,7 +13,7 @@ use archive::Policy;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Mistake};
-use crate::snapshot::{ArchiveStatus, MailserverStatus, QuarantinedFile, SystemStatus};
+use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -64,8 +64,8 @@ pub enum Event {
         run: RunId,
         result: Result<(), String>,
     },
-    /// Load, memory, disk and temperature were read.
-    Sampled(SystemStatus),
+    /// Load, memory, disk, temperature and supply were read, and the network's tables.
+    Sampled(SystemStatus, NetworkStatus),
     /// The mailserver told its addresses and peers.
     MailserverSeen(MailserverStatus),
     /// A pruning run ended.

@@ -5,6 +5,7 @@
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
 //! page, the LEDs, the notifications and the CLI read without ever calling back.
 
+mod address;
 pub mod app;
 pub mod button;
 pub mod cli;

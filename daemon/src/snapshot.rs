@@ -32,6 +32,7 @@ pub struct Snapshot {
     /// Pattern by LED, as the indicator last reported them.
     pub leds: BTreeMap<String, String>,
     pub system: SystemStatus,
+    pub network: NetworkStatus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,10 @@ pub enum Subject {
     Peers,
     Hardware,
     Settings,
+    /// When the newest envelope that is kept was sent.
+    LastEnvelope,
+    /// Whether other nodes can open connections to the mailserver, as they told it.
+    Reachability,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,6 +159,13 @@ pub struct MailserverStatus {
     pub peer_id: Option<String>,
     pub multiaddrs: Vec<String>,
     pub peers: Option<u64>,
+    /// Of them, those that came to us and those that we went to, as far as they speak Waku's metadata protocol.
+    pub peers_in: Option<u64>,
+    pub peers_out: Option<u64>,
+    /// Connected peers whose address is a public one: the proof that there is a way to the internet.
+    pub peers_public: Option<u64>,
+    /// What other nodes found when they called back; null until enough of them have.
+    pub reachable: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -164,6 +176,30 @@ pub struct SystemStatus {
     pub disk: Option<DiskStatus>,
     /// °C of the processor, where the board can say.
     pub temperature: Option<f32>,
+    /// Processors that the load is shared by.
+    pub cores: Option<u32>,
+    pub power: PowerStatus,
+}
+
+/// What the board tells of its supply and of slowing itself down; null where it cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerStatus {
+    /// The supply's voltage is too low at this moment.
+    pub under_voltage: Option<bool>,
+    /// The processor is being slowed down because it is hot.
+    pub throttled: Option<bool>,
+}
+
+/// How the box is connected, by the kernel's own tables; nobody is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// Interfaces with a carrier, loopback aside; null where the kernel does not tell.
+    pub links: Option<Vec<String>>,
+    /// Its own addresses, without loopback and link-local ones.
+    pub addresses: Vec<String>,
+    pub gateway: Option<String>,
+    /// True while the mailserver has a peer on the internet; null without such evidence, for its absence proves nothing.
+    pub internet: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +214,8 @@ pub struct DiskStatus {
     pub total_bytes: u64,
     pub available_bytes: u64,
     pub stage: DiskStage,
+    /// Mounted read-only, or made so by the kernel after an error of the card.
+    pub read_only: bool,
 }
 
 impl Snapshot {
@@ -198,6 +236,7 @@ impl Snapshot {
             mailserver: MailserverStatus::default(),
             leds: BTreeMap::new(),
             system: SystemStatus::default(),
+            network: NetworkStatus::default(),
         }
     }
 }

@@ -92,6 +92,8 @@ services_dir = "services"
 clock = "trusted"
 [page]
 listen = "127.0.0.1:${port}"
+[health]
+expects = "nothing"
 `);
     const log = await open(join(dir, "log"), "w");
     const child = spawn(PILLARBOXD, ["--config", config], { stdio: ["ignore", log.fd, log.fd] });

@@ -52,6 +52,8 @@ struct File {
     #[serde(default)]
     page: Page,
     #[serde(default)]
+    health: Health,
+    #[serde(default)]
     services: BTreeMap<String, Override>,
 }
 
@@ -121,6 +123,35 @@ impl Default for Page {
     }
 }
 
+/// What is looked at beside the services.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    pub expects: Expects,
+    /// Where the kernel's `proc` and `sys` are.
+    pub root: PathBuf,
+}
+
+impl Default for Health {
+    fn default() -> Health {
+        Health {
+            expects: Expects::Internet,
+            root: PathBuf::from("/"),
+        }
+    }
+}
+
+/// Whose absence is a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expects {
+    /// A box that serves others: a link, an address, a gateway, and some peer.
+    #[default]
+    Internet,
+    /// A box that serves itself alone, such as a developer's: network and peers are shown, and none of it is a fault.
+    Nothing,
+}
+
 /// What the main file changes in a service's own file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -145,6 +176,7 @@ pub struct Config {
     pub power: Power,
     pub network: Network,
     pub page: Page,
+    pub health: Health,
     pub services: Services,
 }
 
@@ -174,6 +206,10 @@ impl Config {
             power: raw.power,
             network: raw.network,
             page: raw.page,
+            health: Health {
+                root: tidy(&base.join(raw.health.root)),
+                ..raw.health
+            },
             services: Services::default(),
             file,
         };

@@ -285,12 +285,14 @@ pub enum Protocol {
     Udp,
 }
 
-/// Where a Waku node tells about itself, in nwaku's shapes: `/debug/v1/info`, and metrics in Prometheus's text format.
+/// Where a Waku node tells about itself, in nwaku's shapes: `/debug/v1/info`, metrics in Prometheus's text format, and
+/// its connected peers as `/admin/v1/peers/connected` has them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
     pub info: String,
     pub metrics: Option<String>,
+    pub peers: Option<String>,
 }
 
 /// How much of what a child writes is kept; the rest is counted.

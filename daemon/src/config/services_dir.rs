@@ -267,12 +267,11 @@ fn node_addresses(file: &Path, values: &Values, node: Node) -> Result<Node, Mist
             .map(|_| url)
             .ok_or_else(|| no_address(file, key, text))
     };
+    let optional = |key: &str, text: Option<String>| text.map(|text| address(key, &text)).transpose();
     Ok(Node {
         info: address("node.info", &node.info)?,
-        metrics: node
-            .metrics
-            .map(|metrics| address("node.metrics", &metrics))
-            .transpose()?,
+        metrics: optional("node.metrics", node.metrics)?,
+        peers: optional("node.peers", node.peers)?,
     })
 }
 

@@ -39,6 +39,9 @@ const LADDER: [Step; 3] = [
 
 /// The stage that follows `before` with this much room.
 pub fn stage(before: DiskStage, disk: &DiskStatus) -> DiskStage {
+    if disk.read_only {
+        return DiskStage::ReadOnly;
+    }
     for step in LADDER {
         let below = (disk.total_bytes / 100 * step.percent).clamp(step.min_bytes, step.max_bytes);
         let bound = if before >= step.stage { below + below / 5 } else { below };
@@ -76,6 +79,7 @@ mod tests {
                 total_bytes: 10_000 * MIB,
                 available_bytes: available_mib * MIB,
                 stage: before,
+                read_only: false,
             };
             assert_eq!(stage(before, &disk), wanted, "{before:?} with {available_mib} MiB");
         }
@@ -87,6 +91,7 @@ mod tests {
             total_bytes,
             available_bytes,
             stage: DiskStage::Fine,
+            read_only: false,
         };
         assert_eq!(stage(DiskStage::Fine, &disk(512 * MIB, 100 * MIB)), DiskStage::Warn);
         assert_eq!(

@@ -1,9 +1,12 @@
 //! How the machine and its services are: probes of the services ([`probe`]), samples of the system ([`system`]), what
-//! the mailserver says of itself ([`node`]), and where values stop being fine ([`limits`], [`disk`]).
+//! the mailserver says of itself ([`node`]), the supply ([`power`]) and the network ([`network`]), and where values stop
+//! being fine ([`limits`], [`disk`]).
 
 pub mod disk;
 mod http;
 pub mod limits;
+pub mod network;
 pub mod node;
+pub mod power;
 pub mod probe;
 pub mod system;

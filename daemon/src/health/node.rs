@@ -1,12 +1,17 @@
-//! What a Waku node says of itself, in nwaku's shapes: peer id and addresses from `/debug/v1/info`, connected peers from
-//! the metric `libp2p_peers`.
+//! What a Waku node says of itself, in nwaku's shapes: peer id and addresses from `/debug/v1/info`; how many peers it has
+//! from the metric `libp2p_peers`, and by direction from `waku_connected_peers`; where they are from
+//! `/admin/v1/peers/connected`; and what its peers' calls back found from nim-libp2p's
+//! `libp2p_autonat_reachability_confidence` (`protocols/connectivity/autonat/service.nim`). What a node does not tell
+//! stays unknown.
 
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use super::http;
+use crate::address;
 use crate::config::service::{HttpAddress, Node};
 use crate::event::{Event, Sender};
 use crate::snapshot::MailserverStatus;
@@ -17,6 +22,10 @@ const EAGER: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_INFO_BYTES: usize = 64 * 1024;
 const MAX_METRICS_BYTES: usize = 1024 * 1024;
+/// A thousand peers with all that they offer.
+const MAX_PEERS_BYTES: usize = 2 * 1024 * 1024;
+/// Every Waku node speaks this, so counting those who do counts each connection once.
+const METADATA: &str = "protocol=\"/vac/waku/metadata/1.0.0\"";
 
 #[derive(Deserialize)]
 struct Info {
@@ -24,27 +33,54 @@ struct Info {
     listen_addresses: Vec<String>,
 }
 
+/// One of `/admin/v1/peers/connected`.
+#[derive(Deserialize)]
+struct Peer {
+    multiaddr: String,
+}
+
 /// Asks for as long as the daemon lives.
 pub async fn watch(node: Node, events: Sender) {
-    let (Some(info), metrics) = (
-        HttpAddress::parse(&node.info),
-        node.metrics.as_deref().and_then(HttpAddress::parse),
-    ) else {
+    let Some(info) = HttpAddress::parse(&node.info) else {
         return;
     };
+    let optional = |text: &Option<String>| text.as_deref().and_then(HttpAddress::parse);
+    let (metrics, peers) = (optional(&node.metrics), optional(&node.peers));
     let mut seen = MailserverStatus::default();
     loop {
-        let addresses = timeout(TIMEOUT, addresses(&info)).await.ok().flatten();
-        let answered = addresses.is_some();
-        if let Some(multiaddrs) = addresses {
+        let body = fetch(Some(&info), MAX_INFO_BYTES).await;
+        let listens = body.and_then(|body| serde_json::from_slice::<Info>(&body).ok());
+        let answered = listens.is_some();
+        if let Some(Info { listen_addresses }) = listens {
             // Kept while the node is down: its key persists, so it comes back under the same.
-            seen.peer_id = multiaddrs.iter().find_map(|address| peer_id(address));
-            seen.multiaddrs = multiaddrs;
+            seen.peer_id = listen_addresses.iter().find_map(|address| peer_id(address));
+            seen.multiaddrs = listen_addresses;
         }
-        seen.peers = match &metrics {
-            Some(metrics) if answered => timeout(TIMEOUT, peers(metrics)).await.ok().flatten(),
-            _ => None,
+        let told = if answered {
+            fetch(metrics.as_ref(), MAX_METRICS_BYTES).await
+        } else {
+            None
         };
+        let told = told
+            .map(|body| String::from_utf8_lossy(&body).into_owned())
+            .unwrap_or_default();
+        seen.peers = sum(&told, "libp2p_peers", &[]);
+        let by_direction = |direction| sum(&told, "waku_connected_peers", &[direction, METADATA]);
+        (seen.peers_in, seen.peers_out) = match (by_direction("direction=\"In\""), by_direction("direction=\"Out\"")) {
+            (None, None) => (
+                seen.peers.filter(|peers| *peers == 0),
+                seen.peers.filter(|peers| *peers == 0),
+            ),
+            // A direction without a peer has no sample.
+            (inbound, outbound) => (Some(inbound.unwrap_or(0)), Some(outbound.unwrap_or(0))),
+        };
+        seen.reachable = reachable(&told);
+        let listed = if answered {
+            fetch(peers.as_ref(), MAX_PEERS_BYTES).await
+        } else {
+            None
+        };
+        seen.peers_public = listed.and_then(|body| public(&body));
         if events.send(Event::MailserverSeen(seen.clone())).await.is_err() {
             return;
         }
@@ -52,22 +88,32 @@ pub async fn watch(node: Node, events: Sender) {
     }
 }
 
-async fn addresses(info: &HttpAddress) -> Option<Vec<String>> {
-    let (status, body) = http::get(info, MAX_INFO_BYTES).await.ok()?;
-    if status != 200 {
-        return None;
-    }
-    serde_json::from_slice::<Info>(&body)
-        .ok()
-        .map(|info| info.listen_addresses)
+/// The body of a 200 within the time that one may take.
+async fn fetch(address: Option<&HttpAddress>, max_bytes: usize) -> Option<Bytes> {
+    let (status, body) = timeout(TIMEOUT, http::get(address?, max_bytes)).await.ok()?.ok()?;
+    (status == 200).then_some(body)
 }
 
-async fn peers(metrics: &HttpAddress) -> Option<u64> {
-    let (status, body) = http::get(metrics, MAX_METRICS_BYTES).await.ok()?;
-    if status == 200 {
-        gauge(&String::from_utf8_lossy(&body), "libp2p_peers")
-    } else {
-        None
+/// How many of the listed peers have a public address.
+fn public(body: &[u8]) -> Option<u64> {
+    let peers: Vec<Peer> = serde_json::from_slice(body).ok()?;
+    let public = peers
+        .iter()
+        .filter_map(|peer| address::of_multiaddr(&peer.multiaddr))
+        .filter(|address| !address::is_private(address.to_canonical()) && !address.is_unspecified());
+    u64::try_from(public.count()).ok()
+}
+
+/// What the calls back found, once there is any confidence in it.
+fn reachable(text: &str) -> Option<bool> {
+    let sure = |reachability: &str| {
+        let label = format!("reachability=\"{reachability}\"");
+        value(text, "libp2p_autonat_reachability_confidence", &[&label]).is_some_and(|confidence| confidence > 0.0)
+    };
+    match (sure("Reachable"), sure("NotReachable")) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
     }
 }
 
@@ -77,21 +123,36 @@ fn peer_id(address: &str) -> Option<String> {
     (!id.is_empty() && !id.contains('/')).then(|| id.to_owned())
 }
 
-/// The sum of a metric over its labels, from Prometheus's text format.
-fn gauge(text: &str, name: &str) -> Option<u64> {
+/// A count's sum over the samples that have all of these labels.
+fn sum(text: &str, name: &str, labels: &[&str]) -> Option<u64> {
+    value(text, name, labels).map(|value| value as u64)
+}
+
+/// The same as it is written, from Prometheus's text format.
+fn value(text: &str, name: &str, wanted: &[&str]) -> Option<f64> {
     let mut sum = None;
     for line in text.lines() {
         let Some(rest) = line.strip_prefix(name) else { continue };
-        let value = match rest.strip_prefix('{') {
-            Some(labelled) => labelled.rsplit_once('}').map(|(_, value)| value),
-            None => rest.starts_with([' ', '\t']).then_some(rest),
+        let (labels, value) = match rest.strip_prefix('{') {
+            Some(labelled) => match labelled.rsplit_once('}') {
+                Some(parts) => parts,
+                None => continue,
+            },
+            None if rest.starts_with([' ', '\t']) => ("", rest),
+            None => continue,
         };
-        let value = value.and_then(|value| value.split_ascii_whitespace().next()?.parse::<f64>().ok());
+        if !wanted.iter().all(|label| labels.contains(label)) {
+            continue;
+        }
+        let value = value
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|value| value.parse::<f64>().ok());
         if let Some(value) = value.filter(|value| *value >= 0.0) {
             *sum.get_or_insert(0.0) += value;
         }
     }
-    sum.map(|sum: f64| sum as u64)
+    sum
 }
 
 #[cfg(test)]
@@ -108,8 +169,63 @@ mod tests {
             ("libp2p_peers NaN\n", None),
             ("", None),
         ] {
-            assert_eq!(gauge(text, "libp2p_peers"), wanted, "{text:?}");
+            assert_eq!(sum(text, "libp2p_peers", &[]), wanted, "{text:?}");
         }
+    }
+
+    #[test]
+    fn by_label() {
+        let text = "waku_connected_peers{direction=\"In\",protocol=\"/vac/waku/metadata/1.0.0\"} 2\n\
+            waku_connected_peers{direction=\"In\",protocol=\"/vac/waku/relay/2.0.0\"} 7\n\
+            waku_connected_peers{protocol=\"/vac/waku/metadata/1.0.0\",direction=\"Out\"} 3\n";
+        assert_eq!(
+            sum(text, "waku_connected_peers", &["direction=\"In\"", METADATA]),
+            Some(2)
+        );
+        assert_eq!(
+            sum(text, "waku_connected_peers", &["direction=\"Out\"", METADATA]),
+            Some(3)
+        );
+        assert_eq!(sum(text, "waku_connected_peers", &["direction=\"Up\""]), None);
+    }
+
+    #[test]
+    fn calls_back() {
+        let metric = |reachability: &str, confidence: &str| {
+            format!("libp2p_autonat_reachability_confidence{{reachability=\"{reachability}\"}} {confidence}\n")
+        };
+        for (text, wanted) in [
+            (String::new(), None),
+            (metric("Unknown", "1.0"), None),
+            (metric("Reachable", "0.0") + &metric("NotReachable", "0.3"), Some(false)),
+            (metric("NotReachable", "0.0") + &metric("Reachable", "0.3"), Some(true)),
+        ] {
+            assert_eq!(reachable(&text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_public_addresses_prove_an_internet() {
+        let listed = |addresses: &[&str]| {
+            let peers: Vec<_> = addresses
+                .iter()
+                .map(|address| serde_json::json!({"multiaddr": address, "protocols": [], "connected": "Connected"}))
+                .collect();
+            serde_json::to_vec(&peers).unwrap()
+        };
+        let home = [
+            "/ip4/192.168.1.9/tcp/1/p2p/A",
+            "/ip6/fd00::1/tcp/1",
+            "/ip4/127.0.0.1/tcp/1",
+            "/dns4/x/tcp/1",
+        ];
+        assert_eq!(public(&listed(&home)), Some(0));
+        assert_eq!(
+            public(&listed(&["/ip4/203.0.113.9/tcp/1", "/ip6/2001:db8::1/tcp/2"])),
+            Some(2)
+        );
+        assert_eq!(public(b"[]"), Some(0));
+        assert_eq!(public(b"<html>"), None);
     }
 
     #[test]

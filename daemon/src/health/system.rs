@@ -1,41 +1,45 @@
-//! Samples of the machine: load, memory, the disk that holds the state, the processor's temperature. What the machine
-//! does not tell is `None`.
+//! Samples of the machine: load, memory, the disk that holds the state, the processor's temperature, supply and
+//! network. What the machine does not tell is `None`. What comes from sysfs and proc is read below a root, `/` but in
+//! tests.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use archive::DiskStage;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
 use sysinfo::System;
 use tokio::time::sleep;
 
+use super::{network, power};
 use crate::event::{Event, Sender};
-use crate::snapshot::{DiskStatus, MemoryStatus, SystemStatus};
+use crate::snapshot::{DiskStatus, MemoryStatus, NetworkStatus, SystemStatus};
 
 const EVERY: Duration = Duration::from_secs(5);
-const THERMAL: &str = "/sys/class/thermal";
+const THERMAL: &str = "sys/class/thermal";
 /// Types of thermal zones that mean the processor, on the boards and on a PC.
 const PROCESSOR_ZONES: [&str; 5] = ["cpu", "soc", "x86_pkg_temp", "package", "bigcore"];
 
 /// Samples for as long as the daemon lives. On threads of their own: a stuck disk must not stop the supervisor.
-pub async fn watch(state_dir: PathBuf, events: Sender) {
+pub async fn watch(root: PathBuf, state_dir: PathBuf, events: Sender) {
     let mut system = System::new().ok();
     loop {
-        let dir = state_dir.clone();
+        let (root, dir) = (root.clone(), state_dir.clone());
         let taken = tokio::task::spawn_blocking(move || {
-            let sample = sample(system.as_mut(), &dir);
+            let sample = sample(system.as_mut(), &root, &dir);
             (system, sample)
         });
-        let Ok((back, sample)) = taken.await else { return };
+        let Ok((back, (system_now, network))) = taken.await else {
+            return;
+        };
         system = back;
-        if events.send(Event::Sampled(sample)).await.is_err() {
+        if events.send(Event::Sampled(system_now, network)).await.is_err() {
             return;
         }
         sleep(EVERY).await;
     }
 }
 
-fn sample(system: Option<&mut System>, state_dir: &Path) -> SystemStatus {
+fn sample(system: Option<&mut System>, root: &Path, state_dir: &Path) -> (SystemStatus, NetworkStatus) {
     let memory = system.map(|system| {
         system.refresh_memory();
         MemoryStatus {
@@ -43,14 +47,19 @@ fn sample(system: Option<&mut System>, state_dir: &Path) -> SystemStatus {
             available_bytes: system.available_memory(),
         }
     });
-    SystemStatus {
+    let sample = SystemStatus {
         load: System::load_average()
             .ok()
             .map(|load| [load.one, load.five, load.fifteen]),
         memory: memory.filter(|memory| memory.total_bytes > 0),
         disk: disk(state_dir),
-        temperature: temperature(Path::new(THERMAL)),
-    }
+        temperature: temperature(&root.join(THERMAL)),
+        cores: std::thread::available_parallelism()
+            .ok()
+            .and_then(|cores| u32::try_from(cores.get()).ok()),
+        power: power::read(root),
+    };
+    (sample, network::read(root))
 }
 
 fn disk(dir: &Path) -> Option<DiskStatus> {
@@ -62,6 +71,7 @@ fn disk(dir: &Path) -> Option<DiskStatus> {
         available_bytes: disk.blocks_available().saturating_mul(block_bytes),
         // The supervisor's to say.
         stage: DiskStage::Fine,
+        read_only: disk.flags().contains(FsFlags::ST_RDONLY),
     })
 }
 
@@ -94,10 +104,11 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory_and_a_disk() {
-        let sample = sample(System::new().ok().as_mut(), Path::new("/"));
+        let (sample, _) = sample(System::new().ok().as_mut(), Path::new("/"), Path::new("/"));
         let (memory, disk) = (sample.memory.unwrap(), sample.disk.unwrap());
         assert!(memory.available_bytes > 0 && memory.available_bytes <= memory.total_bytes);
         assert!(disk.available_bytes <= disk.total_bytes && disk.total_bytes > 0);
+        assert!(sample.cores.unwrap() > 0);
         assert!(sample.load.unwrap().iter().all(|load| *load >= 0.0));
     }
 

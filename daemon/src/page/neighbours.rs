@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 
+use crate::address::is_private;
+
 /// How long the list of the interfaces' networks is used before it is read again.
 const REREAD: Duration = Duration::from_secs(15);
 
@@ -46,14 +48,6 @@ impl Neighbours {
             self.read_at = Some(now);
         }
         self.on_link.iter().any(|network| network.contains(peer))
-    }
-}
-
-/// RFC 1918 and 3927 for IPv4, RFC 4193 and 4291 for IPv6, and the host itself.
-pub(super) fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unique_local(),
     }
 }
 

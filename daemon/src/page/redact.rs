@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::neighbours::is_private;
+use crate::address::is_private;
 
 /// A node key, a message hash or a secret: 32 bytes in hex. Not told apart, so none is shown.
 const HEX_SECRET: usize = 64;

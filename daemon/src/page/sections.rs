@@ -10,15 +10,13 @@ use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus};
 pub(super) fn tiles(view: &View<'_>) -> Markup {
     let snapshot = view.snapshot;
     let unknown = || texts::UNKNOWN.to_owned();
+    let peers = snapshot.mailserver.peers;
     let tiles = [
         (
             texts::KEPT,
             snapshot.archive.envelopes.map_or_else(unknown, format::count),
         ),
-        (
-            texts::PEERS,
-            snapshot.mailserver.peers.map_or_else(unknown, format::count),
-        ),
+        (texts::PEERS, peers.map_or_else(unknown, format::count)),
         (
             texts::STORAGE,
             snapshot.archive.bytes.map_or_else(unknown, format::bytes),

@@ -214,6 +214,8 @@ pub(super) fn subject(subject: Subject) -> &'static str {
         Subject::Peers => "Peers",
         Subject::Hardware => "Light, button, port",
         Subject::Settings => "Settings",
+        Subject::LastEnvelope => "Newest message",
+        Subject::Reachability => "From outside",
     }
 }
 

@@ -9,6 +9,7 @@ mod presses;
 mod reread;
 mod retention;
 mod service;
+mod surroundings;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,9 @@ pub use service::{Service, ServiceState, Then};
 use crate::config::Config;
 use crate::config::service::Disabled;
 use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
-use crate::snapshot::{MailserverStatus, ServiceStateName, SystemStatus};
+use crate::snapshot::ServiceStateName;
 use presses::Presses;
+use surroundings::Surroundings;
 
 /// All services have ended by then, or are killed: of the 10 s that a stop may take, the rest is for the daemon itself.
 const STOP_DEADLINE: Duration = Duration::from_millis(8_500);
@@ -43,9 +45,8 @@ pub struct State {
     stopping: Option<Stopping>,
     next_run: u64,
     random: Random,
-    system: SystemStatus,
+    surroundings: Surroundings,
     disk_stage: archive::DiskStage,
-    mailserver: MailserverStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
 }
@@ -70,6 +71,7 @@ impl Fixed {
             (own.control != other.control, "control"),
             (own.clock != other.clock, "clock"),
             (own.power != other.power, "power"),
+            (own.health != other.health, "health"),
             (own.page != other.page, "page"),
         ]
         .into_iter()
@@ -115,9 +117,8 @@ impl State {
             stopping: None,
             next_run: 0,
             random: Random(seed),
-            system: SystemStatus::default(),
+            surroundings: Surroundings::new(config.health.expects),
             disk_stage: archive::DiskStage::Fine,
-            mailserver: MailserverStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
         };
@@ -156,14 +157,14 @@ impl State {
                         .flatten(),
                 );
             }
-            Event::Sampled(mut sample) => {
+            Event::Sampled(mut sample, network) => {
                 if let Some(disk) = &mut sample.disk {
                     self.disk_stage = crate::health::disk::stage(self.disk_stage, disk);
                     disk.stage = self.disk_stage;
                 }
-                self.system = sample;
+                self.surroundings.sampled(sample, network, now);
             }
-            Event::MailserverSeen(seen) => self.mailserver = seen,
+            Event::MailserverSeen(seen) => self.surroundings.mailserver_seen(seen, now),
             Event::Pruned { archive, result } => {
                 if let Some(pruning) = self.archives.get_mut(archive.0) {
                     pruning.pruned(result, now);
@@ -219,7 +220,7 @@ impl State {
         for service in &mut self.services {
             actions.extend(service.tick(now.mono));
         }
-        let policy_facts = (self.disk_stage, self.system.disk);
+        let policy_facts = (self.disk_stage, self.surroundings.system.disk);
         for pruning in &mut self.archives {
             actions.extend(pruning.tick(now, policy_facts.0, policy_facts.1));
         }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use archive::DiskStage;
 
+use super::surroundings::last_envelope_finding;
 use super::{Service, ServiceState, State};
 use crate::event::Now;
 use crate::fault::Fault;
-use crate::health::limits;
 use crate::snapshot::{
     ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot, Subject,
 };
@@ -46,26 +46,30 @@ impl State {
         find(Subject::Archive, Some(Fault::Archive), self.archive_finding());
         find(Subject::Clock, Some(Fault::Clock), Some(clock_finding(now)));
         find(Subject::Disk, Some(Fault::Disk), self.disk_finding());
+        let around = &self.surroundings;
+        let levels = &around.levels;
         find(
             Subject::Memory,
             Some(Fault::Memory),
-            self.system.memory.map(limits::memory),
+            around.system.memory.map(|memory| levels.memory(memory)),
         );
-        find(Subject::Load, None, self.system.load.map(limits::load));
+        find(Subject::Load, None, around.system.load.map(|load| levels.load(load)));
         find(
             Subject::Temperature,
             Some(Fault::Temperature),
-            self.system.temperature.map(limits::temperature),
+            levels.temperature(around.system.temperature),
         );
-        find(Subject::Power, Some(Fault::Power), None);
-        find(Subject::Network, Some(Fault::Network), None);
-        find(
-            Subject::Peers,
-            None,
-            self.mailserver.peers.map(|peers| ok(&format!("{peers} connected"))),
-        );
+        find(Subject::Power, Some(Fault::Power), levels.power(around.system.power));
+        find(Subject::Network, Some(Fault::Network), around.network_finding());
+        find(Subject::Peers, Some(Fault::Peers), around.peers_finding());
+        find(Subject::Reachability, None, around.reachability_finding());
         find(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
         find(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
+        let archive = self
+            .archives
+            .first()
+            .map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone());
+        find(Subject::LastEnvelope, None, last_envelope_finding(&archive, now));
 
         let (state, sentence) = self.box_state(faults.values().next());
         let code = match state {
@@ -84,13 +88,11 @@ impl State {
             unlock: self.presses.unlock(),
             uptime_secs: now.mono.as_secs(),
             services: self.service_statuses(),
-            archive: self
-                .archives
-                .first()
-                .map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone()),
-            mailserver: self.mailserver.clone(),
+            archive,
+            mailserver: around.mailserver.clone(),
             leds: self.leds.clone(),
-            system: self.system.clone(),
+            system: around.system.clone(),
+            network: around.network_status(),
         }
     }
 
@@ -171,8 +173,14 @@ impl State {
     }
 
     fn disk_finding(&self) -> Option<Finding> {
-        let disk = self.system.disk?;
+        let disk = self.surroundings.system.disk?;
         let free_mib = disk.available_bytes / (1024 * 1024);
+        if disk.read_only {
+            return Some(Finding {
+                level: Level::Bad,
+                detail: "the card became read-only: nothing more is stored".to_owned(),
+            });
+        }
         let (level, what) = match disk.stage {
             DiskStage::Fine => (Level::Ok, ""),
             DiskStage::Warn => (Level::Warn, "; nearly full"),
@@ -228,7 +236,7 @@ impl State {
     }
 }
 
-fn ok(detail: &str) -> Finding {
+pub(super) fn ok(detail: &str) -> Finding {
     Finding {
         level: Level::Ok,
         detail: detail.to_owned(),

@@ -9,6 +9,26 @@ struct OnSmallDisk {
     child: Child,
 }
 
+impl OnSmallDisk {
+    fn start(files: &Files) -> OnSmallDisk {
+        std::fs::create_dir(files.path("state")).unwrap();
+        let mount = "mount -t tmpfs -o size=300m small \"$1\" && exec \"$2\" --config \"$3\"";
+        let child = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"])
+            .args([
+                files.path("state").as_os_str(),
+                PILLARBOXD.as_ref(),
+                files.config().as_os_str(),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        OnSmallDisk { child }
+    }
+}
+
 impl Drop for OnSmallDisk {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -29,21 +49,7 @@ fn a_full_disk_stops_neither_supervision_nor_the_command_line() {
         shell,
         "essential = true\n[archive]\npath = \"{state_dir}/archive\"\n",
     );
-    std::fs::create_dir(files.path("state")).unwrap();
-    let mount = "mount -t tmpfs -o size=300m small \"$1\" && exec \"$2\" --config \"$3\"";
-    let child = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"])
-        .args([
-            files.path("state").as_os_str(),
-            PILLARBOXD.as_ref(),
-            files.config().as_os_str(),
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _daemon = OnSmallDisk { child };
+    let _daemon = OnSmallDisk::start(&files);
     pids(&files.path("pids"), 1);
     let stage = |wanted: &str| {
         wait_until(&format!("the stage {wanted}"), || {
@@ -64,6 +70,27 @@ fn a_full_disk_stops_neither_supervision_nor_the_command_line() {
     pids(&files.path("pids"), 3);
     stage("fine");
     wait_until("ok", || status(&files)["state"] == "ok");
+}
+
+/// The service lays a read-only filesystem over the state, and takes it away again.
+#[test]
+fn a_card_that_became_read_only_is_code_3() {
+    let shell = "until test -e $D/worn; do sleep 0.05; done; mount -t tmpfs -o ro worn $D/state
+        until test -e $D/replaced; do sleep 0.05; done; umount $D/state; exec sleep 1000";
+    let files = Files::new("control = \"control\"\n").service("one", shell, "essential = true\n");
+    let _daemon = OnSmallDisk::start(&files);
+    wait_until("ok", || status(&files)["state"] == "ok");
+    assert_eq!(status(&files)["system"]["disk"]["read_only"], false);
+    std::fs::write(files.path("worn"), "").unwrap();
+    wait_until("code 3", || status(&files)["code"] == 3);
+    let worn = status(&files);
+    assert_eq!(worn["system"]["disk"]["stage"], "read_only", "{worn}");
+    assert!(
+        worn["health"]["disk"]["detail"].as_str().unwrap().contains("read-only"),
+        "{worn}"
+    );
+    std::fs::write(files.path("replaced"), "").unwrap();
+    wait_until("ok again", || status(&files)["state"] == "ok");
 }
 
 fn status(files: &Files) -> serde_json::Value {

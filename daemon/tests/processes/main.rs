@@ -9,6 +9,7 @@ mod crashes;
 mod files;
 mod floods;
 mod full_disk;
+mod health;
 mod lights;
 mod orphans;
 mod program;

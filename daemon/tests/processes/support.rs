@@ -28,13 +28,18 @@ pub(crate) struct Files {
 impl Files {
     /// `main` is added to the settings that every test needs.
     pub(crate) fn new(main: &str) -> Files {
+        Files::expecting("expects = \"nothing\"", main)
+    }
+
+    /// With these settings about health.
+    pub(crate) fn expecting(health: &str, main: &str) -> Files {
         let files = Files {
             folder: tempfile::tempdir().unwrap(),
         };
         std::fs::create_dir(files.path("services")).unwrap();
         let base = "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"services\"\nclock = \"trusted\"\n";
         // Last, or `main` would add its keys to the table.
-        let page = "[page]\nlisten = \"127.0.0.1:0\"\n";
+        let page = format!("[page]\nlisten = \"127.0.0.1:0\"\n[health]\n{health}\n");
         std::fs::write(files.config(), format!("{base}{main}\n{page}")).unwrap();
         files
     }

@@ -202,6 +202,9 @@ clock = "trusted"
 [page]
 listen = "127.0.0.1:{page}"
 
+[health]
+expects = "nothing"
+
 [services.mailserver]
 extra_arguments = ["--listen-address=127.0.0.1", "--discv5-discovery=false", "--nat=none"]
 ports = {{ tcp = {tcp}, ws = {ws}, rest = {rest}, metrics = {metrics} }}

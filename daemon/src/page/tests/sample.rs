@@ -51,6 +51,10 @@ pub(in crate::page) fn ok() -> Snapshot {
         .map(|start| format!("{start}/p2p/16Uiu2HAmPLe7Mzm8TsYUubgCAW1aJoeFScxrLj8ppHFivPo97bUZ"))
         .collect(),
         peers: Some(17),
+        peers_in: Some(5),
+        peers_out: Some(12),
+        peers_public: Some(16),
+        reachable: Some(true),
     };
     snapshot.system = SystemStatus {
         load: Some([0.21, 0.18, 0.12]),
@@ -62,14 +66,27 @@ pub(in crate::page) fn ok() -> Snapshot {
             total_bytes: 31_000_000_000,
             available_bytes: 27_400_000_000,
             stage: DiskStage::Fine,
+            read_only: false,
         }),
         temperature: Some(48.3),
+        cores: Some(4),
+        power: PowerStatus::default(),
+    };
+    snapshot.network = NetworkStatus {
+        links: Some(vec!["eth0".to_owned()]),
+        addresses: vec!["192.168.1.20".to_owned()],
+        gateway: Some("192.168.1.1".to_owned()),
+        internet: Some(true),
     };
     for (subject, detail) in [
         (Subject::Clock, "synchronised"),
         (Subject::Disk, "27.4 GB free"),
         (Subject::Memory, "702 MB free"),
-        (Subject::Peers, "17 connected"),
+        (
+            Subject::Network,
+            "eth0, 192.168.1.20, gateway 192.168.1.1, 16 peers on the internet",
+        ),
+        (Subject::Peers, "17 connected, 5 in and 12 out"),
         (Subject::Services, "1 of 1 running"),
         (Subject::Temperature, "48 °C"),
     ] {

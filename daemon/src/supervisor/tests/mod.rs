@@ -74,6 +74,7 @@ fn config(specs: Vec<Spec>) -> Config {
         power: crate::config::Power::None,
         network: Network::default(),
         page: Page::default(),
+        health: crate::config::Health::default(),
         services: Services {
             enabled: specs,
             disabled: Vec::new(),
