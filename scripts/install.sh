@@ -54,3 +54,12 @@ need_node() {
   PATH="$tools/node_modules/$package/bin:$PATH"
   export PATH
 }
+
+# Puts cargo-fuzz on the path, in target/tools: it builds fuzz targets with coverage instrumentation.
+need_cargo_fuzz() {
+  PATH="$tools/bin:$PATH"
+  export PATH
+  command -v cargo-fuzz >/dev/null 2>&1 && return 0
+  say "installing cargo-fuzz into target/tools (a minute or two)"
+  cargo install cargo-fuzz --locked --quiet --root "$tools" --target-dir "$tools/build"
+}

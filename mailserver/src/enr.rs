@@ -114,7 +114,8 @@ impl Shards {
         })
     }
 
-    fn to_list(&self) -> Vec<u8> {
+    /// The value of `rs`; at most 255 shards fit.
+    pub fn to_list(&self) -> Vec<u8> {
         let count = u8::try_from(self.indices.len()).unwrap_or(u8::MAX);
         let mut bytes = self.cluster.to_be_bytes().to_vec();
         bytes.push(count);

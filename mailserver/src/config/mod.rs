@@ -12,7 +12,11 @@ pub mod preset;
 pub mod source;
 pub mod values;
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use libp2p::Multiaddr;
 
@@ -208,6 +212,11 @@ pub fn read(args: &[String]) -> Result<Request, Error> {
         return Ok(Request::Version);
     }
     Config::from_given(&given).map(|config| Request::Run(Box::new(config)))
+}
+
+/// Reads the text of a configuration file as if the command line named nothing else.
+pub fn read_text(path: &Path, text: &str) -> Result<Config, Error> {
+    Config::from_given(&Given::from_toml(path, text)?)
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Given {
         let place = Place::File(path.to_owned());
         let table = text.parse::<toml::Table>().map_err(|error| Error::NotToml {
             path: path.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
+            reason: in_one_line(text, &error),
         })?;
         let mut given = Self::default();
         for (key, value) in table {
@@ -234,6 +234,15 @@ fn known(name: &str, place: &Place) -> Result<&'static Flag, Error> {
     })
 }
 
+/// What is wrong with a file and in which line; the parser's own text draws the line below it.
+fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
 fn scalar(value: toml::Value) -> Result<String, &'static str> {
     match value {
         toml::Value::String(text) => Ok(text),
@@ -352,12 +361,9 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap_err().to_string(), message);
         }
-        assert!(
-            read("tcp-port = ")
-                .unwrap_err()
-                .to_string()
-                .starts_with("node.toml is not TOML: ")
-        );
+        let error = read("store = true\ntcp-port = ").unwrap_err().to_string();
+        assert!(error.starts_with("node.toml is not TOML: line 2: "), "{error}");
+        assert!(!error.contains('\n'), "{error}");
         let error = read("store = 3").unwrap().switch("store").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -42,7 +42,7 @@ impl Server {
 }
 
 /// The question in the terms of 3.0.0.
-fn to_request(query: &HistoryQuery) -> StoreQueryRequest {
+pub fn to_request(query: &HistoryQuery) -> StoreQueryRequest {
     let paging = query.paging_info.clone().unwrap_or_default();
     StoreQueryRequest {
         request_id: Some(String::new()),

@@ -3,7 +3,7 @@
 //! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
 
 pub mod filter;
-pub(crate) mod legacy_store;
+pub mod legacy_store;
 pub mod light_push;
 pub mod metadata;
 pub mod peer_exchange;

@@ -43,6 +43,12 @@ impl GivenMessage {
     }
 }
 
+/// Reads an envelope to publish from the JSON of a request's body.
+pub fn read_message(json: &[u8]) -> Result<WakuMessage, String> {
+    let given: GivenMessage = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    given.into_message()
+}
+
 fn decode(text: &str) -> Result<Vec<u8>, String> {
     BASE64_STANDARD_NO_PAD
         .decode(text.trim_end_matches('='))

@@ -37,7 +37,9 @@ use crate::{
     topics::Sharding,
 };
 use cache::Cache;
+pub use message::read_message;
 use origin::Origins;
+pub use store::read_store_query;
 
 /// Room for JSON around an envelope in base64.
 const BODY_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -259,7 +261,7 @@ impl Missing {
 }
 
 /// A multiaddr that names a peer, with nwaku's words where it does not.
-fn peer_address(text: &str) -> Result<Multiaddr, String> {
+pub fn peer_address(text: &str) -> Result<Multiaddr, String> {
     let address: Multiaddr = text.parse().map_err(|error| format!("MultiAddress.init [{error}]"))?;
     match address.iter().last() {
         Some(Protocol::P2p(_)) => Ok(address),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Query, State},
-    http::StatusCode,
+    http::{StatusCode, Uri},
 };
 use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,14 @@ impl Parameters {
             pagination_limit: Some(page_size.min(MAX_PAGE)),
         })
     }
+}
+
+/// Reads what the query string of `/store/v3/messages` asks for.
+pub fn read_store_query(query: &str) -> Result<StoreQueryRequest, String> {
+    let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
+    let uri = uri.map_err(|error| error.to_string())?;
+    let parameters = Query::<Parameters>::try_from_uri(&uri).map_err(|error| error.to_string())?;
+    parameters.0.request()
 }
 
 fn include_data(text: &str) -> Result<bool, String> {
@@ -237,14 +245,9 @@ fn named(code: u32, reason: &str) -> String {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<StoreQueryRequest, String> {
-        let uri = format!("http://x/?{query}").parse().unwrap();
-        Query::<Parameters>::try_from_uri(&uri).unwrap().0.request()
-    }
-
     #[test]
     fn parameters_have_nwakus_defaults() {
-        let request = parse("").unwrap();
+        let request = read_store_query("").unwrap();
         assert_eq!(
             request,
             StoreQueryRequest {
@@ -255,7 +258,7 @@ mod tests {
             }
         );
         let hash = "ab".repeat(32);
-        let request = parse(&format!(
+        let request = read_store_query(&format!(
             "includeData=true&pubsubTopic=%2Fwaku%2F2%2Frs%2F16%2F32&contentTopics=%2Fa%2F1%2Fb%2Fc,%2Fd%2F1%2Fe%2Ff&startTime=5\
              &endTime=-1&hashes=0x{hash},{hash}&cursor={hash}&ascending=false&pageSize=1000"
         ))
@@ -280,7 +283,7 @@ mod tests {
                 "waku message hash parsing error: invalid hash length: 2",
             ),
         ] {
-            let error = parse(query).unwrap_err();
+            let error = read_store_query(query).unwrap_err();
             assert!(error.starts_with(text), "{query}: {error}");
         }
     }

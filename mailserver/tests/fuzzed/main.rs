@@ -1,0 +1,106 @@
+//! The fuzz targets without a fuzzer: each runs over its seeds and thousands of mutations of them, in every test run.
+//! `scripts/campaign fuzz` runs the same bodies under libFuzzer, which finds its way by coverage and starts from the
+//! same seeds.
+
+#![expect(clippy::unwrap_used, reason = "a seed that cannot be made or read fails the test")]
+
+mod mutation;
+mod seeds;
+#[path = "../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "it is a library where the targets use it")]
+mod targets;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use mutation::Mutation;
+
+/// Mutations of each target. Enough for what a careless change breaks, little enough for a debug build.
+const MUTATIONS: usize = 4_000;
+/// The run is the same each time: what it finds, it finds again.
+const CHANCE: u64 = 0x5eed;
+
+fn seeds_folder(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target)
+}
+
+/// The files of a folder by name; none when there is no folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return BTreeMap::new();
+    };
+    let read = |entry: fs::DirEntry| {
+        (
+            entry.file_name().into_string().unwrap(),
+            fs::read(entry.path()).unwrap(),
+        )
+    };
+    entries.map(|entry| read(entry.unwrap())).collect()
+}
+
+/// `UPDATE_GOLDEN=1 cargo test -p pillarbox-mailserver --test fuzzed` writes them anew.
+#[test]
+fn the_seeds_are_the_vectors() {
+    for (target, _) in targets::TARGETS {
+        let folder = seeds_folder(target);
+        let wanted: BTreeMap<String, Vec<u8>> = seeds::of(target).into_iter().collect();
+        assert!(wanted.len() >= 3, "{target} has seeds");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder).unwrap();
+            for (name, bytes) in &wanted {
+                fs::write(folder.join(name), bytes).unwrap();
+            }
+        }
+        assert_eq!(
+            files(&folder),
+            wanted,
+            "{target}: UPDATE_GOLDEN=1 writes the seeds anew"
+        );
+    }
+}
+
+#[test]
+fn every_target_has_a_program_that_runs_it() {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest: toml::Table = fs::read_to_string(crate_folder.join("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let programs = manifest["bin"].as_array().unwrap();
+    let mut names: Vec<&str> = programs
+        .iter()
+        .map(|program| program["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, targets::TARGETS.map(|(target, _)| target));
+    for name in names {
+        let program = fs::read_to_string(crate_folder.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+        assert!(
+            program.contains(&format!("pillarbox_mailserver_fuzz::{name}::run(")),
+            "{name}"
+        );
+    }
+}
+
+/// What an earlier campaign found is among the seeds, so it is run again here before anything else.
+#[test]
+fn no_seed_and_no_mutation_of_one_panics() {
+    for (target, run) in targets::TARGETS {
+        let seeds: Vec<Vec<u8>> = files(&seeds_folder(target)).into_values().collect();
+        let check = |input: &[u8]| {
+            let ended = catch_unwind(AssertUnwindSafe(|| run(input)));
+            assert!(ended.is_ok(), "{target} failed on {}", hex::encode(input));
+        };
+        seeds.iter().for_each(|seed| check(seed));
+        check(&[]);
+        let mut mutation = Mutation::new(CHANCE, &seeds);
+        for _ in 0..MUTATIONS {
+            check(&mutation.next_input());
+        }
+    }
+}
