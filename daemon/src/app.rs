@@ -25,6 +25,7 @@ use crate::hardware::{self, Hand};
 use crate::health::{node, system};
 use crate::indicator::{self, Indicator, Sources};
 use crate::log::{self, Logbook};
+use crate::notify;
 use crate::page;
 use crate::process::power;
 use crate::reset;
@@ -128,6 +129,8 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         any_peer: config.page.any_peer,
         unix_time: clock::unix_time,
         log: log.clone(),
+        switches: config.power != Power::None,
+        token_file: config.page.token_file.clone(),
     };
     let desk = control::Desk {
         snapshots: seen.clone(),
@@ -136,6 +139,7 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         button: simulated_button(config),
     };
     tokio::spawn(control::serve(config.control.clone(), desk, events.clone()));
+    notify::start(config.notify.clone(), seen.clone(), clock::unix_time).context("cannot start notifications")?;
     let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
     tokio::spawn(announce(page_at, seen));
     let ending = Runner::new(state, clock, inbox, events, snapshots).run().await;

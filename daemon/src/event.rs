@@ -79,6 +79,10 @@ pub enum Event {
     UnlockAsked {
         browser: u64,
     },
+    /// Somebody who holds the box in other ways than its button lets this browser in, or the one that waits.
+    Unlocked {
+        browser: Option<u64>,
+    },
     /// The indicator shows these patterns now.
     Indicated(BTreeMap<String, String>),
     /// Parts that cannot be had (a busy pin, the page's port), each a sentence; empty when all is well again. Reporters

@@ -254,5 +254,6 @@ fn launch(spec: &Spec) -> Launch {
             .cloned()
             .collect(),
         user: spec.user.clone(),
+        writes_to: spec.writes_to.clone(),
     }
 }

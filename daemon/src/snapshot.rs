@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub code: Option<u8>,
     /// One sentence for a person: what is wrong, or what the box is doing.
     pub reason: String,
+    /// What keeps the box from its usual self for a while.
+    pub activity: Option<Activity>,
     pub health: BTreeMap<Subject, Option<Finding>>,
     /// Until when the page's actions are unlocked.
     pub unlocked_until: Option<i64>,
@@ -45,6 +47,15 @@ pub enum BoxState {
     Degraded,
     /// The box does not do its job.
     Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// A new version is being installed.
+    Updating,
+    /// The state is being set aside.
+    Resetting,
 }
 
 /// What is looked at, one entry each in `health`.
@@ -179,6 +190,8 @@ pub struct SystemStatus {
     /// Processors that the load is shared by.
     pub cores: Option<u32>,
     pub power: PowerStatus,
+    /// A program that lives has written its number into `/run/pillarbox/updating`.
+    pub updating: bool,
 }
 
 /// What the board tells of its supply and of slowing itself down; null where it cannot.
@@ -227,6 +240,7 @@ impl Snapshot {
             state: BoxState::Starting,
             code: None,
             reason: "starting".to_owned(),
+            activity: None,
             health: BTreeMap::new(),
             unlocked_until: None,
             unlock: Unlock::Locked,

@@ -42,6 +42,11 @@ describe("changing something", () => {
     const later = await box.statusWhen("the restart", ({ services }) => services[0].state === "active" && services[0].pid !== pid);
     assert.ok(later.services[0].restarts > restarts);
 
+    // This machine is not the page's to switch.
+    for (const name of ["Restart the box", "Switch the box off"]) {
+      assert.equal(await mine.getByRole("button", { name }).count(), 0, name);
+    }
+
     // A reset asks back first: without the tick the browser sends nothing.
     await mine.getByRole("button", { name: "Reset to factory settings" }).click();
     await mine.waitForTimeout(500);

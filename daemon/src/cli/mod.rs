@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, Shown};
 use crate::control::{Answer, Request};
 use crate::snapshot::{BoxState, Snapshot};
 
@@ -57,6 +57,10 @@ enum Command {
     },
     /// Restart a service.
     Restart { service: String },
+    /// Let the browser in that asks on the page, as a press of the button would.
+    Unlock,
+    /// Print a report for somebody who helps, without public addresses, keys and whole peer IDs.
+    Diagnose,
     /// Press the simulated button of a developer's board.
     Press {
         /// How long it is held.
@@ -76,6 +80,8 @@ enum Command {
 enum ConfigCommand {
     /// Say whether the settings and every service file are right.
     Check { file: PathBuf },
+    /// Print the settings as they are understood, defaults and services included; secrets are left out.
+    Show { file: PathBuf },
 }
 
 fn span(text: &str) -> Result<std::time::Duration, String> {
@@ -100,6 +106,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Config {
             command: ConfigCommand::Check { file },
         } => return check(file, json),
+        Command::Config {
+            command: ConfigCommand::Show { file },
+        } => match Shown::read(file) {
+            Ok(shown) if json => to_json(&shown)?,
+            Ok(shown) => toml::to_string_pretty(&shown).context("cannot write TOML")?,
+            Err(mistake) => {
+                eprintln!("pillarbox: {mistake}");
+                return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
+            }
+        },
+        Command::Unlock => done(client::ask(arguments.socket.as_deref(), &Request::Unlock)?, json)?,
+        Command::Diagnose => match client::ask(arguments.socket.as_deref(), &Request::Diagnose)? {
+            Answer::Text(report) if json => to_json(&report)?,
+            Answer::Text(report) => report,
+            other => bail!(unexpected(other)),
+        },
         Command::Archive(arguments) => return archive::run(arguments, json),
         Command::Logs { service, lines } => {
             let request = Request::Logs {
@@ -112,15 +134,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 other => bail!(unexpected(other)),
             }
         }
-        Command::Restart { service } => done(client::ask(
-            arguments.socket.as_deref(),
-            &Request::Restart {
-                service: service.clone(),
-            },
-        )?)?,
+        Command::Restart { service } => done(
+            client::ask(
+                arguments.socket.as_deref(),
+                &Request::Restart {
+                    service: service.clone(),
+                },
+            )?,
+            json,
+        )?,
         Command::Press { hold } => {
             let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-            done(client::ask(arguments.socket.as_deref(), &Request::Press { hold_ms })?)?
+            done(
+                client::ask(arguments.socket.as_deref(), &Request::Press { hold_ms })?,
+                json,
+            )?
         }
         Command::Status => {
             let snapshot = snapshot(arguments)?;
@@ -180,8 +208,9 @@ fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {
     }
 }
 
-fn done(answer: Answer) -> anyhow::Result<String> {
+fn done(answer: Answer, json: bool) -> anyhow::Result<String> {
     match answer {
+        Answer::Done if json => to_json(&serde_json::json!({ "done": true })),
         Answer::Done => Ok(String::new()),
         other => bail!(unexpected(other)),
     }

@@ -34,6 +34,23 @@ pub fn parse(text: &str) -> Option<Duration> {
     (total > Duration::ZERO && total <= CENTURY).then_some(total)
 }
 
+/// In the largest unit that leaves nothing over.
+impl serde::Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = self.0.as_millis();
+        let units = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+            (1, "ms"),
+        ];
+        let fitting = units.iter().find(|(unit, _)| millis.is_multiple_of(*unit));
+        let (unit, name) = fitting.copied().unwrap_or((1, "ms"));
+        serializer.collect_str(&format_args!("{}{name}", millis / unit))
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
         struct SpanVisitor;

@@ -7,10 +7,12 @@
 //! unless it is listed in `required`.
 
 pub mod duration;
+pub mod notify;
 pub mod parse;
 pub mod placeholder;
 pub mod service;
 mod services_dir;
+mod show;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,11 +20,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use board_configs::Board;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use duration::Span;
+pub use notify::Notify;
 pub use parse::Mistake;
 pub use service::{Service, Services};
+pub use show::Shown;
 
 /// BSD's sysexits.h EX_CONFIG: systemd is told not to restart the daemon on it.
 pub const EXIT_CONFIG: u8 = 78;
@@ -32,7 +36,7 @@ const MIN_RETENTION: Duration = Duration::from_secs(1);
 const MAX_SHARD: u16 = 1023;
 
 /// The file as it is written. Paths in it are relative to the folder that the file is in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     board: String,
@@ -54,6 +58,8 @@ struct File {
     #[serde(default)]
     health: Health,
     #[serde(default)]
+    notify: Notify,
+    #[serde(default)]
     services: BTreeMap<String, Override>,
 }
 
@@ -62,7 +68,7 @@ fn day() -> Span {
 }
 
 /// Whom the daemon believes about the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockSource {
     /// The system's clock once it is synchronised (boards have no clock that runs without power).
@@ -73,7 +79,7 @@ pub enum ClockSource {
 }
 
 /// Whether the daemon may switch the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
     /// It may not: a reboot is a start of the daemon from anew, and powering off an end of it.
@@ -84,7 +90,7 @@ pub enum Power {
 }
 
 /// The Waku network that the services join: cluster and static shards of Waku RELAY-SHARDING.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     pub cluster: u16,
@@ -101,7 +107,7 @@ impl Default for Network {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
     pub listen: SocketAddr,
@@ -111,6 +117,8 @@ pub struct Page {
     /// Whether to answer browsers that are neither at home nor on the same link.
     #[serde(default)]
     pub any_peer: bool,
+    /// A file with a word that lets a browser in, for a box without a button.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for Page {
@@ -119,12 +127,13 @@ impl Default for Page {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             names: Vec::new(),
             any_peer: false,
+            token_file: None,
         }
     }
 }
 
 /// What is looked at beside the services.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     pub expects: Expects,
@@ -142,7 +151,7 @@ impl Default for Health {
 }
 
 /// Whose absence is a fault.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expects {
     /// A box that serves others: a link, an address, a gateway, and some peer.
@@ -153,7 +162,7 @@ pub enum Expects {
 }
 
 /// What the main file changes in a service's own file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Override {
     pub enabled: Option<bool>,
@@ -177,6 +186,7 @@ pub struct Config {
     pub network: Network,
     pub page: Page,
     pub health: Health,
+    pub notify: Notify,
     pub services: Services,
 }
 
@@ -205,14 +215,22 @@ impl Config {
             clock: raw.clock,
             power: raw.power,
             network: raw.network,
-            page: raw.page,
+            page: Page {
+                token_file: raw.page.token_file.map(|path| tidy(&base.join(path))),
+                ..raw.page
+            },
             health: Health {
                 root: tidy(&base.join(raw.health.root)),
                 ..raw.health
             },
+            notify: Notify {
+                ca_file: raw.notify.ca_file.map(|path| tidy(&base.join(path))),
+                ..raw.notify
+            },
             services: Services::default(),
             file,
         };
+        notify::check(&config.file, &config.notify)?;
         let directory = tidy(&base.join(&raw.services_dir));
         let context = services_dir::Context {
             config: &config,

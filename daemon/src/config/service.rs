@@ -44,6 +44,7 @@ pub(super) struct File {
     pub(super) restart: RestartRules,
     pub(super) health: Option<HealthFile>,
     pub(super) archive: Option<ArchiveFile>,
+    pub(super) sandbox: Option<SandboxFile>,
     #[serde(default)]
     pub(super) ports: BTreeMap<String, Port>,
     pub(super) node: Option<Node>,
@@ -72,6 +73,8 @@ pub struct Service {
     pub user: Option<String>,
     /// Its working directory, made before the start.
     pub directory: PathBuf,
+    /// The only places that it may write to; `None` leaves that to the account's rights.
+    pub writes_to: Option<Vec<PathBuf>>,
     pub stop: StopRules,
     pub restart: RestartRules,
     pub health: Option<HealthRules>,
@@ -140,6 +143,8 @@ pub struct RestartRules {
     pub max: Span,
     /// So many failures in a row end in `failed`, which the button leaves.
     pub start_limit: u32,
+    /// How long after the start limit it is tried once more, again and again.
+    pub slow: Span,
     /// A run that was healthy for so long makes the failures before it forgotten.
     pub stable_after: Span,
 }
@@ -151,6 +156,7 @@ impl Default for RestartRules {
             base: Span(Duration::from_millis(100)),
             max: Span(Duration::from_secs(60)),
             start_limit: 20,
+            slow: Span(Duration::from_secs(600)),
             stable_after: Span(Duration::from_secs(60)),
         }
     }
@@ -245,6 +251,12 @@ pub(super) struct ArchiveFile {
     #[serde(default)]
     pub(super) schema: Schema,
     pub(super) quota_mib: Option<NonZeroU32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SandboxFile {
+    pub(super) write: Vec<String>,
 }
 
 /// An archive that the daemon prunes.

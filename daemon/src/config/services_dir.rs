@@ -175,6 +175,19 @@ fn read_one(
             filled(&values, file, &format!("environment.{key}"), value)?,
         );
     }
+    let mut writes_to = None;
+    if let Some(sandbox) = &raw.sandbox {
+        let mut paths = Vec::new();
+        for path in &sandbox.write {
+            paths.push(PathBuf::from(filled(&values, file, "sandbox.write", path)?));
+        }
+        if let Some(relative) = paths.iter().find(|path| !path.is_absolute()) {
+            let what = format!("{:?} is no whole path", relative.display().to_string());
+            let mend = "begin it with / or a placeholder such as {service_dir}";
+            return Err(Mistake::in_key(file, "sandbox.write", what, mend));
+        }
+        writes_to = Some(paths);
+    }
     for name in &raw.identity {
         if Path::new(name).components().count() != 1 || name.contains("..") {
             let mend = "write the name of a file in the service's directory";
@@ -216,6 +229,7 @@ fn read_one(
         environment,
         identity: raw.identity.iter().map(PathBuf::from).collect(),
         user: raw.user,
+        writes_to,
         directory,
         stop: raw.stop,
         restart: raw.restart,

@@ -367,21 +367,28 @@ fn every_key_is_in_the_readme() {
         ("", "zz = 1\n", SERVICE),
         ("network.", "[network]\nzz = 1\n", SERVICE),
         ("page.", "[page]\nzz = 1\n", SERVICE),
+        ("notify.", "[notify]\nzz = 1\n", SERVICE),
+        ("notify.webhook.", "[notify.webhook]\nzz = 1\n", SERVICE),
+        ("notify.ntfy.", "[notify.ntfy]\nzz = 1\n", SERVICE),
+        ("notify.email.", "[notify.email]\nzz = 1\n", SERVICE),
         ("services.NAME.", "[services.one]\nzz = 1\n", SERVICE),
         ("", "", "zz = 1\n"),
         ("stop.", "", "program = \"child\"\n[stop]\nzz = 1\n"),
         ("restart.", "", "program = \"child\"\n[restart]\nzz = 1\n"),
         ("health.", "", "program = \"child\"\n[health]\nzz = 1\n"),
         ("archive.", "", "program = \"child\"\n[archive]\nzz = 1\n"),
+        ("sandbox.", "", "program = \"child\"\n[sandbox]\nzz = 1\n"),
         ("ports.NAME.", "", "program = \"child\"\n[ports.a]\nzz = 1\n"),
         ("node.", "", "program = \"child\"\n[node]\nzz = 1\n"),
         ("output.", "", "program = \"child\"\n[output]\nzz = 1\n"),
     ] {
         for key in keys_of(main, service) {
             let tables = [
-                "network", "page", "services", "stop", "restart", "health", "archive", "ports", "node", "output",
+                "network", "page", "notify", "services", "stop", "restart", "health", "archive", "ports", "node",
+                "output", "sandbox",
             ];
-            let documented = readme.contains(&format!("`{prefix}{key}`"))
+            let documented = ["webhook", "ntfy", "email"].contains(&key.as_str())
+                || readme.contains(&format!("`{prefix}{key}`"))
                 || prefix.is_empty() && tables.contains(&key.as_str()) && readme.contains(&format!("`{key}."));
             assert!(documented, "{prefix}{key} is not in daemon/README.md");
         }

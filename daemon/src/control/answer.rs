@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use super::press::press;
 use super::{Answer, Peer, Request};
+use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::log::Logbook;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Unlock};
 
 const MAX_LINES: usize = 1000;
 /// The longest hold that means something is 20 s.
@@ -45,6 +46,8 @@ impl Desk {
                 Some(refusal) => refusal,
                 None => self.send(Event::Asked(event::Request::Restart { service })),
             },
+            Request::Unlock => self.unlock(),
+            Request::Diagnose => Answer::Text(diagnostics::report(&self.snapshots.borrow(), &self.log)),
             Request::Press { hold_ms } => {
                 let Some(fifo) = &self.button else {
                     return Answer::Refused("this board's button is a real one: press it".to_owned());
@@ -54,6 +57,17 @@ impl Desk {
                     Err(error) => Answer::Refused(format!("cannot press {}: {error}", fifo.display())),
                 }
             }
+        }
+    }
+
+    fn unlock(&self) -> Answer {
+        let unlock = self.snapshots.borrow().unlock;
+        let refused = |why: &str| Answer::Refused(why.to_owned());
+        match unlock {
+            Unlock::Waiting { .. } => self.send(Event::Unlocked { browser: None }),
+            Unlock::Locked => refused("no browser asks to be let in: open the page and ask there first"),
+            Unlock::Contested => refused("two browsers ask at once: wait a minute, and ask with one"),
+            Unlock::Granted { .. } => refused("a browser is let in already; its five minutes are not over"),
         }
     }
 
@@ -86,6 +100,45 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn root_lets_in_only_who_waits() {
+        let (events, mut inbox) = event::channel();
+        let (snapshots, seen) = watch::channel(Arc::new(Snapshot::at_start("dev")));
+        let desk = Desk {
+            snapshots: seen,
+            events,
+            log: Logbook::default(),
+            button: None,
+        };
+        let root = Peer { uid: 0 };
+        for (unlock, refusal) in [
+            (Unlock::Locked, Some("no browser asks")),
+            (Unlock::Contested, Some("two browsers")),
+            (Unlock::Granted { browser: 1 }, Some("already")),
+            (Unlock::Waiting { browser: 1 }, None),
+        ] {
+            snapshots.send_modify(|snapshot| Arc::make_mut(snapshot).unlock = unlock);
+            let answer = desk.answer(Request::Unlock, root).await;
+            match refusal {
+                Some(words) => assert!(
+                    matches!(&answer, Answer::Refused(why) if why.contains(words)),
+                    "{answer:?}"
+                ),
+                None => {
+                    assert_eq!(answer, Answer::Done);
+                    assert!(matches!(inbox.try_recv(), Ok(Event::Unlocked { browser: None })));
+                }
+            }
+        }
+        let Answer::Text(report) = desk.answer(Request::Diagnose, root).await else {
+            panic!("no report")
+        };
+        assert!(
+            report.starts_with("Report of a Pillarbox") && report.contains("\"board\": \"dev\""),
+            "{report}"
+        );
+    }
+
+    #[tokio::test]
     async fn strangers_may_only_look() {
         let (events, mut inbox) = event::channel();
         let (_keep, snapshots) = watch::channel(Arc::new(Snapshot::at_start("dev")));
@@ -111,6 +164,8 @@ mod tests {
                 service: "one".to_owned(),
             },
             Request::Press { hold_ms: 1 },
+            Request::Unlock,
+            Request::Diagnose,
         ] {
             assert!(matches!(desk.answer(request, stranger).await, Answer::Refused(why) if why.contains("only root")));
         }

@@ -42,6 +42,10 @@ pub enum Request {
     Restart {
         service: String,
     },
+    /// Lets the browser in that waits for a press.
+    Unlock,
+    /// The report for somebody who helps.
+    Diagnose,
     /// The simulated button, held for so long.
     Press {
         hold_ms: u64,
@@ -53,6 +57,7 @@ pub enum Request {
 pub enum Answer {
     Status(Box<Snapshot>),
     Logs(Vec<Entry>),
+    Text(String),
     Done,
     Refused(String),
 }

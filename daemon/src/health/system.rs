@@ -58,8 +58,19 @@ fn sample(system: Option<&mut System>, root: &Path, state_dir: &Path) -> (System
             .ok()
             .and_then(|cores| u32::try_from(cores.get()).ok()),
         power: power::read(root),
+        updating: is_updating(root),
     };
     (sample, network::read(root))
+}
+
+/// Whoever installs a new version writes its process number there; one that died is no update.
+const UPDATING: &str = "run/pillarbox/updating";
+
+fn is_updating(root: &Path) -> bool {
+    let pid = std::fs::read_to_string(root.join(UPDATING))
+        .ok()
+        .and_then(|text| text.trim().parse::<u32>().ok());
+    pid.is_some_and(|pid| root.join("proc").join(pid.to_string()).exists())
 }
 
 fn disk(dir: &Path) -> Option<DiskStatus> {
@@ -110,6 +121,18 @@ mod tests {
         assert!(disk.available_bytes <= disk.total_bytes && disk.total_bytes > 0);
         assert!(sample.cores.unwrap() > 0);
         assert!(sample.load.unwrap().iter().all(|load| *load >= 0.0));
+    }
+
+    #[test]
+    fn only_a_living_update_counts() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("run/pillarbox")).unwrap();
+        std::fs::create_dir_all(root.path().join("proc/77")).unwrap();
+        assert!(!is_updating(root.path()));
+        for (text, wanted) in [("77\n", true), ("78\n", false), ("", false), ("../..", false)] {
+            std::fs::write(root.path().join(UPDATING), text).unwrap();
+            assert_eq!(is_updating(root.path()), wanted, "{text:?}");
+        }
     }
 
     #[test]

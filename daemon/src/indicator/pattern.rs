@@ -10,7 +10,7 @@ use std::str::FromStr;
 use board_configs::Shows;
 
 use crate::button::Held;
-use crate::snapshot::{BoxState, Snapshot, Unlock};
+use crate::snapshot::{Activity, BoxState, Snapshot, Unlock};
 
 /// A stretch of light or darkness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub enum Pattern {
     Failed(u8),
     /// The supervisor has said nothing for [`super::SILENCE`].
     Silent,
+    /// A new version is being installed.
+    Updating,
+    /// The state is being set aside.
+    Resetting,
     /// A browser waits for a press of the button.
     PressWanted,
     /// The page's actions are unlocked.
@@ -65,6 +69,8 @@ impl Pattern {
             Pattern::Degraded(code) => [vec![lit(2500), dark(800)], counted(code), vec![dark(500)]].concat(),
             Pattern::Failed(code) => [counted(code), vec![dark(2000)]].concat(),
             Pattern::Silent => vec![lit(100), dark(1900)],
+            Pattern::Updating => vec![lit(150), dark(150), lit(150), dark(150), lit(150), dark(1250)],
+            Pattern::Resetting => vec![lit(1500), dark(1500)],
             Pattern::PressWanted => vec![lit(150), dark(150), lit(150), dark(550)],
             Pattern::Unlocked => vec![lit(1000), dark(120), lit(120), dark(120)],
             Pattern::Address(last) => address(last),
@@ -96,6 +102,11 @@ impl Pattern {
                 BoxState::Starting | BoxState::Ok => Pattern::Off,
                 BoxState::Degraded | BoxState::Failed => Pattern::Failed(code),
             };
+        }
+        match snapshot.activity {
+            Some(Activity::Resetting) => return Pattern::Resetting,
+            Some(Activity::Updating) => return Pattern::Updating,
+            None => {}
         }
         match snapshot.unlock {
             Unlock::Waiting { .. } => return Pattern::PressWanted,
@@ -145,6 +156,8 @@ impl fmt::Display for Pattern {
             Pattern::Degraded(code) => write!(f, "degraded-{code}"),
             Pattern::Failed(code) => write!(f, "failed-{code}"),
             Pattern::Silent => f.write_str("silent"),
+            Pattern::Updating => f.write_str("updating"),
+            Pattern::Resetting => f.write_str("resetting"),
             Pattern::PressWanted => f.write_str("press-wanted"),
             Pattern::Unlocked => f.write_str("unlocked"),
             Pattern::Address(last) => write!(f, "address-{last}"),
@@ -170,6 +183,8 @@ impl FromStr for Pattern {
                 "starting" => Pattern::Starting,
                 "ok" => Pattern::Ok,
                 "silent" => Pattern::Silent,
+                "updating" => Pattern::Updating,
+                "resetting" => Pattern::Resetting,
                 "unlocked" => Pattern::Unlocked,
                 _ => return Err(unknown()),
             },
@@ -198,6 +213,8 @@ mod tests {
             (0..=20u8).prop_map(Pattern::Degraded),
             (0..=20u8).prop_map(Pattern::Failed),
             Just(Pattern::Silent),
+            Just(Pattern::Updating),
+            Just(Pattern::Resetting),
             Just(Pattern::PressWanted),
             Just(Pattern::Unlocked),
             any::<u8>().prop_map(Pattern::Address),
@@ -276,6 +293,15 @@ mod tests {
                 snapshot.unlock = unlock;
                 assert_eq!(Pattern::of(&snapshot, Shows::All), pattern);
                 assert_eq!(Pattern::of(&snapshot, Shows::Fault), fault, "a fault stays visible");
+            }
+            for (activity, pattern) in [
+                (Activity::Updating, Pattern::Updating),
+                (Activity::Resetting, Pattern::Resetting),
+            ] {
+                snapshot.activity = Some(activity);
+                assert_eq!(Pattern::of(&snapshot, Shows::All), pattern);
+                assert_eq!(Pattern::of(&snapshot, Shows::State), pattern);
+                assert_eq!(Pattern::of(&snapshot, Shows::Fault), fault);
             }
         }
     }

@@ -65,8 +65,8 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let mut out = Markup::new();
     put!(out, "<h2>", &texts::CHANGE, "</h2>");
     match view.lock {
-        Lock::Closed => closed(&mut out, texts::CHANGE_HOW),
-        Lock::Contested => closed(&mut out, texts::CHANGE_CONTESTED),
+        Lock::Closed => closed(&mut out, texts::CHANGE_HOW, view.has_word),
+        Lock::Contested => closed(&mut out, texts::CHANGE_CONTESTED, view.has_word),
         Lock::Waiting => {
             put!(
                 out,
@@ -86,7 +86,7 @@ fn put_hint(out: &mut Markup, text: &str) {
     put!(*out, "<p class=\"hint\">", &text, "</p>");
 }
 
-fn closed(out: &mut Markup, text: &str) {
+fn closed(out: &mut Markup, text: &str, has_word: bool) {
     put_hint(out, text);
     put!(
         *out,
@@ -94,6 +94,18 @@ fn closed(out: &mut Markup, text: &str) {
         &texts::CHANGE_ASK,
         "</button></form>"
     );
+    if has_word {
+        put!(
+            *out,
+            "<form method=\"post\" action=\"/ask\"><label>",
+            &texts::CHANGE_WORD
+        );
+        put!(
+            *out,
+            " <input type=\"password\" name=\"word\" autocomplete=\"off\" required></label> <button>"
+        );
+        put!(*out, &texts::CHANGE_WORD_ASK, "</button></form>");
+    }
 }
 
 fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
@@ -126,16 +138,14 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
         &texts::DIAGNOSTICS
     );
     put!(*out, "</button></form></li>");
-    deed(out, csrf, "reboot", texts::REBOOT, texts::REBOOT_HINT, None, false);
-    deed(
-        out,
-        csrf,
-        "power-off",
-        texts::POWER_OFF,
-        texts::POWER_OFF_HINT,
-        None,
-        false,
-    );
+    if view.switches {
+        for (what, label, hint) in [
+            ("reboot", texts::REBOOT, texts::REBOOT_HINT),
+            ("power-off", texts::POWER_OFF, texts::POWER_OFF_HINT),
+        ] {
+            deed(out, csrf, what, label, hint, None, false);
+        }
+    }
     deed(
         out,
         csrf,

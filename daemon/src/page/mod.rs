@@ -17,16 +17,17 @@ mod markup;
 mod metrics;
 mod neighbours;
 mod qr;
-mod redact;
 mod routes;
 mod sections;
 mod serve;
 mod sessions;
 mod texts;
+mod token;
 mod view;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -51,6 +52,10 @@ pub struct Options {
     pub unix_time: fn() -> i64,
     /// For the last lines.
     pub log: Logbook,
+    /// Whether the machine can be restarted and switched off from here.
+    pub switches: bool,
+    /// A file with a word that lets a browser in.
+    pub token_file: Option<PathBuf>,
 }
 
 /// The first wait for a port that is taken, and the longest.

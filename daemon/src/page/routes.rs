@@ -19,11 +19,12 @@ use tokio::time::timeout;
 
 use super::change::{self, Lock};
 use super::history::History;
-use super::redact::redact;
 use super::sessions::Sessions;
+use super::token::{Tried, Tries};
 use super::view::{self, View};
 use super::{Options, form, host, metrics, texts};
-use crate::event::{Event, Sender};
+use crate::diagnostics;
+use crate::event::{self, Event, Sender};
 use crate::indicator::SILENCE;
 use crate::snapshot::{BoxState, Snapshot, Unlock};
 
@@ -50,6 +51,7 @@ struct Seen {
     heard_at: Instant,
     sessions: Sessions,
     unlock: Unlock,
+    tries: Tries,
     printed: Printed,
 }
 
@@ -85,6 +87,7 @@ impl Desk {
             heard_at: now,
             sessions: Sessions::default(),
             unlock: Unlock::Locked,
+            tries: Tries::default(),
             printed: Printed::default(),
         };
         Desk {
@@ -137,7 +140,7 @@ impl Desk {
                 let body = body.to_bytes();
                 let request = Request::from_parts(head, ());
                 match request.uri().path() {
-                    "/ask" => self.ask(&request, Instant::now()),
+                    "/ask" => self.ask(&request, &body, Instant::now()),
                     "/diagnostics" => self.diagnostics(&request, &body, Instant::now()),
                     _ => self.act(&request, &body, Instant::now()),
                 }
@@ -170,19 +173,28 @@ impl Desk {
     }
 
     /// A browser asks to be let in. One that asked already is the same one still, or it would contest with itself.
-    fn ask(&self, request: &Request<()>, now: Instant) -> Response<Answer> {
+    fn ask(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
+        let word = form::fields(body).and_then(|mut fields| fields.remove("word"));
+        let proved = match (&self.options.token_file, word) {
+            (Some(file), Some(word)) if !word.is_empty() => match self.seen().tries.attempt(file, &word, now) {
+                Tried::Right => true,
+                Tried::Wrong => return self.text(StatusCode::FORBIDDEN, texts::REFUSED_WORD),
+                Tried::TooSoon => return self.text(StatusCode::TOO_MANY_REQUESTS, texts::REFUSED_SOON),
+            },
+            _ => false,
+        };
         let session = {
             let mut seen = self.seen();
             let known = seen.sessions.find(cookies(request), now).cloned();
             known.unwrap_or_else(|| seen.sessions.open(now))
         };
-        if self
-            .events
-            .try_send(Event::UnlockAsked {
-                browser: session.browser,
-            })
-            .is_err()
-        {
+        let browser = session.browser;
+        let event = if proved {
+            Event::Unlocked { browser: Some(browser) }
+        } else {
+            Event::UnlockAsked { browser }
+        };
+        if self.events.try_send(event).is_err() {
             return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
         }
         let mut response = self.see_other("/#change");
@@ -211,6 +223,9 @@ impl Desk {
         else {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
+        if matches!(asked, event::Request::Reboot | event::Request::PowerOff) && !self.options.switches {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
+        }
         let word = change::done(&asked);
         tracing::info!(request = ?asked, "asked by the page");
         match self.events.try_send(Event::Asked(asked)) {
@@ -224,13 +239,8 @@ impl Desk {
         if self.granted(request, body, now).is_none() {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         }
-        let status = serde_json::to_string_pretty(&**self.snapshots.borrow()).unwrap_or_default();
-        let mut text = format!("{}\n\n{status}\n\n", texts::DIAGNOSTICS_HEAD);
-        for entry in self.options.log.last(usize::MAX, None) {
-            let service = entry.service.as_deref().unwrap_or("pillarboxd");
-            text.push_str(&format!("{} {} {service}: {}\n", entry.at, entry.level, entry.text));
-        }
-        let mut response = self.text(StatusCode::OK, &redact(&text));
+        let text = diagnostics::report(&self.snapshots.borrow(), &self.options.log);
+        let mut response = self.text(StatusCode::OK, &text);
         let name = HeaderValue::from_static("attachment; filename=\"pillarbox-diagnostics.txt\"");
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
         response
@@ -272,6 +282,8 @@ impl Desk {
             lock: Lock::of(&snapshot, own),
             log: self.options.log.last(LOG_LINES, None),
             done,
+            switches: self.options.switches,
+            has_word: self.options.token_file.is_some(),
         });
         let body = Bytes::from(html);
         if session.is_none() && done.is_none() {

@@ -2,9 +2,9 @@
 //! show yet.
 
 use super::markup::{Markup, put};
-use super::redact::redact;
 use super::view::{View, ago, as_sentence};
 use super::{chart, format, qr, texts};
+use crate::redact::redact;
 use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus};
 
 pub(super) fn tiles(view: &View<'_>) -> Markup {

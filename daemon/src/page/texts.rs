@@ -74,11 +74,13 @@ pub(super) const LOG_DAEMON: &str = "box";
 pub(super) const DIAGNOSTICS: &str = "Download a report";
 pub(super) const DIAGNOSTICS_HINT: &str =
     "For whoever helps you: state and last words of the box, without public addresses, keys and whole peer IDs.";
-pub(super) const DIAGNOSTICS_HEAD: &str =
-    "Report of a Pillarbox. Public addresses, keys and whole peer IDs were taken out.";
 pub(super) const CHANGE: &str = "Change something";
 pub(super) const CHANGE_HOW: &str = "This page can only look. To change something, ask here first, and then press the button on the box within a minute.";
 pub(super) const CHANGE_ASK: &str = "Ask to be let in";
+pub(super) const CHANGE_WORD: &str = "Or type the word from the card:";
+pub(super) const CHANGE_WORD_ASK: &str = "Let me in";
+pub(super) const REFUSED_WORD: &str = "That is not the word from the card.\n";
+pub(super) const REFUSED_SOON: &str = "One try a second: wait a moment, and try again.\n";
 pub(super) const CHANGE_PRESS: &str = "Press the button on the box now";
 pub(super) const CHANGE_PRESS_HINT: &str = "A short press, within a minute, lets this browser in.";
 pub(super) const CHANGE_CONTESTED: &str =
@@ -95,6 +97,7 @@ pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and
 pub(super) const SURE: &str = "I am sure";
 pub(super) const REFUSED_FORM: &str =
     "Refused: this did not come from the box's own page, or not in time. Open the page again.\n";
+pub(super) const REFUSED_SWITCH: &str = "This machine is not switched from here.\n";
 pub(super) const REFUSED_SIZE: &str = "Too long, or too slow.\n";
 pub(super) const BUSY: &str = "The box is too busy to be asked. Try again in a moment.\n";
 
@@ -257,6 +260,8 @@ pub(super) fn looks(pattern: Pattern) -> String {
         Pattern::Degraded(code) => format!("Lit for a while, then one long flash and {}", short_flashes(code)),
         Pattern::Failed(code) => format!("Dark, with one long flash and {}", short_flashes(code)),
         Pattern::Silent => "Dark, with a very short flash every two seconds".to_owned(),
+        Pattern::Updating => "Flashes three times, every two seconds".to_owned(),
+        Pattern::Resetting => "Lit and dark by turns, a second and a half each".to_owned(),
         Pattern::PressWanted => "Flashes twice a second, in pairs".to_owned(),
         Pattern::Unlocked => "Lit, with two winks in a row".to_owned(),
         Pattern::Address(last) => format!("Blinks the number {last}, digit by digit (a long flash is a zero)"),
@@ -283,6 +288,8 @@ pub(super) fn means(pattern: Pattern) -> &'static str {
         Pattern::Degraded(_) => "The box does its job, but something wants a look.",
         Pattern::Failed(_) => "Something is wrong: count the short flashes.",
         Pattern::Silent => "The supervisor hangs. If it stays, switch the box off and on.",
+        Pattern::Updating => "A new version is being installed. Leave the box switched on.",
+        Pattern::Resetting => "The box goes back to factory settings.",
         Pattern::PressWanted => "A browser asks to be let in: press the button to allow it.",
         Pattern::Unlocked => "A browser may change things on this box for a few minutes.",
         Pattern::Address(_) => "The last number of the box's address.",
@@ -313,7 +320,13 @@ pub(super) fn markdown() -> String {
         "Does not change for five seconds",
         "Nobody is at home: no power, or the box hangs.",
     );
-    for pattern in [Pattern::Silent, Pattern::PressWanted, Pattern::Unlocked] {
+    for pattern in [
+        Pattern::Silent,
+        Pattern::Updating,
+        Pattern::Resetting,
+        Pattern::PressWanted,
+        Pattern::Unlocked,
+    ] {
         row(&looks(pattern), means(pattern));
     }
     row(

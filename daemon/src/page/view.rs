@@ -29,6 +29,10 @@ pub(super) struct View<'a> {
     pub(super) log: Vec<Entry>,
     /// What was just done, from the page's own address.
     pub(super) done: Option<&'static str>,
+    /// Whether the machine can be restarted and switched off from here.
+    pub(super) switches: bool,
+    /// Whether a word on the card lets a browser in, too.
+    pub(super) has_word: bool,
 }
 
 /// The page's own style and script; their hashes are all that its security policy admits.

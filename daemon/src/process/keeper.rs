@@ -73,11 +73,16 @@ fn spawn(launch: &Launch) -> Result<Pid, String> {
             .map(Stdio::from)
             .map_err(|error| format!("cannot pass on the output: {error}"))
     };
+    let writes_to = launch.writes_to.as_ref().map(serde_json::to_string).transpose();
+    let writes_to = writes_to
+        .map_err(|error| format!("cannot write down the sandbox: {error}"))?
+        .unwrap_or_default();
     // The launcher is this very program, even when its file has been replaced meanwhile.
     let child = Command::new("/proc/self/exe")
         .arg(LAUNCHER)
         .arg(getpid().to_string())
         .arg(launch.user.as_deref().unwrap_or_default())
+        .arg(writes_to)
         .arg(&launch.program)
         .args(&launch.arguments)
         .env_clear()

@@ -1,10 +1,11 @@
 //! The launcher: what has to be done in the child before the service's program takes its place.
 //!
 //! No signal blocked (the keeper blocks them, and exec passes that on); own session, no controlling terminal; the account of the service; SIGKILL when the keeper dies (after the change of
-//! account, which would clear it); no new privileges. Then exec.
+//! account, which would clear it); no new privileges; no writing but to its own places. Then exec.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
@@ -12,10 +13,13 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{self, Pid, User};
 
+use super::sandbox;
+
 /// As a shell has it for a program that cannot be executed.
 const EXIT_NO_EXEC: u8 = 126;
 
-/// `KEEPER_PID USER PROGRAM ARGUMENT…`; an empty user leaves the account as it is. Returns only when it fails.
+/// `KEEPER_PID USER WRITES_TO PROGRAM ARGUMENT…`; an empty user leaves the account as it is, and `WRITES_TO` is a JSON
+/// list of paths or nothing. Returns only when it fails.
 pub(super) fn launch(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Err(error) = become_program(&mut arguments);
     eprintln!("{error:#}");
@@ -29,6 +33,7 @@ fn become_program(arguments: &mut dyn Iterator<Item = OsString>) -> anyhow::Resu
         .parse()
         .context("launcher: keeper's pid")?;
     let user = next("user")?;
+    let writes_to = next("sandbox")?;
     let program = next("program")?;
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     unistd::setsid().context("cannot start a session")?;
@@ -40,6 +45,10 @@ fn become_program(arguments: &mut dyn Iterator<Item = OsString>) -> anyhow::Resu
         bail!("the keeper died first");
     }
     prctl::set_no_new_privs().context("cannot give up new privileges")?;
+    if !writes_to.is_empty() {
+        let paths: Vec<PathBuf> = serde_json::from_slice(writes_to.as_encoded_bytes()).context("launcher: sandbox")?;
+        sandbox::write_only_to(&paths)?;
+    }
     let error = Command::new(&program).args(arguments).exec();
     Err(error).with_context(|| format!("cannot execute {}", program.display()))
 }

@@ -18,6 +18,8 @@ pub mod launcher;
 pub mod output;
 pub mod power;
 pub mod run;
+mod sandbox;
+mod stamp;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,8 @@ pub struct Launch {
     /// Made before the start, and given to `user`.
     pub owned: Vec<PathBuf>,
     pub user: Option<String>,
+    /// The only places that it may write to, where the kernel can see to that.
+    pub writes_to: Option<Vec<PathBuf>>,
 }
 
 /// What a keeper is told afterwards, a line each.

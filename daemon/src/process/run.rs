@@ -11,9 +11,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Level;
 
 use super::output::{Lines, Piece};
-use super::{End, KEEPER, Launch, Order, Report};
+use super::{End, KEEPER, Launch, Order, Report, stamp};
 use crate::config::service::OutputRules;
 use crate::event::{Event, Exit, RunId, Sender, ServiceId};
 use crate::log::SERVICE;
@@ -139,7 +140,8 @@ async fn run_to_end(
         Some(End::Signal(signal)) => Exit::Signal(signal),
         None => Exit::Unknown,
     };
-    Ok((exit, lines.last()))
+    let last_line = lines.last().map(|line| stamp::strip(&line).1.to_owned());
+    Ok((exit, last_line))
 }
 
 fn spawn_keeper(launch: &Launch) -> Result<Child, String> {
@@ -198,7 +200,12 @@ async fn sleep_until(at: Option<Instant>) {
 fn log(name: &str, pieces: &mut Vec<Piece>) {
     for piece in pieces.drain(..) {
         match piece {
-            Piece::Line(line) => tracing::info!(target: SERVICE, service = name, "{line}"),
+            Piece::Line(line) => match stamp::strip(&line) {
+                (Some(Level::ERROR), line) => tracing::error!(target: SERVICE, service = name, "{line}"),
+                (Some(Level::WARN), line) => tracing::warn!(target: SERVICE, service = name, "{line}"),
+                (Some(Level::DEBUG | Level::TRACE), line) => tracing::debug!(target: SERVICE, service = name, "{line}"),
+                (_, line) => tracing::info!(target: SERVICE, service = name, "{line}"),
+            },
             Piece::Dropped(lines) => tracing::warn!(target: SERVICE, service = name, lines, "output over the bound"),
         }
     }

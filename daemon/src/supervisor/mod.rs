@@ -72,6 +72,7 @@ impl Fixed {
             (own.clock != other.clock, "clock"),
             (own.power != other.power, "power"),
             (own.health != other.health, "health"),
+            (own.notify != other.notify, "notify"),
             (own.page != other.page, "page"),
         ]
         .into_iter()
@@ -173,6 +174,7 @@ impl State {
             Event::Button(gesture) => self.button(gesture, now, &mut actions),
             Event::Asked(request) => self.asked(&request, now, &mut actions),
             Event::UnlockAsked { browser } => self.presses.unlock_asked(browser, now),
+            Event::Unlocked { browser } => self.presses.unlocked(browser, now),
             Event::Indicated(leds) => self.leds = leds,
             Event::Missing { part, trouble } => {
                 match trouble {

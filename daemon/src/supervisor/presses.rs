@@ -43,6 +43,21 @@ impl Presses {
         self.until = Some(now.mono.saturating_add(WAIT));
     }
 
+    /// As a press would, or for one browser that proved itself; a grant that stands is nobody's to take over.
+    pub(super) fn unlocked(&mut self, browser: Option<u64>, now: Now) {
+        self.tick(now.mono);
+        match (browser, self.unlock) {
+            (None, _) => {
+                self.grants(now);
+            }
+            (Some(_), Unlock::Granted { .. }) => {}
+            (Some(browser), _) => {
+                self.unlock = Unlock::Waiting { browser };
+                self.grants(now);
+            }
+        }
+    }
+
     /// Whether the press was used up by an unlock.
     fn grants(&mut self, now: Now) -> bool {
         self.tick(now.mono);

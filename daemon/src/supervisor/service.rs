@@ -37,9 +37,11 @@ pub enum ServiceState {
         until: Duration,
         failures: u32,
     },
-    /// Given up, until somebody presses the button or asks for a restart.
+    /// Given up, until somebody presses the button or asks for a restart; after the start limit also until the slow
+    /// retry: nobody may be there to press, and a port that was taken is free some day.
     Failed {
         reason: String,
+        retry: Option<Duration>,
     },
 }
 
@@ -119,7 +121,8 @@ impl Service {
         match &self.state {
             ServiceState::Activating { deadline, .. } | ServiceState::Deactivating { deadline, .. } => *deadline,
             ServiceState::Backoff { until, .. } => Some(*until),
-            ServiceState::Inactive | ServiceState::Active { .. } | ServiceState::Failed { .. } => None,
+            ServiceState::Failed { retry, .. } => *retry,
+            ServiceState::Inactive | ServiceState::Active { .. } => None,
         }
     }
 
@@ -250,6 +253,7 @@ impl Service {
                             }
                             _ => ServiceState::Failed {
                                 reason: self.reason.clone().unwrap_or_default(),
+                                retry: None,
                             },
                         };
                     }
@@ -266,10 +270,11 @@ impl Service {
         let reason = self.reason.clone().unwrap_or_default();
         self.state = if exit == Some(Exit::Code(i32::from(EXIT_CONFIG))) {
             // It says that it cannot work with these settings: trying again would not change them.
-            ServiceState::Failed { reason }
+            ServiceState::Failed { reason, retry: None }
         } else if self.failures >= self.spec.restart.start_limit {
             ServiceState::Failed {
                 reason: format!("{reason} ({} times in a row)", self.failures),
+                retry: Some(now.saturating_add(self.spec.restart.slow.0)),
             }
         } else {
             ServiceState::Backoff {
@@ -301,6 +306,13 @@ impl Service {
                     .map(|health| health.start_timeout)
                     .unwrap_or_default();
                 self.kill_hung(format!("was not healthy within {} s of its start", timeout.as_secs()))
+            }
+            ServiceState::Failed { .. } => {
+                self.state = ServiceState::Backoff {
+                    until: now,
+                    failures: self.failures,
+                };
+                None
             }
             ServiceState::Deactivating { run, deadline, .. } => {
                 *deadline = None;

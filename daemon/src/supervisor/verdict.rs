@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use archive::DiskStage;
 
 use super::surroundings::last_envelope_finding;
-use super::{Service, ServiceState, State};
+use super::{Finally, Service, ServiceState, State};
 use crate::event::Now;
 use crate::fault::Fault;
 use crate::snapshot::{
-    ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot, Subject,
+    Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
+    Subject,
 };
 
 /// So many failures in a row are no longer a hiccup.
@@ -83,6 +84,7 @@ impl State {
             state,
             code: code.map(Fault::code),
             reason: sentence,
+            activity: self.activity(),
             health,
             unlocked_until: self.presses.unlocked_until(),
             unlock: self.presses.unlock(),
@@ -93,6 +95,17 @@ impl State {
             leds: self.leds.clone(),
             system: around.system.clone(),
             network: around.network_status(),
+        }
+    }
+
+    fn activity(&self) -> Option<Activity> {
+        let resetting = self
+            .stopping
+            .is_some_and(|stopping| stopping.finally == Finally::FactoryReset);
+        if resetting {
+            Some(Activity::Resetting)
+        } else {
+            self.surroundings.system.updating.then_some(Activity::Updating)
         }
     }
 
@@ -256,7 +269,7 @@ fn clock_finding(now: Now) -> Finding {
 fn trouble_of(service: &Service) -> String {
     let name = &service.spec.name;
     match (&service.state, &service.reason) {
-        (ServiceState::Failed { reason }, _) => format!("{name} was given up: {reason}"),
+        (ServiceState::Failed { reason, .. }, _) => format!("{name} was given up: {reason}"),
         (_, Some(reason)) => format!("{name} {reason}"),
         (ServiceState::Active { .. }, None) if service.health == Some(ServiceHealth::Failing) => {
             format!("{name} does not answer")

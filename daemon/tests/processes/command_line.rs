@@ -43,7 +43,7 @@ fn a_running_box_is_looked_at_and_acted_on() {
         (lines[0]["service"].as_str(), lines[0]["text"].as_str()),
         (Some("one"), Some("hello from the service"))
     );
-    for command in ["services", "health", "peers", "leds"] {
+    for command in ["services", "health", "peers", "leds", "diagnose"] {
         let output = pillarbox(&files, &[command]);
         assert!(
             output.status.success() && !output.stdout.is_empty(),
@@ -54,6 +54,8 @@ fn a_running_box_is_looked_at_and_acted_on() {
     assert!(pillarbox(&files, &["restart", "one"]).status.success());
     pids(&files.path("pids"), 2);
     json_until(&files, &["services"], |services| services[0]["restarts"] == 1);
+    let output = pillarbox(&files, &["unlock"]);
+    assert!(text(&output).contains("no browser asks"), "{}", text(&output));
     let output = pillarbox(&files, &["restart", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("the services are: one"), "{}", text(&output));

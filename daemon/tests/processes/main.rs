@@ -11,6 +11,8 @@ mod floods;
 mod full_disk;
 mod health;
 mod lights;
+mod limits;
+mod notify;
 mod orphans;
 mod program;
 mod retention;

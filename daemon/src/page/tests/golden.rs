@@ -11,6 +11,10 @@ use crate::snapshot::Snapshot;
 use std::time::Duration;
 
 fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
+    view::document(&view_of(snapshot, silent, lock))
+}
+
+fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>) -> View<'a> {
     let mut hours = [None; HOURS];
     let mut sizes = Vec::new();
     if snapshot.archive.envelopes.is_some() {
@@ -23,7 +27,7 @@ fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String
         sizes = quarters.collect();
     }
     let seen_for = Duration::from_secs(19 * 3600);
-    view::document(&View {
+    View {
         snapshot,
         silent,
         hours,
@@ -34,7 +38,9 @@ fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String
         lock,
         log: sample::log(),
         done: None,
-    })
+        switches: true,
+        has_word: false,
+    }
 }
 
 #[test]
@@ -74,6 +80,23 @@ fn each_state_looks_as_it_did() {
             html == golden,
             "{state} looks different; if that is meant, run with UPDATE_GOLDEN=1 and look at it"
         );
+    }
+}
+
+#[test]
+fn a_machine_that_cannot_be_switched_is_not_offered_to_be() {
+    let snapshot = sample::ok();
+    let open = Lock::Open { csrf: "0" };
+    for switches in [true, false] {
+        let view = View {
+            switches,
+            ..view_of(&snapshot, None, open)
+        };
+        let html = view::document(&view);
+        for what in ["value=\"reboot\"", "value=\"power-off\""] {
+            assert_eq!(html.contains(what), switches, "{what}");
+        }
+        assert!(html.contains("value=\"factory-reset\""));
     }
 }
 

@@ -32,13 +32,21 @@ fn options(listen: SocketAddr) -> Options {
         any_peer: false,
         unix_time: || sample::NOW,
         log: Logbook::default(),
+        switches: true,
+        token_file: None,
     }
 }
 
 fn serve(snapshot: Snapshot) -> Served {
+    serve_with(snapshot, |_| {})
+}
+
+fn serve_with(snapshot: Snapshot, change: impl FnOnce(&mut Options)) -> Served {
     let (snapshots, seen) = watch::channel(Arc::new(snapshot));
     let (sender, events) = event::channel();
-    let mut address = start(options(SocketAddr::from(([127, 0, 0, 1], 0))), seen, sender).unwrap();
+    let mut options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    change(&mut options);
+    let mut address = start(options, seen, sender).unwrap();
     Served {
         address: wait_bound(&mut address),
         snapshots,

@@ -71,6 +71,7 @@ pub(in crate::page) fn ok() -> Snapshot {
         temperature: Some(48.3),
         cores: Some(4),
         power: PowerStatus::default(),
+        updating: false,
     };
     snapshot.network = NetworkStatus {
         links: Some(vec!["eth0".to_owned()]),

@@ -252,3 +252,32 @@ fn a_slow_form_ends() {
     stream.read_to_end(&mut answer).expect("closed by the page");
     assert!(parse(&answer).is_none_or(|got| got.status >= 400));
 }
+
+#[test]
+fn the_word_from_the_card_lets_in_without_a_press() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("unlock.txt");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let mut served = serve_with(sample::ok(), |options| options.token_file = Some(file.clone()));
+    assert!(served.get("/").body.contains("name=\"word\""));
+    let origin = "http://localhost:80";
+    assert_eq!(served.post("/ask", origin, "", "word=wrong+horse").status, 403);
+    assert_eq!(
+        served.post("/ask", origin, "", "word=correct+horse").status,
+        429,
+        "one try a second"
+    );
+    assert!(served.events.try_recv().is_err());
+    std::thread::sleep(Duration::from_millis(1100));
+    let let_in = served.post("/ask", origin, "", "word=correct+horse");
+    assert_eq!(let_in.status, 303);
+    assert!(matches!(served.event(), Event::Unlocked { browser: Some(_) }));
+    // From another site, the word is worth nothing.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(
+        served
+            .post("/ask", "http://evil.example", "", "word=correct+horse")
+            .status,
+        403
+    );
+}

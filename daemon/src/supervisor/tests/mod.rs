@@ -12,7 +12,7 @@ use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Servi
 use crate::config::service::{HealthRules, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
 use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
-use crate::snapshot::{BoxState, ServiceStateName, Unlock};
+use crate::snapshot::{Activity, BoxState, ServiceStateName, Unlock};
 
 fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -29,6 +29,7 @@ fn spec(name: &str, checked: bool) -> Spec {
         environment: BTreeMap::new(),
         identity: Vec::new(),
         user: None,
+        writes_to: None,
         directory: "/".into(),
         stop: StopRules {
             grace: Span(millis(500)),
@@ -39,6 +40,7 @@ fn spec(name: &str, checked: bool) -> Spec {
             base: Span(millis(100)),
             max: Span(millis(1000)),
             start_limit: 4,
+            slow: Span(Duration::from_secs(600)),
             stable_after: Span(millis(5000)),
         },
         health: checked.then(|| HealthRules {
@@ -75,6 +77,7 @@ fn config(specs: Vec<Spec>) -> Config {
         network: Network::default(),
         page: Page::default(),
         health: crate::config::Health::default(),
+        notify: crate::config::Notify::default(),
         services: Services {
             enabled: specs,
             disabled: Vec::new(),
@@ -200,11 +203,58 @@ fn failures_are_counted_forgotten_and_limited() {
         bench.exited(0, Exit::Code(1));
     }
     assert_eq!(bench.name(0), ServiceStateName::Failed);
-    bench.pass(Duration::from_secs(100_000));
-    assert_eq!(bench.name(0), ServiceStateName::Failed);
-    assert_eq!(bench.state.snapshot(bench.now).state, BoxState::Failed);
+    // Nobody may be there to press: it is tried again, slowly, for as long as it takes.
+    for _ in 0..3 {
+        bench.pass(Duration::from_secs(600) - millis(1));
+        assert_eq!(bench.name(0), ServiceStateName::Failed);
+        assert_eq!(bench.state.snapshot(bench.now).state, BoxState::Failed);
+        bench.pass(millis(1));
+        assert_eq!(bench.name(0), ServiceStateName::Activating);
+        assert_eq!(
+            bench.state.snapshot(bench.now).state,
+            BoxState::Failed,
+            "an attempt is no success"
+        );
+        bench.exited(0, Exit::Code(1));
+        assert_eq!(bench.name(0), ServiceStateName::Failed);
+    }
     bench.feed(Event::Button(Gesture::Press));
     assert_eq!(bench.name(0), ServiceStateName::Activating);
+}
+
+/// Exit 78 says that nothing will change by itself.
+#[test]
+fn what_cannot_work_is_not_tried_again() {
+    let mut bench = Bench::new(vec![spec("one", false)]);
+    bench.spawned(0);
+    bench.exited(0, Exit::Code(78));
+    bench.pass(Duration::from_secs(100_000));
+    assert_eq!(bench.name(0), ServiceStateName::Failed);
+}
+
+#[test]
+fn a_reset_shows_until_the_services_have_ended() {
+    let mut bench = Bench::new(vec![spec("one", false)]);
+    bench.spawned(0);
+    let activity = |bench: &Bench| bench.state.snapshot(bench.now).activity;
+    assert_eq!(activity(&bench), None);
+    bench.feed(Event::Button(Gesture::FactoryReset));
+    assert_eq!(activity(&bench), Some(Activity::Resetting));
+    bench.exited(0, Exit::Code(0));
+    assert!(bench.actions.contains(&Action::FactoryReset));
+}
+
+#[test]
+fn an_update_shows_while_it_is_installed() {
+    let mut bench = Bench::new(vec![spec("one", false)]);
+    for (updating, wanted) in [(true, Some(Activity::Updating)), (false, None)] {
+        let sample = crate::snapshot::SystemStatus {
+            updating,
+            ..crate::snapshot::SystemStatus::default()
+        };
+        bench.feed(Event::Sampled(sample, crate::snapshot::NetworkStatus::default()));
+        assert_eq!(bench.state.snapshot(bench.now).activity, wanted);
+    }
 }
 
 #[test]
@@ -274,6 +324,33 @@ fn a_press_grants_the_one_browser_that_waits() {
     bench.pass(Duration::from_secs(60));
     bench.feed(press());
     assert_eq!(unlock(&bench), Unlock::Locked);
+}
+
+#[test]
+fn root_and_the_cards_word_let_browsers_in_without_a_press() {
+    let mut bench = Bench::new(vec![spec("one", false)]);
+    bench.spawned(0);
+    let unlock = |bench: &Bench| bench.state.snapshot(bench.now).unlock;
+    bench.feed(Event::Unlocked { browser: None });
+    assert_eq!(unlock(&bench), Unlock::Locked, "nobody waits");
+    bench.feed(Event::UnlockAsked { browser: 1 });
+    bench.feed(Event::Unlocked { browser: None });
+    assert_eq!(unlock(&bench), Unlock::Granted { browser: 1 });
+    bench.feed(Event::Unlocked { browser: Some(2) });
+    assert_eq!(
+        unlock(&bench),
+        Unlock::Granted { browser: 1 },
+        "nobody takes a grant over"
+    );
+    bench.pass(Duration::from_secs(300));
+    bench.feed(Event::UnlockAsked { browser: 3 });
+    bench.feed(Event::Unlocked { browser: Some(2) });
+    assert_eq!(
+        unlock(&bench),
+        Unlock::Granted { browser: 2 },
+        "the one that proved itself"
+    );
+    assert_eq!(bench.name(0), ServiceStateName::Active);
 }
 
 #[test]

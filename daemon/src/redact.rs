@@ -10,7 +10,7 @@ const HEX_SECRET: usize = 64;
 /// What is left of a peer ID, enough to tell two apart.
 const PEER_ID_SHOWN: usize = 12;
 
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
