@@ -6,7 +6,7 @@
 //! it at the end.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::clock;
 use crate::counters::Counters;
 use crate::node::Received;
+use crate::protocols::sync::Ids;
 
 /// How often the archive wants to be ticked.
 const TICK: Duration = Duration::from_millis(250);
@@ -78,6 +79,7 @@ pub struct Archivist {
     room: Arc<Semaphore>,
     archive: Weak<Archive>,
     clock_trusted: Arc<AtomicBool>,
+    cutoff: Arc<AtomicI64>,
     counters: Counters,
 }
 
@@ -85,8 +87,13 @@ pub struct Archivist {
 pub struct Writer(thread::JoinHandle<()>);
 
 impl Archivist {
-    /// Opens the archive in `dir` and starts its thread.
-    pub fn start(dir: PathBuf, retention: Duration, counters: Counters) -> Result<(Self, Writer), archive::Error> {
+    /// Opens the archive in `dir` and starts its thread, which adds to `ids` what the archive has.
+    pub(crate) fn start(
+        dir: PathBuf,
+        retention: Duration,
+        counters: Counters,
+        ids: Option<Ids>,
+    ) -> Result<(Self, Writer), archive::Error> {
         let archive = Arc::new(Archive::open(
             &dir,
             Options {
@@ -100,13 +107,17 @@ impl Archivist {
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             archive: Arc::downgrade(&archive),
             clock_trusted: Arc::new(AtomicBool::new(false)),
+            cutoff: Arc::new(AtomicI64::new(i64::MIN)),
             counters: counters.clone(),
         };
         let mut work = Work {
             archive,
             dir,
+            retention,
+            ids,
             counters,
             clock_trusted: archivist.clock_trusted.clone(),
+            cutoff: archivist.cutoff.clone(),
             policy_read: None,
             failures: 0,
         };
@@ -152,6 +163,11 @@ impl Archivist {
         self.clock_trusted.load(Ordering::Relaxed)
     }
 
+    /// What is older than this, nanoseconds since the Unix epoch, is not kept; as of the last look at the policy.
+    pub(crate) fn cutoff(&self) -> i64 {
+        self.cutoff.load(Ordering::Relaxed)
+    }
+
     /// Asks the archive. Blocks on the disk: not for a task of the runtime.
     pub fn query(&self, query: &Query) -> Result<Page, QueryError> {
         let archive = self.archive.upgrade().ok_or(QueryError::Closed)?;
@@ -187,8 +203,11 @@ impl Writer {
 struct Work {
     archive: Arc<Archive>,
     dir: PathBuf,
+    retention: Duration,
+    ids: Option<Ids>,
     counters: Counters,
     clock_trusted: Arc<AtomicBool>,
+    cutoff: Arc<AtomicI64>,
     policy_read: Option<Instant>,
     failures: u64,
 }
@@ -233,6 +252,8 @@ impl Work {
         };
         if let Outcome::NotStored(reason) = outcome {
             Counters::count(&self.counters.archive_errors, reason);
+        } else if let Some(ids) = &self.ids {
+            ids.note(&offer.received.envelope, offer.received.hash);
         }
         if let Some(done) = offer.done {
             let _ = done.send(outcome);
@@ -253,8 +274,17 @@ impl Work {
         }
         if self.policy_read.is_none_or(|read| read.elapsed() >= POLICY_INTERVAL) {
             self.policy_read = Some(Instant::now());
+            let now = clock::now_nanos();
             let trusted = match archive::retention::read_policy(&self.dir) {
-                Ok(policy) => policy.is_none_or(|policy| policy.clock_trusted),
+                Ok(Some(policy)) => {
+                    self.cutoff.store(policy.cutoff_at(now), Ordering::Relaxed);
+                    policy.clock_trusted
+                }
+                Ok(None) => {
+                    let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
+                    self.cutoff.store(now.saturating_sub(retention), Ordering::Relaxed);
+                    true
+                }
                 // The archive says what is wrong with it.
                 Err(_) => false,
             };

@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::protocols::sync;
+
 /// `type="…"`: an error's or an event's kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Kind {
@@ -78,6 +80,7 @@ pub struct Counters {
     pub requests_in_service: Gauge,
     /// Peers disconnected by us: `cluster`, `metadata`, `limit`.
     pub disconnected: Family<Kind, Counter>,
+    pub sync: sync::counters::Counters,
 }
 
 impl Counters {
@@ -109,6 +112,7 @@ impl Counters {
             streams_refused: Family::default(),
             requests_in_service: Gauge::default(),
             disconnected: Family::default(),
+            sync: sync::counters::Counters::default(),
         }
     }
 

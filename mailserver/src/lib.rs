@@ -16,6 +16,7 @@ pub mod logging;
 pub mod metrics;
 pub mod node;
 pub mod protocols;
+pub mod reconcile;
 pub mod rest;
 pub mod service;
 pub mod signed;

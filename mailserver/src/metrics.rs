@@ -254,6 +254,7 @@ fn register_counters(prefixed: &mut Registry, plain: &mut Registry, counters: &C
         "Peer exchange requests that failed",
         &counters.peer_exchange_errors,
     );
+    counters.sync.register(plain);
     let ours = plain.sub_registry_with_prefix("pillarbox");
     add(
         ours,

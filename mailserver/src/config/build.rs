@@ -12,6 +12,7 @@ use super::{
     source::Given,
     values::{self, RateLimit},
 };
+use crate::node::settings::SyncSettings;
 use crate::topics::{ContentTopic, Sharding};
 
 /// What is kept when nothing is to be forgotten: a century, so that times stay inside an i64 of nanoseconds.
@@ -59,6 +60,12 @@ impl Config {
             );
         }
         let store = given.switch("store")? && mode != Mode::Edge;
+        if !store && given.switch("store-sync")? {
+            warnings.push(format!(
+                "{} without --store has nothing to compare",
+                given.spelling("store-sync")
+            ));
+        }
         Ok(Self {
             log: Log {
                 level: given.value("log-level", values::log_level)?,
@@ -304,7 +311,19 @@ fn store(given: &Given, warnings: &mut Vec<String>) -> Result<Store, Error> {
         retention: retention.time.unwrap_or(KEEP_EVERYTHING),
         resume: given.switch("store-resume")?,
         legacy: given.switch("legacy-store")?,
+        sync: sync(given)?,
     })
+}
+
+fn sync(given: &Given) -> Result<Option<SyncSettings>, Error> {
+    let seconds = |name, least| Ok::<_, Error>(Duration::from_secs(u64::from(given.number(name, least, u32::MAX)?)));
+    let interval = seconds("store-sync-interval", 0)?;
+    let settings = SyncSettings {
+        interval: Some(interval).filter(|interval| !interval.is_zero()),
+        range: seconds("store-sync-range", 1)?,
+        jitter: seconds("store-sync-relay-jitter", 0)?,
+    };
+    Ok(given.switch("store-sync")?.then_some(settings))
 }
 
 fn filter(given: &Given) -> Result<Filter, Error> {

@@ -26,7 +26,6 @@ const fn flag(
 const NO_RLN: Meaning = Meaning::Nothing("rate limit proofs (RLN) are neither made nor checked here");
 const NO_MIX: Meaning = Meaning::Nothing("the mix protocol is not spoken here");
 const NO_KADEMLIA: Meaning = Meaning::Nothing("peers are not looked for by Kademlia here");
-const NO_SYNC: Meaning = Nothing("store sync is not spoken here; --store-resume fills gaps");
 const NO_SQL: Meaning = Meaning::Nothing("envelopes are kept in segments, not in one database");
 
 /// In the order of `--help` and of the README.
@@ -227,22 +226,22 @@ pub const FLAGS: &[Flag] = &[
         "store-sync",
         Switch,
         "false",
-        NO_SYNC,
-        "compare and complete the archive with other stores",
+        Same,
+        "compare the archive with other stores, and complete both",
     ),
     flag(
         "store-sync-interval",
         One,
         "300",
-        NO_SYNC,
-        "seconds between comparisons",
+        Same,
+        "seconds between comparisons; 0 leaves them to the others",
     ),
-    flag("store-sync-range", One, "3600", NO_SYNC, "seconds compared"),
+    flag("store-sync-range", One, "3600", Same, "seconds compared"),
     flag(
         "store-sync-relay-jitter",
         One,
         "20",
-        NO_SYNC,
+        Same,
         "newest seconds left out of the comparison",
     ),
     flag("storenode", One, "", Same, "multiaddr of the store to query"),

@@ -20,6 +20,7 @@ use std::{
 
 use libp2p::Multiaddr;
 
+use crate::node::settings::SyncSettings;
 use crate::topics::{ContentTopic, Shard, Sharding};
 use source::Given;
 pub use values::{LogFormat, LogLevel, MetricsPrefix, Nat, NodeKey, ProtectedShard, RateLimit};
@@ -150,6 +151,7 @@ pub struct Store {
     pub resume: bool,
     /// Answer store 2.0.0-beta4.
     pub legacy: bool,
+    pub sync: Option<SyncSettings>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

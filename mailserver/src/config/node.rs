@@ -76,6 +76,7 @@ impl Config {
                 .collect(),
             rate_limits: rate_limits(&self.rate_limits),
             relay_client: self.addresses.relay_client,
+            sync: self.store.as_ref().and_then(|store| store.sync),
             nat: match self.addresses.nat {
                 Nat::Any | Nat::Upnp | Nat::Pmp => NodeNat::Any,
                 Nat::None => NodeNat::None,

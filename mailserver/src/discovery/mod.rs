@@ -147,7 +147,7 @@ pub async fn prepare(config: &Config, keypair: &libp2p::identity::Keypair) -> Re
             store: config.store.is_some(),
             filter: config.filter.is_some(),
             light_push: config.light_push,
-            sync: false,
+            sync: config.store.as_ref().is_some_and(|store| store.sync.is_some()),
         },
     };
     let path = match &config.identity {

@@ -48,6 +48,8 @@ pub enum Source {
     FilterPush(PeerId),
     /// Another node's store, after downtime.
     Resume(PeerId),
+    /// Another node's store, by comparison.
+    Sync(PeerId),
     /// REST on this machine.
     Local,
 }

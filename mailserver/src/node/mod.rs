@@ -10,8 +10,9 @@ pub mod key;
 mod nat;
 mod peers;
 pub mod relay;
-mod resume;
+pub(crate) mod resume;
 pub mod settings;
+mod sync;
 mod task;
 mod transport;
 
@@ -101,11 +102,8 @@ impl Running {
 pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running), StartError> {
     let peer_id = settings.keypair.public().to_peer_id();
     let counters = Counters::new();
-    let (streams, inbound) = streams::Behaviour::new(
-        protocols::offered(settings.services),
-        settings.limits.streams,
-        counters.clone(),
-    );
+    let (streams, inbound) =
+        streams::Behaviour::new(protocols::offered(&settings), settings.limits.streams, counters.clone());
     let (transport, circuit) = transport::build(&settings.keypair)?;
     let behaviour = Behaviour::new(&settings, &agent, streams, circuit, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
@@ -116,11 +114,18 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         swarm.add_external_address(address.clone());
     }
 
+    let topics: Vec<String> = settings
+        .shards
+        .iter()
+        .map(|&shard| Shard::new(settings.cluster_id, shard).to_string())
+        .collect();
+    let ids = settings.sync.map(|_| protocols::sync::Ids::new(topics.clone()));
     let archive = match &settings.archive {
         Some(archive) => Some(Archivist::start(
             archive.dir.clone(),
             archive.retention,
             counters.clone(),
+            ids.clone(),
         )?),
         None => None,
     };
@@ -159,6 +164,16 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         records: peer_exchange::Records::default(),
         counters,
     };
+    let sync = match (settings.sync, &archive, ids) {
+        (Some(sync), Some((archivist, _)), Some(ids)) => {
+            let server = protocols::sync::Server::new(handle.clone(), archivist.clone(), ids, sync, signed.clone());
+            let archivist = archivist.clone();
+            let (handle, topics) = (handle.clone(), topics.clone());
+            tokio::spawn(sync::run(handle, archivist, server.clone(), topics, sync.interval));
+            Some(server)
+        }
+        _ => None,
+    };
     let metadata = metadata::Server::new(settings.cluster_id, &settings.shards, handle.counters.clone());
     let servers = Servers {
         counters: handle.counters.clone(),
@@ -182,16 +197,13 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .filter
             .clone()
             .map(|registry| filter::Server::start(handle.clone(), registry, settings.rate_limits.filter)),
+        sync,
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
     if let (true, Some((archivist, _)), Some(archive)) = (settings.services.store_resume, &archive, &settings.archive)
         && let Some(gap) = resume::gap(archivist, archive.retention)
     {
-        let topics = settings
-            .shards
-            .iter()
-            .map(|&shard| Shard::new(settings.cluster_id, shard).to_string());
-        tokio::spawn(resume::run(handle.clone(), archivist.clone(), gap, topics.collect()));
+        tokio::spawn(resume::run(handle.clone(), archivist.clone(), gap, topics));
     }
     let task = Task::new(
         swarm,

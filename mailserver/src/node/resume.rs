@@ -134,9 +134,8 @@ async fn fill(
         for entry in answer.messages {
             let received = judge(entry, topic, peer, max_bytes).map_err(|reason| Failed::Peer(reason.to_owned()))?;
             let timestamp = received.envelope.timestamp;
-            if keep(archivist, received).await? {
-                stored += 1;
-            }
+            let outcome = keep(archivist, received).await.ok_or(Failed::Archive)?;
+            stored += u64::from(outcome == Outcome::Stored);
             *from = (*from).max(timestamp.min(to));
         }
         cursor = answer.pagination_cursor.filter(|cursor| !cursor.is_empty());
@@ -171,23 +170,20 @@ fn judge(entry: WakuMessageKeyValue, topic: &str, peer: PeerId, max_bytes: usize
     })
 }
 
-/// Whether it was new.
-async fn keep(archivist: &Archivist, received: Received) -> Result<bool, Failed> {
+/// What became of an envelope that another store had; waits for its place. `None` when the archive takes nothing.
+pub(crate) async fn keep(archivist: &Archivist, received: Received) -> Option<Outcome> {
     let received = Arc::new(received);
     loop {
         let (done, outcome) = oneshot::channel();
         archivist.offer(received.clone(), Some(done));
         match outcome.await {
-            Ok(Outcome::Stored) => return Ok(true),
-            Ok(Outcome::Duplicate) => return Ok(false),
             Ok(Outcome::NotStored(reason)) if reason == crate::archivist::QUEUE_FULL => {
                 tokio::time::sleep(PAUSE).await;
             }
-            // It fell out of the retention meanwhile, or shares or the disk's ladder are against it.
             Ok(Outcome::NotStored("read_only" | "disk_full" | "insert_failure")) | Err(_) => {
-                return Err(Failed::Archive);
+                return None;
             }
-            Ok(Outcome::NotStored(_)) => return Ok(false),
+            Ok(outcome) => return Some(outcome),
         }
     }
 }

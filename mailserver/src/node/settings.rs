@@ -38,6 +38,8 @@ pub struct Settings {
     pub nat: Nat,
     /// Hold reservations at circuit relays, whatever autonat says (`--relay-client`).
     pub relay_client: bool,
+    /// Compare and complete the archive with other stores; nothing without an archive.
+    pub sync: Option<SyncSettings>,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             rate_limits: RateLimits::default(),
             nat: Nat::default(),
             relay_client: false,
+            sync: None,
         }
     }
 }
@@ -149,6 +152,17 @@ impl Default for FilterLimits {
 pub struct ArchiveSettings {
     pub dir: PathBuf,
     pub retention: Duration,
+}
+
+/// Store sync (nwaku `--store-sync`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncSettings {
+    /// Between two sessions that this node starts; without it the node answers alone.
+    pub interval: Option<Duration>,
+    /// How much of the past is compared.
+    pub range: Duration,
+    /// The newest past is left out of a comparison: it may still come by relay.
+    pub jitter: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

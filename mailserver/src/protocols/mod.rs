@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod peer_exchange;
 mod rate;
 pub mod store;
+pub mod sync;
 mod turnstile;
 
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::counters::{Counters, InService};
-use crate::node::settings::Services;
+use crate::node::Settings;
 use crate::streams::Inbound;
 use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
 
@@ -31,6 +32,8 @@ pub const LEGACY_STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store/2.
 pub const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
 pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/3.0.0");
 pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/2.0.0-beta1");
+pub const RECONCILIATION: StreamProtocol = StreamProtocol::new("/vac/waku/reconciliation/1.0.0");
+pub const TRANSFER: StreamProtocol = StreamProtocol::new("/vac/waku/transfer/1.0.0");
 
 /// How long a stream may wait for its first byte: js-waku opens one for each protocol in advance and keeps it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -50,11 +53,16 @@ pub(crate) struct Servers {
     pub(crate) peer_exchange: Option<peer_exchange::Server>,
     pub(crate) filter: Option<filter::Server>,
     pub(crate) filter_client: filter::client::Client,
+    pub(crate) sync: Option<sync::Server>,
 }
 
-/// The protocols that are accepted under `services`.
-pub(crate) fn offered(services: Services) -> Vec<StreamProtocol> {
+/// The protocols that are accepted under `settings`.
+pub(crate) fn offered(settings: &Settings) -> Vec<StreamProtocol> {
+    let services = settings.services;
+    let sync = settings.sync.is_some() && settings.archive.is_some();
     let optional = [
+        (sync, RECONCILIATION),
+        (sync, TRANSFER),
         (services.store, STORE),
         (services.legacy_store, LEGACY_STORE),
         (services.light_push, LIGHT_PUSH),
@@ -78,6 +86,8 @@ enum Service<'a> {
     Filter(&'a filter::Server),
     FilterPush(&'a filter::client::Client),
     PeerExchange(&'a peer_exchange::Server),
+    Reconciliation(&'a sync::Server),
+    Transfer(&'a sync::Server),
 }
 
 impl Servers {
@@ -103,6 +113,10 @@ impl Servers {
             self.peer_exchange
                 .as_ref()
                 .map(|server| (PEER_EXCHANGE, Service::PeerExchange(server))),
+            self.sync
+                .as_ref()
+                .map(|server| (RECONCILIATION, Service::Reconciliation(server))),
+            self.sync.as_ref().map(|server| (TRANSFER, Service::Transfer(server))),
         ];
         always.into_iter().chain(optional.into_iter().flatten())
     }
@@ -128,6 +142,8 @@ impl Servers {
             Some(Service::Filter(server)) => server.serve(peer, stream).await,
             Some(Service::FilterPush(client)) => client.serve(peer, stream).await,
             Some(Service::PeerExchange(server)) => server.serve(stream).await,
+            Some(Service::Reconciliation(server)) => server.serve_reconciliation(peer, stream).await,
+            Some(Service::Transfer(server)) => server.serve_transfer(peer, stream).await,
             None => Ok(()),
         };
         drop(room);

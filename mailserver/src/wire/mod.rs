@@ -10,6 +10,8 @@ pub mod light_push;
 pub mod message;
 pub mod metadata;
 pub mod peer_exchange;
+pub mod ranges;
 pub mod store;
+pub mod transfer;
 
 pub use message::WakuMessage;

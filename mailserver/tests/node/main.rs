@@ -7,3 +7,4 @@ mod hostile;
 mod relay;
 mod services;
 mod support;
+mod sync;
