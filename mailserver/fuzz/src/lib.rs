@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod flags;
 pub mod framing;
 pub mod node_record;
+pub mod ranges;
 pub mod rest;
 pub mod store_query;
 pub mod wire;
@@ -16,13 +17,14 @@ pub mod wire;
 /// A target: its name, which is also that of its program and of its folder of seeds, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("config_file", config_file::run),
     ("enrtree", enrtree::run),
     ("envelope", envelope::run),
     ("flags", flags::run),
     ("framing", framing::run),
     ("node_record", node_record::run),
+    ("ranges", ranges::run),
     ("rest", rest::run),
     ("store_query", store_query::run),
     ("wire", wire::run),

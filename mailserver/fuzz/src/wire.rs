@@ -7,6 +7,7 @@ use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse
 use pillarbox_mailserver::wire::metadata::WakuMetadata;
 use pillarbox_mailserver::wire::peer_exchange::PeerExchangeRpc;
 use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::wire::transfer::WakuMessageAndTopic;
 use prost::Message;
 
 fn round_trip<T: Message + Default + PartialEq>(bytes: &[u8]) {
@@ -21,7 +22,7 @@ pub fn run(data: &[u8]) {
     let Some((choice, bytes)) = data.split_first() else {
         return;
     };
-    match choice % 11 {
+    match choice % 12 {
         0 => round_trip::<WakuMetadata>(bytes),
         1 => round_trip::<StoreQueryRequest>(bytes),
         2 => round_trip::<StoreQueryResponse>(bytes),
@@ -32,6 +33,7 @@ pub fn run(data: &[u8]) {
         7 => round_trip::<FilterSubscribeRequest>(bytes),
         8 => round_trip::<FilterSubscribeResponse>(bytes),
         9 => round_trip::<MessagePush>(bytes),
-        _ => round_trip::<PeerExchangeRpc>(bytes),
+        10 => round_trip::<PeerExchangeRpc>(bytes),
+        _ => round_trip::<WakuMessageAndTopic>(bytes),
     }
 }

@@ -297,3 +297,26 @@ fn help_and_version_go_before_the_rest() {
     assert!(matches!(read(&["--version".into()]), Ok(Request::Version)));
     assert!(flags::help().contains("--store-message-retention-policy [time:172800]"));
 }
+
+#[test]
+fn store_sync() {
+    let sync = |line: &str| parse(line).unwrap().store.and_then(|store| store.sync);
+    let settings = |interval: Option<u64>, range, jitter| {
+        Some(SyncSettings {
+            interval: interval.map(Duration::from_secs),
+            range: Duration::from_secs(range),
+            jitter: Duration::from_secs(jitter),
+        })
+    };
+    assert_eq!(sync("--store"), None);
+    assert_eq!(sync("--store --store-sync"), settings(Some(300), 3600, 20));
+    let given = "--store --store-sync --store-sync-interval=0 --store-sync-range=60 --store-sync-relay-jitter=5";
+    assert_eq!(sync(given), settings(None, 60, 5));
+    assert!(
+        parse("--store-sync")
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("--store-sync without --store"))
+    );
+}

@@ -34,6 +34,7 @@ pub(crate) fn of(target: &str) -> Seeds {
         "flags" => named(flags()),
         "framing" => named(framing()),
         "node_record" => named(node_record()),
+        "ranges" => named(ranges()),
         "rest" => named(rest()),
         "store_query" => named(requests::queries()),
         "wire" => named(requests::all()),
@@ -133,6 +134,31 @@ fn node_record() -> Vec<(&'static str, Vec<u8>)> {
         ("rs", list.to_vec()),
         ("rsv", vector),
         ("fields", fields),
+    ]
+}
+
+fn ranges() -> Vec<(&'static str, Vec<u8>)> {
+    let payload = |ranges: &str| hex::decode(format!("0000{ranges}")).unwrap();
+    let hash = "17".repeat(32);
+    vec![
+        ("finished", vec![0]),
+        // WAKU-SYNC, "Delta Encoding".
+        ("spec", payload("00e8070002000002351c0000023560000100")),
+        ("fingerprint", payload(&format!("00e80701{hash}"))),
+        ("ids", payload(&format!("00e80702020a{hash}0b{hash}00"))),
+        ("resolved", payload("0564020001")),
+        (
+            "topics",
+            [
+                &[1, 16][..],
+                b"/waku/2/rs/16/32",
+                &[1, 5],
+                b"/fuzz",
+                &[0, 100, 1],
+                &[9; 32],
+            ]
+            .concat(),
+        ),
     ]
 }
 

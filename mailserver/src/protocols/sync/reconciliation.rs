@@ -22,8 +22,8 @@ use crate::wire::ranges::{MAX_PAYLOAD_BYTES, Malformed, Payload};
 const PROTOCOL: &str = "reconciliation";
 /// From the first payload to the last; sending what was found may take longer.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long one waits for a place among the sessions that peers started.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a session that a peer started waits for a place, and any for envelopes on their way.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why a session did not come to its end.
 #[derive(Debug, Error)]
@@ -54,6 +54,7 @@ pub(crate) struct Report {
 impl Server {
     /// Compares with a connected peer, and sends it what it lacks.
     pub(crate) async fn synchronize(&self, peer: PeerId) -> Result<Report, SessionError> {
+        self.wait_for_envelopes(peer).await;
         let _running = self.0.partners.begin(peer, Side::Starts).ok_or(SessionError::Busy)?;
         let (session, end) = self.opening();
         let ids = self.ids().clone();
@@ -72,6 +73,7 @@ impl Server {
 
     /// Answers a session that a peer started.
     pub(crate) async fn serve_reconciliation(&self, peer: PeerId, stream: Stream) -> Result<(), FrameError> {
+        self.wait_for_envelopes(peer).await;
         let place = self.0.sessions.enter(peer, PATIENCE).await;
         let running = self.0.partners.begin(peer, Side::Answers);
         if !self.is_ready() || place.is_none() || running.is_none() {
@@ -91,6 +93,12 @@ impl Server {
             }
             Err(_) => Ok(()),
         }
+    }
+
+    /// What the session before brought is taken in first, or it would be found lacking again. A while: nwaku keeps its
+    /// transfer stream open when it has sent everything.
+    async fn wait_for_envelopes(&self, peer: PeerId) {
+        drop(self.0.transfers.enter(peer, PATIENCE).await);
     }
 
     /// Compares and sends at the same time.

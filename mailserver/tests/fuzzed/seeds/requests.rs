@@ -9,6 +9,7 @@ use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse
 use pillarbox_mailserver::wire::metadata::WakuMetadata;
 use pillarbox_mailserver::wire::peer_exchange::{PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
 use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue};
+use pillarbox_mailserver::wire::transfer::WakuMessageAndTopic;
 use prost::Message;
 
 use super::chosen;
@@ -174,6 +175,10 @@ pub(super) fn all() -> Seeds {
             status_desc: None,
         }),
     };
+    let transferred = WakuMessageAndTopic {
+        pubsub_topic: Some(PUBSUB_TOPIC.into()),
+        message: Some(vector()),
+    };
     vec![
         ("metadata", chosen(0, &WakuMetadata::new(16, &[32, 64]))),
         ("store_request", chosen(1, &query())),
@@ -186,5 +191,6 @@ pub(super) fn all() -> Seeds {
         ("filter_response", chosen(8, &subscribed)),
         ("filter_push", chosen(9, &pushed_to_filter)),
         ("peer_exchange", chosen(10, &exchange)),
+        ("transfer", chosen(11, &transferred)),
     ]
 }
