@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::{Rest, dial_address, eventually, node, request};
 
-fn discv5(address: u8, bootstrap: &str) -> String {
+pub(crate) fn discv5(address: u8, bootstrap: &str) -> String {
     let bootstrap = if bootstrap.is_empty() {
         String::new()
     } else {
@@ -19,7 +19,7 @@ fn discv5(address: u8, bootstrap: &str) -> String {
 }
 
 /// The record as REST tells it, once it has the port on which the node listens.
-async fn record(service: &Service) -> String {
+pub(crate) async fn record(service: &Service) -> String {
     let rest = Rest::of(service);
     let complete = |info: &serde_json::Value| {
         let record = enr::parse(info["enrUri"].as_str().unwrap()).unwrap();
@@ -40,7 +40,7 @@ async fn metrics(service: &Service) -> String {
         .text
 }
 
-async fn connected(service: &Service) -> usize {
+pub(crate) async fn connected(service: &Service) -> usize {
     service.node().status().borrow().connected_peers
 }
 

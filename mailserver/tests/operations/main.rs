@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod discovery;
+mod partition;
 mod program;
 mod rest;
 mod services;

@@ -86,6 +86,8 @@ impl Server {
                 tracing::debug!(%peer, ?report, "store sync answered");
                 Ok(())
             }
+            // The other side thought better of it.
+            Err(SessionError::Frame(FrameError::Eof)) => Ok(()),
             Err(SessionError::Frame(error)) => Err(error),
             Err(error @ SessionError::Malformed(_)) => {
                 tracing::debug!(%peer, %error, "store sync");
@@ -122,7 +124,10 @@ impl Server {
             .sync
             .ids
             .set(i64::try_from(self.ids().set().len()).unwrap_or(i64::MAX));
-        let session = compared.inspect_err(|_| self.ended("failed"))?;
+        let session = compared.inspect_err(|error| match error {
+            SessionError::Frame(FrameError::Eof) => self.ended("refused"),
+            _ => self.ended("failed"),
+        })?;
         self.ended(if session.is_cut_short() { "cut_short" } else { "done" });
         let counters = &self.counters().sync;
         counters.rounds.observe(f64::from(session.rounds()));
