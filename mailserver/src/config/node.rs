@@ -78,7 +78,9 @@ impl Config {
             relay_client: self.addresses.relay_client,
             sync: self.store.as_ref().and_then(|store| store.sync),
             nat: match self.addresses.nat {
-                Nat::Any | Nat::Upnp | Nat::Pmp => NodeNat::Any,
+                Nat::Any => NodeNat::Any,
+                Nat::Upnp => NodeNat::Upnp,
+                Nat::Pmp => NodeNat::Pmp { gateway: None },
                 Nat::None => NodeNat::None,
                 Nat::External(address) => NodeNat::ExternalIp(address),
             },

@@ -61,7 +61,7 @@ impl Behaviour {
         let outside = settings.nat != Nat::None;
         let autonat = outside.then(|| autonat::Behaviour::new(peer_id, autonat::Config::default()));
         let hop = outside.then(|| libp2p::relay::Behaviour::new(peer_id, libp2p::relay::Config::default()));
-        let upnp = (settings.nat == Nat::Any).then(upnp::tokio::Behaviour::default);
+        let upnp = matches!(settings.nat, Nat::Any | Nat::Upnp).then(upnp::tokio::Behaviour::default);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             colocation: colocation::Behaviour::new(settings.limits.per_ip, counters.clone()),

@@ -236,6 +236,11 @@ pub(crate) enum Command {
         peer: PeerId,
         shards: Vec<u16>,
     },
+    /// Addresses that the router leads to us from now on, and that it no longer does.
+    Mapped {
+        fresh: Vec<Multiaddr>,
+        gone: Vec<Multiaddr>,
+    },
     Stop,
 }
 
@@ -390,6 +395,16 @@ impl Handle {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.commands.is_closed()
+    }
+
+    pub(crate) async fn mapped(&self, fresh: Vec<Multiaddr>, gone: Vec<Multiaddr>) -> Result<(), Stopped> {
+        let command = Command::Mapped { fresh, gone };
+        self.commands.send(command).await.map_err(|_| Stopped)
+    }
+
+    /// Waits for the node's end.
+    pub(crate) async fn stopped(&self) {
+        self.commands.closed().await;
     }
 
     pub async fn disconnect(&self, peer: PeerId, reason: &'static str) -> Result<(), Stopped> {

@@ -9,6 +9,7 @@ mod ingest;
 pub mod key;
 mod nat;
 mod peers;
+mod pmp;
 pub mod relay;
 pub(crate) mod resume;
 pub mod settings;

@@ -1,4 +1,4 @@
-//! Being reached from outside: what the router maps (UPnP), whether it works (autonat), and otherwise other nodes'
+//! Being reached from outside: what the router maps (UPnP, NAT-PMP), whether it works (autonat), and otherwise other nodes'
 //! circuits (relay v2) with hole punching on top (DCUtR).
 //!
 //! A node that autonat calls private, or that was told to (`--relay-client`), holds a reservation at up to
@@ -9,6 +9,9 @@ use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, relay, upnp};
 
+use super::handle::Phase;
+use super::pmp;
+use super::settings::Nat;
 use super::task::Task;
 
 const MAX_RESERVATIONS: usize = 2;
@@ -19,6 +22,10 @@ pub(super) struct Reach {
     private: bool,
     /// Reservations asked for or held, by the circuit's listener.
     reservations: Vec<(PeerId, ListenerId)>,
+    /// There is no UPnP gateway, or none that is of use.
+    no_upnp: bool,
+    /// NAT-PMP's task runs.
+    pmp: bool,
 }
 
 impl Task {
@@ -36,9 +43,29 @@ impl Task {
             upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
                 tracing::warn!(%external_addr, "router's mapping expired");
             }
-            upnp::Event::GatewayNotFound => tracing::debug!("no UPnP gateway"),
+            upnp::Event::GatewayNotFound => {
+                tracing::debug!("no UPnP gateway");
+                self.reach.no_upnp = true;
+            }
             upnp::Event::NonRoutableGateway => tracing::info!("router has no public address"),
         }
+    }
+
+    /// Has the router asked by NAT-PMP, once it is known on which ports the node listens.
+    pub(super) fn map_ports(&mut self) {
+        let gateway = match self.settings.nat {
+            Nat::Pmp { gateway } => gateway,
+            Nat::Any if self.reach.no_upnp => None,
+            _ => return,
+        };
+        if self.reach.pmp || self.handle.status.borrow().phase != Phase::Listening {
+            return;
+        }
+        let mut wanted: Vec<pmp::Wanted> = self.swarm.listeners().filter_map(direct_port).collect();
+        wanted.sort_by_key(|wanted| wanted.port);
+        wanted.dedup_by_key(|wanted| wanted.port);
+        self.reach.pmp = true;
+        tokio::spawn(pmp::run(self.handle.clone(), gateway, wanted));
     }
 
     /// Fills the reservations from connected peers that offer circuits, when they are wanted.
@@ -67,6 +94,20 @@ impl Task {
     /// A circuit's listener ends when its reservation does: then another may take its place.
     pub(super) fn circuit_closed(&mut self, listener: ListenerId) {
         self.reach.reservations.retain(|(_, held)| *held != listener);
+    }
+}
+
+/// The port of an address that is listened on by IPv4, and what it speaks.
+fn direct_port(address: &Multiaddr) -> Option<pmp::Wanted> {
+    let parts: Vec<Protocol<'_>> = address.iter().collect();
+    let suffix = match &parts[..] {
+        [Protocol::Ip4(_), Protocol::Tcp(_)] => None,
+        [Protocol::Ip4(_), Protocol::Tcp(_), suffix] => Some(suffix.clone().acquire()),
+        _ => return None,
+    };
+    match parts[1] {
+        Protocol::Tcp(port) => Some(pmp::Wanted { port, suffix }),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a node is told before it starts: plain values, checked by whoever read them (flags, TOML, presets).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -207,9 +207,16 @@ impl Default for RateLimits {
 /// How the node is reached from outside its own network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Nat {
-    /// Ask the router for a mapping, find out by autonat whether it works.
+    /// Ask the router for a mapping by UPnP, and by NAT-PMP if that has no gateway; autonat finds out whether it works.
     #[default]
     Any,
+    /// By UPnP alone.
+    Upnp,
+    /// By NAT-PMP alone.
+    Pmp {
+        /// That of the default route when absent.
+        gateway: Option<SocketAddr>,
+    },
     /// Ask nobody.
     None,
     /// The address is known.

@@ -159,6 +159,14 @@ impl Task {
             }
             Command::Discovered { candidates } => self.discovered(candidates),
             Command::Shards { peer, shards } => self.peers.shards(peer, shards),
+            Command::Mapped { fresh, gone } => {
+                gone.iter()
+                    .for_each(|address| self.swarm.remove_external_address(address));
+                fresh
+                    .into_iter()
+                    .for_each(|address| self.swarm.add_external_address(address));
+                self.refresh_status();
+            }
             Command::Stop => {}
         }
     }
@@ -377,6 +385,7 @@ impl Task {
         }
         self.ticks += 1;
         self.refresh_status();
+        self.map_ports();
     }
 
     /// Whom relay graylists is of no use to anyone here.

@@ -4,6 +4,7 @@
 
 mod filter;
 mod hostile;
+mod pmp;
 mod relay;
 mod services;
 mod support;
