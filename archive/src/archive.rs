@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::catalogue::{Catalogue, Live, Place, weight};
+use crate::catalogue::{Catalogue, Live, Place, envelopes, weight};
 use crate::file::{OpenFiles, lock};
 use crate::layout::{Kind, NANOS, SegmentName, slice_secs};
 use crate::lock::WriterLock;
@@ -18,13 +18,17 @@ use crate::search::{Key, Source, Span, merge};
 use crate::shares::cost;
 use crate::{
     Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, policy,
-    retention, wear,
+    retention, schema, wear,
 };
 
 /// No durability window is longer.
 const MAX_DURABILITY: Duration = Duration::from_secs(2);
 /// How much may wait for the next commit before an insert commits by itself.
 const MAX_PENDING_BYTES: usize = 4 << 20;
+/// So much is committed with the next tick, however short it has waited: an insert should not come to that.
+const EARLY_PENDING_BYTES: usize = MAX_PENDING_BYTES / 2;
+/// How far apart the ticks are.
+const TICK: Duration = Duration::from_millis(250);
 /// How far into the future an envelope may be dated (nwaku's `MaxMessageTimestampVariance`).
 const MAX_FUTURE_NS: i64 = 20 * NANOS;
 /// How often a query starts again because a segment went away under it.
@@ -36,6 +40,9 @@ pub struct Options {
     pub retention: Duration,
     /// How long an acknowledged envelope may be lost to a power cut; at most 2 s.
     pub durability: Duration,
+    /// The page size of segments that are made from now on: a power of two from 512 to 65,536. The default is what was
+    /// measured to be best.
+    pub page_bytes: u32,
 }
 
 impl Default for Options {
@@ -43,6 +50,7 @@ impl Default for Options {
         Options {
             retention: Duration::from_secs(86_400),
             durability: MAX_DURABILITY,
+            page_bytes: schema::PAGE_BYTES,
         }
     }
 }
@@ -123,7 +131,7 @@ impl Archive {
             .sealed
             .iter()
             .filter(same_slice)
-            .try_fold(false, |known, sealed| Ok(known || sealed.find(&hash)?.is_some()));
+            .try_fold(false, |known, sealed| Ok(known || !sealed.find(&[hash])?.is_empty()));
         match known {
             Ok(false) => {}
             Ok(true) => {
@@ -214,7 +222,7 @@ impl Archive {
 
     /// Whether the hash is kept (also when it is about to expire).
     pub fn contains(&self, hash: &MessageHash) -> Result<bool, Error> {
-        Ok(self.locate(hash)?.is_some())
+        Ok(!self.locate(&[*hash])?.is_empty())
     }
 
     fn page(&self, query: &Query, now: i64) -> Result<Page, Error> {
@@ -235,16 +243,19 @@ impl Archive {
                 Direction::Backward => drop(found.drain(..found.len() - limit)),
             }
         }
-        let entries: Vec<Entry> = found
+        let mut entries: Vec<Entry> = found
             .iter()
-            .map(|(key, place)| {
-                let envelope = query.include_data.then(|| place.envelope()).transpose()?;
-                Ok(Entry {
-                    hash: key.hash,
-                    envelope,
-                })
+            .map(|(key, _)| Entry {
+                hash: key.hash,
+                envelope: None,
             })
-            .collect::<Result<_, Error>>()?;
+            .collect();
+        if query.include_data {
+            let places: Vec<&Place> = found.iter().map(|(_, place)| place).collect();
+            for (entry, envelope) in entries.iter_mut().zip(envelopes(&places)?) {
+                entry.envelope = Some(envelope);
+            }
+        }
         let edge = match query.direction {
             Direction::Forward => found.last(),
             Direction::Backward => found.first(),
@@ -263,8 +274,9 @@ impl Archive {
         if let Some(key) = lock(&self.catalogue).cursors.recall(hash) {
             return Ok(key);
         }
-        let found = self.locate(hash)?;
-        found.map(|(key, _)| key).ok_or(Error::UnknownCursor(*hash))
+        let found = self.locate(&[*hash])?;
+        let key = found.first().map(|(key, _)| *key);
+        key.ok_or(Error::UnknownCursor(*hash))
     }
 
     fn by_filters(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
@@ -303,14 +315,14 @@ impl Archive {
     }
 
     fn by_hashes(&self, query: &Query, span: &Span, limit: usize) -> Result<Vec<(Key, Place)>, Error> {
-        let mut found = Vec::new();
-        for hash in &query.hashes {
-            let Some((key, place)) = self.locate(hash)? else {
-                continue;
-            };
-            if span.admits(&key) && matches_topics(query, &place.envelope()?) {
-                found.push((key, place));
-            }
+        let mut found = self.locate(&query.hashes)?;
+        found.retain(|(key, _)| span.admits(key));
+        if query.pubsub_topic.is_some() || !query.content_topics.is_empty() {
+            let places: Vec<&Place> = found.iter().map(|(_, place)| place).collect();
+            let mut matching = envelopes(&places)?
+                .into_iter()
+                .map(|envelope| matches_topics(query, &envelope));
+            found.retain(|_| matching.next().unwrap_or(false));
         }
         found.sort_by_key(|(key, _)| *key);
         found.dedup_by_key(|(key, _)| *key);
@@ -321,24 +333,37 @@ impl Archive {
         Ok(found)
     }
 
-    fn locate(&self, hash: &MessageHash) -> Result<Option<(Key, Place)>, Error> {
+    /// Where these are kept; of a hash that several segments have, one place.
+    fn locate(&self, hashes: &[MessageHash]) -> Result<Vec<(Key, Place)>, Error> {
+        let mut found = Vec::new();
+        let mut missing = Vec::new();
         let sealed = {
             let catalogue = lock(&self.catalogue);
-            if let Some(found) = catalogue.live.iter().find_map(|live| live.find(hash)) {
-                return Ok(Some(found));
+            for hash in hashes {
+                match catalogue.live.iter().find_map(|live| live.find(hash)) {
+                    Some(place) => found.push(place),
+                    None => missing.push(*hash),
+                }
+            }
+            if missing.is_empty() {
+                return Ok(found);
             }
             catalogue.sealed.clone()
         };
-        for sealed in sealed {
-            if let Some(found) = sealed.find(hash)? {
-                return Ok(Some(found));
+        // The newest are asked for most.
+        for sealed in sealed.iter().rev() {
+            if missing.is_empty() {
+                break;
             }
+            let here = sealed.find(&missing)?;
+            missing.retain(|hash| !here.iter().any(|(key, _)| key.hash == *hash));
+            found.extend(here);
         }
-        Ok(None)
+        Ok(found)
     }
 
-    /// The periodic work, to be called every 250 ms: takes note of the policy and of removed segments, commits, and
-    /// without a daemon prunes.
+    /// The periodic work, to be called every 250 ms, from another thread than the inserts' where these must not wait
+    /// for the disk: takes note of the policy and of removed segments, commits, seals, and without a daemon prunes.
     pub fn tick(&self, now: i64) -> Result<(), Error> {
         lock(&self.catalogue).policy.refresh(&self.dir);
         self.prune_alone(now)?;
@@ -351,7 +376,21 @@ impl Archive {
                 self.commit_waiting()?;
             }
             self.seal_due(now)
-        })
+        })?;
+        self.read_one_filter()
+    }
+
+    /// After a restart the filters come one a tick, so that the first look-up by hash does not wait for all of them.
+    fn read_one_filter(&self) -> Result<(), Error> {
+        let missing = {
+            let catalogue = lock(&self.catalogue);
+            let mut sealed = catalogue.sealed.iter().rev();
+            sealed.find(|sealed| sealed.wants_filter()).cloned()
+        };
+        match missing.map_or(Ok(()), |sealed| sealed.read_filter()) {
+            Err(error) if self.give_up_segment(&error)? => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Counts what `work` writes.
@@ -364,14 +403,18 @@ impl Archive {
         outcome
     }
 
-    /// Whether what waits would become older than the durability window before the next tick or two.
+    /// Whether what waits would become older than the durability window before the next tick is through. What arrives
+    /// while a commit runs waits for that one and for its own, so a slow disk is asked earlier.
     fn commit_is_due(&self, now: i64) -> bool {
-        let window = self.options.durability.mul_f64(0.75);
-        lock(&self.catalogue).waiting_since.is_some_and(|(since, instant)| {
+        let catalogue = lock(&self.catalogue);
+        let slow = self.options.durability.saturating_sub(TICK + 2 * catalogue.last_commit);
+        let patience = self.options.durability.mul_f64(0.75).min(slow);
+        let waited_out = catalogue.waiting_since.is_some_and(|(since, instant)| {
             let waited = u64::try_from(now.saturating_sub(since));
             // A negative wait is a clock that went back.
-            waited.map_or(true, |ns| Duration::from_nanos(ns) >= window) || instant.elapsed() >= window
-        })
+            waited.map_or(true, |ns| Duration::from_nanos(ns) >= patience) || instant.elapsed() >= patience
+        });
+        waited_out || catalogue.pending_bytes >= EARLY_PENDING_BYTES
     }
 
     pub fn stats(&self) -> Stats {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -170,13 +171,29 @@ fn broken(file: &SegmentFile, reason: &str) -> Error {
     }
 }
 
-impl Place {
-    pub(crate) fn envelope(&self) -> Result<Envelope, Error> {
-        match self {
-            Place::Memory(envelope) => Ok(Envelope::clone(envelope)),
-            Place::File(file, row) => file.envelope(*row),
+/// The envelopes at these places, in their order; every file is asked once.
+pub(crate) fn envelopes(places: &[&Place]) -> Result<Vec<Envelope>, Error> {
+    let mut found: Vec<Option<Envelope>> = places.iter().map(|_| None).collect();
+    for at in 0..places.len() {
+        if found[at].is_some() {
+            continue;
+        }
+        match places[at] {
+            Place::Memory(envelope) => found[at] = Some(Envelope::clone(envelope)),
+            Place::File(file, _) => {
+                let same_file = |(at, place): (usize, &&Place)| match place {
+                    Place::File(other, row) if Arc::ptr_eq(file, other) => Some((at, *row)),
+                    _ => None,
+                };
+                let (which, rows): (Vec<usize>, Vec<u32>) =
+                    places.iter().enumerate().skip(at).filter_map(same_file).unzip();
+                for (at, envelope) in which.into_iter().zip(file.envelopes(&rows)?) {
+                    found[at] = Some(envelope);
+                }
+            }
         }
     }
+    Ok(found.into_iter().flatten().collect())
 }
 
 pub(crate) struct Catalogue {
@@ -189,6 +206,8 @@ pub(crate) struct Catalogue {
     pub(crate) pending_bytes: usize,
     /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
     pub(crate) waiting_since: Option<(i64, std::time::Instant)>,
+    /// How long the last commit took.
+    pub(crate) last_commit: Duration,
     pub(crate) policy: Watched,
     pub(crate) shares: Shares,
     /// What all segments take of the quota, by the shares' estimate.
@@ -235,18 +254,22 @@ impl Catalogue {
     }
 
     /// Forgets a segment whose file is gone.
-    pub(crate) fn forget(&mut self, name: SegmentName) -> Option<Live> {
+    pub(crate) fn forget(&mut self, name: SegmentName) -> Forgotten {
+        let mut forgotten = Forgotten::default();
         self.newer.retain(|newer| *newer != name);
         if let Some(at) = self.sealed.iter().position(|sealed| sealed.file.name == name) {
-            let summary = self.sealed.swap_remove(at).summary;
-            self.uncount(&summary);
+            let sealed = self.sealed.swap_remove(at);
+            self.uncount(&sealed.summary);
+            forgotten.sealed = Some(sealed);
         }
-        let at = self.live.iter().position(|live| live.file.name == name)?;
-        let live = self.live.swap_remove(at);
-        let lost: usize = live.pending.iter().map(|row| weight(&row.envelope)).sum();
-        self.pending_bytes = self.pending_bytes.saturating_sub(lost);
-        self.uncount(&live.summary);
-        Some(live)
+        if let Some(at) = self.live.iter().position(|live| live.file.name == name) {
+            let live = self.live.swap_remove(at);
+            let lost: usize = live.pending.iter().map(|row| weight(&row.envelope)).sum();
+            self.pending_bytes = self.pending_bytes.saturating_sub(lost);
+            self.uncount(&live.summary);
+            forgotten.live = Some(live);
+        }
+        forgotten
     }
 
     fn uncount(&mut self, summary: &Summary) {
@@ -258,6 +281,15 @@ impl Catalogue {
     pub(crate) fn count(&mut self, summary: &Summary) {
         self.cost_bytes += cost(summary.payload_bytes, summary.envelopes);
     }
+}
+
+/// What left the catalogue, to be dropped when its lock is free: that may close the last hold on a removed file, which
+/// has the file system free its blocks, or free the look-ups of tens of thousands of rows.
+#[must_use]
+#[derive(Default)]
+pub(crate) struct Forgotten {
+    pub(crate) live: Option<Live>,
+    pub(crate) sealed: Option<Arc<Sealed>>,
 }
 
 /// Roughly what an envelope takes in memory.

@@ -4,6 +4,7 @@
 //! found damaged is put aside and its uncommitted rows go to a new one of the same slice.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -39,6 +40,10 @@ impl Archive {
             let waiting = catalogue.live.iter().filter(|live| !live.pending.is_empty());
             waiting.map(Batch::of).collect()
         };
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
         let mut outcome = Ok(());
         for batch in batches {
             if let Err(error) = self.commit_one(&batch) {
@@ -46,17 +51,19 @@ impl Archive {
                 if error.is_corrupt() {
                     self.set_aside(batch.file.name, "corrupt")?;
                 } else if batch.on_disk && !batch.file.path.exists() {
-                    lock(&self.catalogue).forget(batch.file.name);
+                    let forgotten = lock(&self.catalogue).forget(batch.file.name);
+                    drop(forgotten);
                 } else {
                     outcome = Err(error);
                 }
             }
         }
+        let mut catalogue = lock(&self.catalogue);
+        catalogue.last_commit = begun.elapsed();
         if outcome.is_err() {
-            // Tried again after another window.
-            let mut catalogue = lock(&self.catalogue);
+            // Tried again with the next tick.
             if catalogue.waiting_since.is_none() && catalogue.pending_bytes > 0 {
-                catalogue.waiting_since = Some((i64::MIN, std::time::Instant::now()));
+                catalogue.waiting_since = Some((i64::MIN, Instant::now()));
             }
         }
         outcome
@@ -67,7 +74,7 @@ impl Archive {
         let conn = match &mut *writer {
             Some(conn) => conn,
             none if batch.on_disk => none.insert(schema::open_for_writing(&batch.file.path)?),
-            none => none.insert(schema::create(&self.dir, batch.file.name)?),
+            none => none.insert(schema::create(&self.dir, batch.file.name, self.options.page_bytes)?),
         };
         if !batch.on_disk {
             let mut catalogue = lock(&self.catalogue);
@@ -110,7 +117,7 @@ impl Archive {
             Some(live) => live.pending.iter().cloned().collect(),
             None => Vec::new(),
         };
-        catalogue.forget(name);
+        let forgotten = catalogue.forget(name);
         catalogue.counters.quarantined += 1;
         for row in pending {
             let at = row.envelope.timestamp;
@@ -122,6 +129,7 @@ impl Archive {
                 .push(row.hash, row.envelope, i64::MIN);
         }
         drop(catalogue);
+        drop(forgotten);
         quarantine::put_aside(&self.dir, &name.path(&self.dir), reason).map(drop)
     }
 
@@ -138,8 +146,10 @@ impl Archive {
         let _committing = lock(&self.committer);
         if !path.exists() {
             let mut catalogue = lock(&self.catalogue);
-            catalogue.forget(name);
+            let forgotten = catalogue.forget(name);
             catalogue.counters.removed_segments += 1;
+            drop(catalogue);
+            drop(forgotten);
             return Ok(true);
         }
         if error.is_corrupt() {

@@ -1,7 +1,10 @@
 //! A segment's file as readers see it: opened when first asked, closed again when too many are open, and the same
-//! before and after it is sealed.
+//! before and after it is sealed. Only how it is opened differs: a sealed segment never changes, so its readers take
+//! no locks and look for no logs, which is most of what a small read costs.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rusqlite::Connection;
@@ -10,12 +13,14 @@ use crate::layout::SegmentName;
 use crate::{Envelope, Error, MessageHash, schema};
 
 /// How many segments are open for reading at once.
-const OPEN_FILES: usize = 32;
+const OPEN_FILES: usize = 48;
 
 pub(crate) struct SegmentFile {
     pub(crate) name: SegmentName,
     pub(crate) path: PathBuf,
     reader: Mutex<Option<Connection>>,
+    /// Whether it is sealed, so that nothing will write it any more.
+    complete: AtomicBool,
     open: Arc<OpenFiles>,
 }
 
@@ -31,6 +36,7 @@ impl SegmentFile {
             name,
             path: name.path(dir),
             reader: Mutex::new(None),
+            complete: AtomicBool::new(false),
             open: Arc::clone(open),
         })
     }
@@ -45,6 +51,7 @@ impl SegmentFile {
         let mut reader = lock(&self.reader);
         let conn = match reader.take() {
             Some(conn) => conn,
+            None if self.complete.load(Ordering::Acquire) => schema::open_complete(&self.path)?,
             None => schema::open_for_reading(&self.path)?,
         };
         read(reader.insert(conn)).map_err(Error::segment(what, &self.path))
@@ -57,13 +64,33 @@ impl SegmentFile {
         reader
     }
 
-    pub(crate) fn envelope(self: &Arc<Self>, row: u32) -> Result<Envelope, Error> {
-        self.read("read an envelope", |conn| {
-            conn.prepare_cached(
-                "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof
-                 FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub WHERE e.id = ?",
-            )?
-            .query_row([row], envelope_at)
+    /// From now on nothing writes the segment: whoever opens it next takes no locks. The reader is closed.
+    pub(crate) fn completed(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// The envelopes of these rows, in one state of the file.
+    pub(crate) fn envelopes(self: &Arc<Self>, rows: &[u32]) -> Result<Vec<Envelope>, Error> {
+        self.read("read envelopes", |conn| {
+            let snapshot = conn.unchecked_transaction()?;
+            let mut names = Names::new(conn);
+            let mut select = snapshot.prepare_cached(
+                "SELECT topic, pubsub, payload, version, timestamp, meta, proof FROM envelope WHERE id = ?",
+            )?;
+            let envelopes = rows.iter().map(|row| {
+                let mut found = select.query([row])?;
+                let row = found.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+                Ok(Envelope {
+                    pubsub_topic: names.get("pubsub", row.get(1)?)?,
+                    content_topic: names.get("topic", row.get(0)?)?,
+                    payload: row.get(2)?,
+                    version: row.get(3)?,
+                    timestamp: row.get(4)?,
+                    meta: row.get(5)?,
+                    rate_limit_proof: row.get(6)?,
+                })
+            });
+            envelopes.collect()
         })
     }
 
@@ -119,6 +146,31 @@ pub(crate) fn envelope_at(row: &rusqlite::Row<'_>) -> rusqlite::Result<Envelope>
         meta: row.get(5)?,
         rate_limit_proof: row.get(6)?,
     })
+}
+
+/// The names of topics, each read once: a page has few different ones.
+struct Names<'a> {
+    conn: &'a Connection,
+    known: HashMap<(&'static str, u32), String>,
+}
+
+impl Names<'_> {
+    fn new(conn: &Connection) -> Names<'_> {
+        let known = HashMap::new();
+        Names { conn, known }
+    }
+
+    fn get(&mut self, table: &'static str, id: u32) -> rusqlite::Result<String> {
+        if let Some(name) = self.known.get(&(table, id)) {
+            return Ok(name.clone());
+        }
+        let mut select = self
+            .conn
+            .prepare_cached(&format!("SELECT name FROM {table} WHERE id = ?"))?;
+        let name: String = select.query_row([id], |row| row.get(0))?;
+        self.known.insert((table, id), name.clone());
+        Ok(name)
+    }
 }
 
 impl OpenFiles {

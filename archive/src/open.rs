@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Cursors, Live};
 use crate::file::{OpenFiles, SegmentFile};
@@ -25,6 +26,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         next_number: listing.segments.iter().map(|name| name.number + 1).max().unwrap_or(1),
         pending_bytes: 0,
         waiting_since: None,
+        last_commit: Duration::ZERO,
         policy: Watched::default(),
         shares: Shares::default(),
         cost_bytes: 0,
@@ -121,6 +123,7 @@ fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result
         Probe::Foreign(reason) => Ok(Opened::Foreign(reason)),
         // A writer that died while it took the log away leaves a rollback journal: only a writer may undo it.
         Probe::Ours { log: false } if !layout::sidecar(&file.path, "-journal").exists() => {
+            file.completed();
             let summary = file.read("read the summary", Summary::get)?;
             Ok(Opened::Sealed(file, summary))
         }
@@ -128,6 +131,8 @@ fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result
             let writer = schema::open_for_writing(&file.path)?;
             let summary = Summary::read(&writer, &file.path)?;
             if summary.sealed && drop_log(&writer).map_err(Error::segment("copy the log", &file.path))? {
+                drop(writer);
+                file.completed();
                 return Ok(Opened::Sealed(file, summary));
             }
             Live::reopen(file, writer, summary).map(|live| Opened::Live(Box::new(live)))

@@ -4,6 +4,7 @@
 //! ahead that is taken back in time loses nothing either.
 
 use crate::archive::Archive;
+use crate::catalogue::Forgotten;
 use crate::file::lock;
 use crate::layout::{NANOS, SegmentName};
 use crate::{Error, retention};
@@ -63,7 +64,9 @@ impl Archive {
             .filter(|live| !live.on_disk && live.file.name.end() <= cutoff)
             .map(|live| live.file.name)
             .collect();
-        unwritten.into_iter().for_each(|name| drop(catalogue.forget(name)));
+        let forgotten: Vec<Forgotten> = unwritten.into_iter().map(|name| catalogue.forget(name)).collect();
+        drop(catalogue);
+        drop(forgotten);
         Ok(())
     }
 
@@ -92,7 +95,7 @@ impl Archive {
             let closing = catalogue.forget(name);
             catalogue.counters.removed_segments += 1;
             drop(catalogue);
-            if let Some(live) = closing
+            if let Some(live) = &closing.live
                 && let Err(error) = live.close()
             {
                 tracing::debug!(%error, "closing a removed segment");

@@ -17,7 +17,7 @@ pub(crate) const APPLICATION_ID: u32 = 0x5042_6f78;
 pub(crate) const VERSION: u32 = 1;
 /// Rows of 2 KB do not pack into pages of 4 KiB (one fits, and half the page is lost); in small pages the payload fills
 /// overflow pages to the last byte.
-const PAGE_BYTES: u32 = 1024;
+pub(crate) const PAGE_BYTES: u32 = 1024;
 
 const TABLES: &str = "
 CREATE TABLE pubsub(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -144,15 +144,17 @@ impl Probe {
 }
 
 /// Makes an empty segment and opens it for writing.
-pub(crate) fn create(dir: &Path, name: SegmentName) -> Result<Connection, Error> {
+pub(crate) fn create(dir: &Path, name: SegmentName, page_bytes: u32) -> Result<Connection, Error> {
     let path = name.path(dir);
     let unfinished = layout::sidecar(&path, layout::UNFINISHED);
     remove_if_there(&unfinished)?;
     {
         let conn = Connection::open(&unfinished).map_err(Error::segment("create", &unfinished))?;
         let made = || -> rusqlite::Result<()> {
-            conn.pragma_update(None, "page_size", PAGE_BYTES)?;
-            conn.pragma_update(None, "synchronous", "FULL")?;
+            conn.pragma_update(None, "page_size", page_bytes)?;
+            // Nobody knows this file yet: it is synced once, when it is whole.
+            conn.pragma_update(None, "synchronous", "OFF")?;
+            conn.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(()))?;
             conn.pragma_update(None, "application_id", APPLICATION_ID)?;
             conn.pragma_update(None, "user_version", VERSION)?;
             conn.execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}COMMIT;"))?;
@@ -162,6 +164,9 @@ pub(crate) fn create(dir: &Path, name: SegmentName) -> Result<Connection, Error>
         conn.close()
             .map_err(|(_, error)| Error::segment("close", &unfinished)(error))?;
     }
+    std::fs::File::open(&unfinished)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::file("sync", &unfinished))?;
     std::fs::rename(&unfinished, &path).map_err(Error::file("rename", &unfinished))?;
     layout::sync_dir(dir)?;
     open_for_writing(&path)
@@ -192,10 +197,37 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
         let conn =
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         conn.busy_timeout(std::time::Duration::from_millis(500))?;
-        conn.pragma_update(None, "cache_size", -64)?;
+        conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(conn)
     };
     opened().map_err(Error::segment("open", path))
+}
+
+/// Opens a segment that nothing writes any more: no locks are taken and no log is looked for (SQLite's `immutable`).
+pub(crate) fn open_complete(path: &Path) -> Result<Connection, Error> {
+    let opened = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let conn = Connection::open_with_flags(format!("file:{}?immutable=1", uri_path(path)), flags)?;
+        conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+        Ok(conn)
+    };
+    opened().map_err(Error::segment("open", path))
+}
+
+/// What a reader of a segment keeps of it in memory.
+const READER_CACHE_KIB: i64 = 160;
+
+/// A path as it stands in a URI (RFC 3986).
+fn uri_path(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes
+        .map(|&byte| match byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
@@ -215,4 +247,20 @@ pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Resu
 /// A hash as it lies in a row.
 pub(crate) fn hash_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<MessageHash> {
     row.get::<_, [u8; 32]>(column).map(MessageHash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_in_uris() {
+        for (path, expected) in [
+            ("/var/lib/archive/slice-0.sqlite", "/var/lib/archive/slice-0.sqlite"),
+            ("/a b/50%?x=#1", "/a%20b/50%25%3Fx%3D%231"),
+            ("/ü", "/%C3%BC"),
+        ] {
+            assert_eq!(uri_path(Path::new(path)), expected);
+        }
+    }
 }

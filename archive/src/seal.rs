@@ -15,7 +15,7 @@ use crate::filter::Filter;
 use crate::layout::{Kind, NANOS, SegmentName};
 use crate::schema::Summary;
 use crate::sealed::{INDEXES, Sealed};
-use crate::{Error, schema};
+use crate::{Error, MessageHash, schema};
 
 /// A slice that is over, and that nothing came for so long, is sealed.
 const IDLE_NS: i64 = 60 * NANOS;
@@ -47,15 +47,17 @@ impl Archive {
     }
 
     fn seal(&self, name: SegmentName) -> Result<bool, Error> {
-        let (file, writer, summary, filter) = {
+        let (file, writer, summary, hashes) = {
             let mut catalogue = lock(&self.catalogue);
             let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == name) else {
                 return Ok(false);
             };
             live.stage = Stage::Sealing;
-            let filter = Filter::of(live.index.hashes());
-            (Arc::clone(&live.file), Arc::clone(&live.writer), live.committed, filter)
+            let hashes: Vec<MessageHash> = live.index.hashes().copied().collect();
+            (Arc::clone(&live.file), Arc::clone(&live.writer), live.committed, hashes)
         };
+        let filter = Filter::of(hashes.iter());
+        drop(hashes);
         let summary = Summary {
             sealed: true,
             ..summary
@@ -80,14 +82,19 @@ impl Archive {
             }
             conn.close()
                 .map_err(|(_, error)| Error::segment("close", &file.path)(error))?;
+            file.completed();
         }
+        let filters = Arc::clone(&lock(&self.catalogue).filters);
+        let sealed = Sealed::new(file, summary, Some(filter), &filters);
         let mut catalogue = lock(&self.catalogue);
-        if catalogue.forget(name).is_some() {
-            let sealed = Sealed::new(file, summary, Some(filter), &catalogue.filters);
+        let forgotten = catalogue.forget(name);
+        if forgotten.live.is_some() {
             catalogue.count(&summary);
             catalogue.sealed.push(sealed);
             catalogue.counters.sealed_segments += 1;
         }
+        drop(catalogue);
+        drop(forgotten);
         tracing::debug!(segment = %name, envelopes = summary.envelopes, "sealed");
         Ok(true)
     }
@@ -105,12 +112,16 @@ fn build(conn: &mut Connection, summary: &Summary, filter: &Filter) -> rusqlite:
 pub(crate) fn drop_log(conn: &Connection) -> rusqlite::Result<bool> {
     // Who reads it now is not waited for: the next tick tries again.
     conn.busy_timeout(std::time::Duration::from_millis(20))?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
     let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy {
         return Ok(false);
     }
-    match conn.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0)) {
-        Ok(mode) => Ok(mode == "delete"),
+    // The change of the header, one sector of one page, needs no journal on disk, and leaves none when it is cut off;
+    // nor a sync: without it, the segment is opened as one whose log was not taken away yet.
+    conn.pragma_update(None, "synchronous", "OFF")?;
+    match conn.pragma_update_and_check(None, "journal_mode", "MEMORY", |row| row.get::<_, String>(0)) {
+        Ok(mode) => Ok(mode == "memory"),
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => Ok(false),
         Err(error) => Err(error),
     }

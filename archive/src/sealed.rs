@@ -67,27 +67,47 @@ impl Sealed {
         }
     }
 
-    pub(crate) fn find(&self, hash: &MessageHash) -> Result<Option<(Key, Place)>, Error> {
-        if self.filter.get().is_none() && self.filters.0.load(Ordering::Relaxed) < FILTERS_BYTES {
-            let bits: Vec<u8> = self.file.read("read the filter", |conn| {
-                conn.query_row("SELECT bits FROM filter", [], |row| row.get(0))
-            })?;
-            if let Some(filter) = Filter::from_bytes(bits) {
-                self.keep(filter);
-            }
+    /// Reads the filter into memory if it is not there yet, and there is room.
+    pub(crate) fn read_filter(&self) -> Result<(), Error> {
+        if !self.wants_filter() {
+            return Ok(());
         }
-        if self.filter.get().is_some_and(|filter| !filter.may_have(hash)) {
-            return Ok(None);
-        }
-        let found: Option<(u32, i64)> = self.file.read("look up a hash", |conn| {
-            conn.prepare_cached("SELECT id, timestamp FROM envelope INDEXED BY by_hash WHERE rank = ? AND hash = ?")?
-                .query_row(params![&hash.0[..8], &hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
+        let bits: Vec<u8> = self.file.read("read the filter", |conn| {
+            conn.query_row("SELECT bits FROM filter", [], |row| row.get(0))
         })?;
-        Ok(found.map(|(row, timestamp)| {
-            let key = Key { timestamp, hash: *hash };
-            (key, Place::File(Arc::clone(&self.file), row))
-        }))
+        if let Some(filter) = Filter::from_bytes(bits) {
+            self.keep(filter);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn wants_filter(&self) -> bool {
+        self.filter.get().is_none() && self.filters.0.load(Ordering::Relaxed) < FILTERS_BYTES
+    }
+
+    /// Those of the hashes that are here.
+    pub(crate) fn find(&self, hashes: &[MessageHash]) -> Result<Vec<(Key, Place)>, Error> {
+        self.read_filter()?;
+        let may_be_here = |hash: &&MessageHash| self.filter.get().is_none_or(|filter| filter.may_have(hash));
+        let probable: Vec<&MessageHash> = hashes.iter().filter(may_be_here).collect();
+        if probable.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.file.read("look up hashes", |conn| {
+            let mut look_up = conn
+                .prepare_cached("SELECT id, timestamp FROM envelope INDEXED BY by_hash WHERE rank = ? AND hash = ?")?;
+            let mut found = Vec::new();
+            for hash in probable {
+                let row = look_up
+                    .query_row(params![&hash.0[..8], &hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                if let Some((row, timestamp)) = row {
+                    let key = Key { timestamp, hash: *hash };
+                    found.push((key, Place::File(Arc::clone(&self.file), row)));
+                }
+            }
+            Ok(found)
+        })
     }
 
     pub(crate) fn largest_topics(&self, limit: u32) -> Result<Vec<String>, Error> {
@@ -167,7 +187,7 @@ fn collect(
     let mut rows = conn.prepare_cached(&format!(
         "SELECT id, timestamp, hash FROM envelope INDEXED BY by_{column}
          WHERE {column} = ?1 AND (timestamp, rank) >= (?2, ?3) AND (timestamp, rank) <= (?4, ?5)
-         ORDER BY timestamp {order}, rank {order}, hash {order}"
+         ORDER BY timestamp {order}, rank {order}"
     ))?;
     let mut rows = rows.query(params![
         group,
@@ -177,13 +197,18 @@ fn collect(
         &last.1.to_be_bytes()[..]
     ])?;
     let mut taken = 0;
-    while taken < limit
-        && let Some(row) = rows.next()?
-    {
+    let mut previous = None;
+    while let Some(row) = rows.next()? {
         let key = Key {
             timestamp: row.get(1)?,
             hash: schema::hash_at(row, 2)?,
         };
+        // Equal (timestamp, rank) are ordered by the rest of the hash, so such a group is taken whole.
+        let place = Some((key.timestamp, key.hash.rank()));
+        if taken >= limit && previous != place {
+            break;
+        }
+        previous = place;
         if span.admits(&key) {
             taken += 1;
             found.push((key, row.get(0)?));

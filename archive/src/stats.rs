@@ -18,6 +18,16 @@ pub enum Refusal {
     DiskFull,
 }
 
+impl Refusal {
+    pub const ALL: [Refusal; 5] = [
+        Refusal::Expired,
+        Refusal::Future,
+        Refusal::Share,
+        Refusal::ReadOnly,
+        Refusal::DiskFull,
+    ];
+}
+
 impl fmt::Display for Refusal {
     /// The reason as metrics label it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

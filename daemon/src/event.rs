@@ -13,7 +13,7 @@ use archive::Policy;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Mistake};
-use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus};
+use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -68,6 +68,8 @@ pub enum Event {
     Sampled(SystemStatus, NetworkStatus),
     /// The mailserver told its addresses and peers.
     MailserverSeen(MailserverStatus),
+    /// The archive's writer told what it counts.
+    WriterSeen(WriterStatus),
     /// A pruning run ended.
     Pruned {
         archive: ArchiveId,
@@ -164,6 +166,7 @@ pub struct SurveyReport {
     pub oldest_ns: Option<i64>,
     pub newest_ns: Option<i64>,
     pub quarantined: Vec<QuarantinedFile>,
+    pub newer: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,6 +218,7 @@ impl From<&SurveyReport> for ArchiveStatus {
             oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
             newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
             quarantined: survey.quarantined.clone(),
+            newer: survey.newer.clone(),
             ..ArchiveStatus::default()
         }
     }

@@ -73,6 +73,7 @@ fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::E
                     reason: file.reason,
                 })
                 .collect(),
+            newer: survey.newer.iter().map(ToString::to_string).collect(),
         },
     })
 }

@@ -157,6 +157,22 @@ pub struct ArchiveStatus {
     pub pruned_total: u64,
     pub last_prune: Option<i64>,
     pub quarantined: Vec<QuarantinedFile>,
+    /// Segments that a newer Pillarbox wrote: left alone until they expire, and not served.
+    pub newer: Vec<String>,
+    pub writer: WriterStatus,
+}
+
+/// What the archive's writer counts, from its own metrics; each `null` while it does not say. All but the wear of a day
+/// is since the writer's start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WriterStatus {
+    pub written_bytes_last_day: Option<u64>,
+    /// Bytes written for each byte of payload.
+    pub written_per_payload: Option<f64>,
+    /// Envelopes removed before their time, for want of room.
+    pub dropped_early: Option<u64>,
+    /// Envelopes not stored, by reason.
+    pub refused: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -296,6 +312,11 @@ mod tests {
             "archive/pruned_total",
             "archive/last_prune",
             "archive/quarantined",
+            "archive/newer",
+            "archive/writer/written_bytes_last_day",
+            "archive/writer/written_per_payload",
+            "archive/writer/dropped_early",
+            "archive/writer/refused",
             "mailserver/peer_id",
             "mailserver/multiaddrs",
             "mailserver/peers",

@@ -1,9 +1,9 @@
-//! The one thread that writes the archive, and the way to it.
+//! The two threads that write the archive, and the way to them.
 //!
-//! The thread inserts what is offered and ticks the archive four times a second. Offers wait in a queue bounded by
-//! number and by bytes; when it is full the envelope is not kept, counted as `queue_full`, and whoever published it is
-//! told. Queries run on the caller's thread; they borrow the archive only while they run, so that the writer can close
-//! it at the end.
+//! One inserts what is offered, in memory, and answers; the other ticks the archive four times a second, and that is
+//! what waits for the disk: a slow card's sync delays no answer. Offers wait in a queue bounded by number and by bytes;
+//! when it is full the envelope is not kept, counted as `queue_full`, and whoever published it is told. Queries run on
+//! the caller's thread; they borrow the archive only while they run, so that the writer can close it at the end.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -87,7 +87,7 @@ pub struct Archivist {
 pub struct Writer(thread::JoinHandle<()>);
 
 impl Archivist {
-    /// Opens the archive in `dir` and starts its thread, which adds to `ids` what the archive has.
+    /// Opens the archive in `dir` and starts its threads, which add to `ids` what the archive has.
     pub(crate) fn start(
         dir: PathBuf,
         retention: Duration,
@@ -110,27 +110,34 @@ impl Archivist {
             cutoff: Arc::new(AtomicI64::new(i64::MIN)),
             counters: counters.clone(),
         };
-        let mut work = Work {
-            archive,
+        let mut ticker = Ticker {
+            archive: archive.clone(),
             dir,
             retention,
-            ids,
-            counters,
+            counters: counters.clone(),
             clock_trusted: archivist.clock_trusted.clone(),
             cutoff: archivist.cutoff.clone(),
             policy_read: None,
             failures: 0,
         };
-        work.tick();
-        let thread = thread::Builder::new()
-            .name("archivist".into())
-            .spawn(move || work.run(&receiver));
-        let thread = thread.map_err(|source| archive::Error::File {
-            what: "start a thread for",
-            path: ".".into(),
-            source,
+        ticker.tick();
+        let (stop, stopped) = mpsc::channel();
+        let ticking = spawn("archive ticks", move || ticker.run(&stopped))?;
+        let inserter = Inserter {
+            archive,
+            ids,
+            counters,
+            failures: 0,
+        };
+        let inserting = spawn("archivist", move || {
+            let inserter = inserter.run(&receiver);
+            drop(stop);
+            if ticking.join().is_err() {
+                tracing::error!("the archive's ticking thread panicked");
+            }
+            inserter.close();
         })?;
-        Ok((archivist, Writer(thread)))
+        Ok((archivist, Writer(inserting)))
     }
 
     /// Hands an envelope over to be kept; `done` hears what became of it. Never waits.
@@ -200,33 +207,29 @@ impl Writer {
     }
 }
 
-struct Work {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, archive::Error> {
+    let thread = thread::Builder::new().name(name.into()).spawn(work);
+    thread.map_err(|source| archive::Error::File {
+        what: "start a thread for",
+        path: ".".into(),
+        source,
+    })
+}
+
+struct Inserter {
     archive: Arc<Archive>,
-    dir: PathBuf,
-    retention: Duration,
     ids: Option<Ids>,
     counters: Counters,
-    clock_trusted: Arc<AtomicBool>,
-    cutoff: Arc<AtomicI64>,
-    policy_read: Option<Instant>,
     failures: u64,
 }
 
-impl Work {
-    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        let mut next_tick = Instant::now() + TICK;
-        loop {
-            match jobs.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
-                Ok(Job::Keep(offer)) => self.keep(offer),
-                Ok(Job::Close) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if Instant::now() >= next_tick {
-                self.tick();
-                next_tick = Instant::now() + TICK;
-            }
+impl Inserter {
+    /// Until it is told to close.
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) -> Self {
+        while let Ok(Job::Keep(offer)) = jobs.recv() {
+            self.keep(offer);
         }
-        self.close();
+        self
     }
 
     fn keep(&mut self, offer: Offer) {
@@ -246,10 +249,17 @@ impl Work {
             }
             Ok(Inserted::Refused(refusal)) => Outcome::NotStored(label(refusal)),
             Err(error) => {
-                self.failed("insert", &error);
+                self.failures += 1;
+                if self.failures == 1 {
+                    tracing::error!(what = "insert", %error, "archive fails");
+                }
                 Outcome::NotStored("insert_failure")
             }
         };
+        if self.failures > 0 && outcome.is_kept() {
+            tracing::info!(failures = self.failures, what = "insert", "archive works again");
+            self.failures = 0;
+        }
         if let Outcome::NotStored(reason) = outcome {
             Counters::count(&self.counters.archive_errors, reason);
         } else if let Some(ids) = &self.ids {
@@ -257,47 +267,6 @@ impl Work {
         }
         if let Some(done) = offer.done {
             let _ = done.send(outcome);
-        }
-    }
-
-    fn tick(&mut self) {
-        match self.archive.tick(clock::now_nanos()) {
-            Ok(()) if self.failures > 0 => {
-                tracing::info!(failures = self.failures, "archive works again");
-                self.failures = 0;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                Counters::count(&self.counters.archive_errors, "tick_failure");
-                self.failed("tick", &error);
-            }
-        }
-        if self.policy_read.is_none_or(|read| read.elapsed() >= POLICY_INTERVAL) {
-            self.policy_read = Some(Instant::now());
-            let now = clock::now_nanos();
-            let trusted = match archive::retention::read_policy(&self.dir) {
-                Ok(Some(policy)) => {
-                    self.cutoff.store(policy.cutoff_at(now), Ordering::Relaxed);
-                    policy.clock_trusted
-                }
-                Ok(None) => {
-                    let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
-                    self.cutoff.store(now.saturating_sub(retention), Ordering::Relaxed);
-                    true
-                }
-                // The archive says what is wrong with it.
-                Err(_) => false,
-            };
-            if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
-                tracing::info!(trusted, "clock");
-            }
-        }
-    }
-
-    fn failed(&mut self, what: &'static str, error: &archive::Error) {
-        self.failures += 1;
-        if self.failures == 1 {
-            tracing::error!(what, %error, "archive fails");
         }
     }
 
@@ -321,6 +290,63 @@ impl Work {
                     tracing::error!("a query holds the archive open; it closes with the process");
                     return;
                 }
+            }
+        }
+    }
+}
+
+struct Ticker {
+    archive: Arc<Archive>,
+    dir: PathBuf,
+    retention: Duration,
+    counters: Counters,
+    clock_trusted: Arc<AtomicBool>,
+    cutoff: Arc<AtomicI64>,
+    policy_read: Option<Instant>,
+    failures: u64,
+}
+
+impl Ticker {
+    /// Until nobody holds the other end.
+    fn run(mut self, stopped: &mpsc::Receiver<()>) {
+        while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        match self.archive.tick(clock::now_nanos()) {
+            Ok(()) if self.failures > 0 => {
+                tracing::info!(failures = self.failures, what = "tick", "archive works again");
+                self.failures = 0;
+            }
+            Ok(()) => {}
+            Err(error) => {
+                Counters::count(&self.counters.archive_errors, "tick_failure");
+                self.failures += 1;
+                if self.failures == 1 {
+                    tracing::error!(what = "tick", %error, "archive fails");
+                }
+            }
+        }
+        if self.policy_read.is_none_or(|read| read.elapsed() >= POLICY_INTERVAL) {
+            self.policy_read = Some(Instant::now());
+            let now = clock::now_nanos();
+            let trusted = match archive::retention::read_policy(&self.dir) {
+                Ok(Some(policy)) => {
+                    self.cutoff.store(policy.cutoff_at(now), Ordering::Relaxed);
+                    policy.clock_trusted
+                }
+                Ok(None) => {
+                    let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
+                    self.cutoff.store(now.saturating_sub(retention), Ordering::Relaxed);
+                    true
+                }
+                // The archive says what is wrong with it.
+                Err(_) => false,
+            };
+            if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
+                tracing::info!(trusted, "clock");
             }
         }
     }

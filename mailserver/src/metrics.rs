@@ -57,6 +57,7 @@ label!(ByShard, shard: u16);
 label!(ByAgent, agent: String);
 label!(ByVersion, version: &'static str);
 label!(ByTopic, topic: String);
+label!(ByReason, reason: String);
 
 /// Connections by who opened them and what the other side offers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -80,6 +81,16 @@ struct Present {
     archived: Family<Kind, Gauge>,
     archive_bytes: Gauge,
     archive_segments: Gauge,
+    archive_newer: Gauge,
+    archive_quarantined: Gauge,
+    /// Wear: what the writer handed to the file system, and the payload in it.
+    archive_written: Gauge,
+    archive_written_last_day: Gauge,
+    archive_payload: Gauge,
+    archive_write_ratio: Gauge<f64, AtomicU64>,
+    archive_overflowed: Gauge,
+    archive_dropped_early: Gauge,
+    archive_refused: Family<ByReason, Gauge>,
     peers: Gauge,
     pubsub_topics: Gauge,
     mesh: Family<ByTopic, Gauge>,
@@ -348,6 +359,7 @@ fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Pre
         "Segments of the archive",
         &present.archive_segments,
     );
+    register_archive(plain.sub_registry_with_prefix("pillarbox_archive"), present);
     add(plain, "libp2p_peers", "Connected peers", &present.peers);
     add(
         plain,
@@ -380,6 +392,57 @@ fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Pre
         "process_start_time_seconds",
         "Start of the process",
         &present.start_seconds,
+    );
+}
+
+/// The archive's own counts, since its writer started where nothing else is said.
+fn register_archive(archive: &mut Registry, present: &Present) {
+    for (name, help, gauge) in [
+        (
+            "newer_segments",
+            "Segments of a newer version, left alone",
+            &present.archive_newer,
+        ),
+        (
+            "quarantined_segments",
+            "Damaged files put aside",
+            &present.archive_quarantined,
+        ),
+        ("written_bytes", "Handed to the file system", &present.archive_written),
+        (
+            "written_bytes_last_day",
+            "Handed to the file system in 24 hours",
+            &present.archive_written_last_day,
+        ),
+        (
+            "committed_payload_bytes",
+            "Payload in what was written",
+            &present.archive_payload,
+        ),
+        (
+            "overflowed_envelopes",
+            "Stored above their topics' shares",
+            &present.archive_overflowed,
+        ),
+        (
+            "dropped_early_envelopes",
+            "Removed before their time",
+            &present.archive_dropped_early,
+        ),
+    ] {
+        add(archive, name, help, gauge);
+    }
+    add(
+        archive,
+        "written_per_payload",
+        "Bytes written for a byte of payload",
+        &present.archive_write_ratio,
+    );
+    add(
+        archive,
+        "refused",
+        "Envelopes not stored, by reason",
+        &present.archive_refused,
     );
 }
 
@@ -489,6 +552,24 @@ impl Present {
             .set(amount(stats.envelopes));
         self.archive_bytes.set(amount(stats.bytes));
         self.archive_segments.set(amount(stats.segments));
+        self.archive_newer.set(amount(stats.newer_segments));
+        let counters = &stats.counters;
+        self.archive_quarantined.set(amount(counters.quarantined));
+        self.archive_written.set(amount(counters.written_bytes));
+        self.archive_written_last_day.set(amount(stats.written_bytes_last_day));
+        self.archive_payload.set(amount(counters.committed_payload_bytes));
+        if counters.committed_payload_bytes > 0 {
+            let ratio = counters.written_bytes as f64 / counters.committed_payload_bytes as f64;
+            self.archive_write_ratio.set(ratio);
+        }
+        self.archive_overflowed.set(amount(counters.overflowed));
+        self.archive_dropped_early.set(amount(counters.dropped_early_envelopes));
+        for (reason, count) in &counters.refused {
+            let reason = ByReason {
+                reason: reason.to_string(),
+            };
+            self.archive_refused.get_or_create(&reason).set(amount(*count));
+        }
     }
 
     fn set_process(&self) {

@@ -141,3 +141,69 @@ fn nwakus_file_is_held_to_the_retention_while_it_is_written() {
         0
     );
 }
+
+/// Columns came and went: 8 made the hash the key, 9 brought meta, 10 took storedAt away.
+#[test]
+fn every_version_of_nwakus_file_that_has_a_hash_is_pruned_and_read_in() {
+    let dir = tempfile::tempdir().unwrap();
+    for (version, columns) in [
+        (8, "storedAt INTEGER NOT NULL DEFAULT 0,"),
+        (9, "storedAt INTEGER NOT NULL DEFAULT 0, meta BLOB,"),
+        (10, "meta BLOB,"),
+    ] {
+        let file = dir.path().join(format!("store-{version}.sqlite3"));
+        let owner = rusqlite::Connection::open(&file).unwrap();
+        owner
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA user_version = {version};
+                 CREATE TABLE Message(pubsubTopic BLOB NOT NULL, contentTopic BLOB NOT NULL, payload BLOB,
+                   version INTEGER NOT NULL, timestamp INTEGER NOT NULL, messageHash BLOB NOT NULL, {columns}
+                   CONSTRAINT messageIndex PRIMARY KEY (messageHash)) WITHOUT ROWID;
+                 CREATE INDEX i_ts ON Message (timestamp);"
+            ))
+            .unwrap();
+        let sent: Vec<_> = (0..300i64)
+            .map(|number| envelope("/t", NOW - number * SECOND, &number.to_be_bytes()))
+            .collect();
+        for envelope in &sent {
+            owner
+                .execute(
+                    "INSERT INTO Message(pubsubTopic, contentTopic, payload, version, timestamp, messageHash)
+                     VALUES (CAST(?1 AS BLOB), CAST(?2 AS BLOB), ?3, ?4, ?5, ?6)",
+                    rusqlite::params![
+                        envelope.pubsub_topic,
+                        envelope.content_topic,
+                        envelope.payload,
+                        envelope.version,
+                        envelope.timestamp,
+                        envelope.hash().0
+                    ],
+                )
+                .unwrap();
+        }
+        assert_eq!(
+            foreign::remove_expired(&file, NOW - 199 * SECOND).unwrap(),
+            100,
+            "{version}"
+        );
+        let ours = open(&dir.path().join(format!("ours-{version}")), 86_400);
+        let imported = foreign::import(&ours, &file, NOW).unwrap();
+        assert_eq!((imported.stored, imported.refused, imported.unreadable), (200, 0, 0));
+        for (number, envelope) in sent.iter().enumerate() {
+            assert_eq!(
+                ours.contains(&envelope.hash()).unwrap(),
+                number < 200,
+                "{version}: {number}"
+            );
+        }
+        for unknown in [7, 11] {
+            owner.pragma_update(None, "user_version", unknown).unwrap();
+            assert!(foreign::remove_expired(&file, NOW).is_err());
+            assert!(foreign::import(&ours, &file, NOW).is_err());
+        }
+        let left: i64 = owner
+            .query_row("SELECT count(*) FROM Message", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, 200);
+    }
+}

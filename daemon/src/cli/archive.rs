@@ -180,7 +180,7 @@ fn import(dir: &Path, source: &Path, retention: Duration, json: bool) -> anyhow:
         dir,
         Options {
             retention,
-            durability: Duration::from_secs(2),
+            ..Options::default()
         },
     )?;
     let imported = foreign::import(&archive, source, before(Duration::ZERO))?;

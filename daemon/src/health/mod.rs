@@ -1,5 +1,5 @@
 //! How the machine and its services are: probes of the services ([`probe`]), samples of the system ([`system`]), what
-//! the mailserver says of itself ([`node`]), the supply ([`power`]) and the network ([`network`]), and where values stop
+//! the mailserver says of itself ([`node`]) and of the archive ([`writer`]), the supply ([`power`]) and the network ([`network`]), and where values stop
 //! being fine ([`limits`], [`disk`]).
 
 pub mod disk;
@@ -10,3 +10,4 @@ pub mod node;
 pub mod power;
 pub mod probe;
 pub mod system;
+mod writer;

@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use super::http;
+use super::{http, writer};
 use crate::address;
 use crate::config::service::{HttpAddress, Node};
 use crate::event::{Event, Sender};
@@ -81,8 +81,13 @@ pub async fn watch(node: Node, events: Sender) {
             None
         };
         seen.peers_public = listed.and_then(|body| public(&body));
-        if events.send(Event::MailserverSeen(seen.clone())).await.is_err() {
-            return;
+        for event in [
+            Event::MailserverSeen(seen.clone()),
+            Event::WriterSeen(writer::counts(&told)),
+        ] {
+            if events.send(event).await.is_err() {
+                return;
+            }
         }
         sleep(if answered { EVERY } else { EAGER }).await;
     }
@@ -124,7 +129,7 @@ fn peer_id(address: &str) -> Option<String> {
 }
 
 /// A count's sum over the samples that have all of these labels.
-fn sum(text: &str, name: &str, labels: &[&str]) -> Option<u64> {
+pub(super) fn sum(text: &str, name: &str, labels: &[&str]) -> Option<u64> {
     value(text, name, labels).map(|value| value as u64)
 }
 

@@ -201,6 +201,8 @@ fn archive(out: &mut Exposition, snapshot: &Snapshot) {
         help,
         Some(archive.quarantined.len()),
     );
+    let help = "Segments that a newer Pillarbox wrote, left alone.";
+    out.gauge("pillarbox_archive_newer_segments", help, Some(archive.newer.len()));
 }
 
 fn system(out: &mut Exposition, snapshot: &Snapshot) {

@@ -5,7 +5,7 @@ use super::markup::{Markup, put};
 use super::view::{View, ago, as_sentence};
 use super::{chart, format, qr, texts};
 use crate::redact::redact;
-use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus};
+use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus, WriterStatus};
 
 pub(super) fn tiles(view: &View<'_>) -> Markup {
     let snapshot = view.snapshot;
@@ -269,6 +269,10 @@ pub(super) fn archive(view: &View<'_>) -> Markup {
         texts::LAST_PRUNE,
         &archive.last_prune.map_or_else(unknown, |then| ago(view, then)),
     );
+    wear(&mut out, &archive.writer);
+    if !archive.newer.is_empty() {
+        fact(&mut out, texts::NEWER, &format::count(archive.newer.len() as u64));
+    }
     if !archive.quarantined.is_empty() {
         put!(out, "<div><dt>", &texts::SET_ASIDE, "</dt><dd><ul>");
         for file in &archive.quarantined {
@@ -285,6 +289,26 @@ pub(super) fn archive(view: &View<'_>) -> Markup {
     }
     put!(out, "</dl>");
     out
+}
+
+/// What the archive's writer counts, as far as it does.
+fn wear(out: &mut Markup, writer: &WriterStatus) {
+    if let Some(bytes) = writer.written_bytes_last_day {
+        let ratio = writer
+            .written_per_payload
+            .map_or_else(String::new, |ratio| format!(" ({ratio:.1} × the messages)"));
+        fact(out, texts::WEAR, &(format::bytes(bytes) + &ratio));
+    }
+    if let Some(dropped) = writer.dropped_early.filter(|dropped| *dropped > 0) {
+        fact(out, texts::DROPPED_EARLY, &format::count(dropped));
+    }
+    if !writer.refused.is_empty() {
+        let refused = writer.refused.iter();
+        let refused: Vec<String> = refused
+            .map(|(reason, count)| format!("{} ({})", format::count(*count), reason.replace('_', " ")))
+            .collect();
+        fact(out, texts::REFUSED, &refused.join(", "));
+    }
 }
 
 pub(super) fn system(view: &View<'_>) -> Markup {

@@ -22,7 +22,7 @@ pub use service::{Service, ServiceState, Then};
 use crate::config::Config;
 use crate::config::service::Disabled;
 use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
-use crate::snapshot::ServiceStateName;
+use crate::snapshot::{ServiceStateName, WriterStatus};
 use presses::Presses;
 use surroundings::Surroundings;
 
@@ -47,6 +47,7 @@ pub struct State {
     random: Random,
     surroundings: Surroundings,
     disk_stage: archive::DiskStage,
+    writer: WriterStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
 }
@@ -120,6 +121,7 @@ impl State {
             random: Random(seed),
             surroundings: Surroundings::new(config.health.expects),
             disk_stage: archive::DiskStage::Fine,
+            writer: WriterStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
         };
@@ -166,6 +168,7 @@ impl State {
                 self.surroundings.sampled(sample, network, now);
             }
             Event::MailserverSeen(seen) => self.surroundings.mailserver_seen(seen, now),
+            Event::WriterSeen(seen) => self.writer = seen,
             Event::Pruned { archive, result } => {
                 if let Some(pruning) = self.archives.get_mut(archive.0) {
                     pruning.pruned(result, now);

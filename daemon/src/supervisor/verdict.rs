@@ -70,6 +70,10 @@ impl State {
             .archives
             .first()
             .map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone());
+        let archive = ArchiveStatus {
+            writer: self.writer.clone(),
+            ..archive
+        };
         find(Subject::LastEnvelope, None, last_envelope_finding(&archive, now));
 
         let (state, sentence) = self.box_state(faults.values().next());
@@ -178,6 +182,12 @@ impl State {
                 level: Level::Warn,
                 detail,
             });
+        }
+        if let Some(segment) = first.status.newer.first() {
+            let count = first.status.newer.len();
+            let detail = format!("{count} segments of a newer version are left alone, as {segment}");
+            let level = Level::Warn;
+            return Some(Finding { level, detail });
         }
         first
             .status

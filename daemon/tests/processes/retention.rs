@@ -79,7 +79,7 @@ async fn a_foreign_archive_is_pruned_too() {
     daemon.stop().await;
     let options = Options {
         retention: Duration::from_secs(86_400),
-        durability: Duration::from_secs(2),
+        ..Options::default()
     };
     let left = Archive::open(&files.path("left"), options).unwrap();
     assert_eq!(archive::foreign::import(&left, &store, now_ns()).unwrap().stored, 5);
@@ -89,7 +89,7 @@ async fn a_foreign_archive_is_pruned_too() {
 pub(crate) fn fill(dir: &std::path::Path, at_ns: i64, count: i64) {
     let options = Options {
         retention: Duration::from_secs(86_400),
-        durability: Duration::from_secs(2),
+        ..Options::default()
     };
     let archive = Archive::open(dir, options).unwrap();
     for number in 0..count {

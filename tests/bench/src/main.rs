@@ -27,6 +27,9 @@ enum What {
         /// All 1.2 million envelopes, not a tenth
         #[arg(long)]
         full: bool,
+        /// Only this part of it
+        #[arg(long)]
+        only: Option<bench::Part>,
         /// Writes the figures here, too
         #[arg(long)]
         json: Option<PathBuf>,
@@ -51,7 +54,7 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
-        What::Archive { full, json, dir } => bench::run(full, json.as_deref(), dir.as_deref()),
+        What::Archive { full, only, json, dir } => bench::run(full, only, json.as_deref(), dir.as_deref()),
         What::ArchiveCuts { cuts, seed } => campaign::run(cuts, seed),
         What::CutWriter { dir, seed, start } => campaign::writer::run(&dir, seed, start),
         What::Probe { dir, queries } => bench::probe::run(&dir, queries),

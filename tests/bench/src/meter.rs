@@ -44,27 +44,62 @@ pub(crate) fn disk_bytes(dir: &Path) -> u64 {
         .sum()
 }
 
-/// Durations, for percentiles.
+/// The time at a percentile, in milliseconds.
+pub(crate) fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
+    let mut times = times.to_vec();
+    times.sort();
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+}
+
+/// One layout's answers to the same questions, asked in several rounds.
 #[derive(Default)]
-pub(crate) struct Times(Vec<Duration>);
+pub(crate) struct Asked {
+    /// How long each took when it was asked first.
+    pub(crate) first: Vec<Duration>,
+    /// How long each took at best: what is left when the scheduler has had its share of the other rounds.
+    pub(crate) best: Vec<Duration>,
+}
 
-impl Times {
-    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+impl Asked {
+    pub(crate) fn note(&mut self, question: usize, time: Duration) {
+        match self.best.get_mut(question) {
+            Some(best) => *best = time.min(*best),
+            None => {
+                self.first.push(time);
+                self.best.push(time);
+            }
+        }
+    }
+
+    pub(crate) fn spent(&self) -> Duration {
+        self.first.iter().sum()
+    }
+}
+
+/// The machine's own stalls: a fixed piece of arithmetic, which would always take the same time if nothing else ran.
+#[derive(Default)]
+pub(crate) struct Control(Vec<Duration>);
+
+/// About half a millisecond.
+const CONTROL_TURNS: u64 = 400_000;
+
+impl Control {
+    pub(crate) fn spin(&mut self) {
         let begun = Instant::now();
-        let done = work();
+        let mut word = 1u64;
+        for turn in 0..CONTROL_TURNS {
+            word = std::hint::black_box(word.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ turn);
+        }
         self.0.push(begun.elapsed());
-        done
     }
 
-    /// Four hundred, or as many as fit into 20 s, but twenty at least: a peer's page may take seconds.
-    pub(crate) fn wants_more(&self) -> bool {
-        let spent: Duration = self.0.iter().sum();
-        self.0.len() < 20 || (self.0.len() < 400 && spent < Duration::from_secs(20))
+    /// By how much one in a hundred takes longer than the fastest.
+    pub(crate) fn stall_p99_ms(&self) -> f64 {
+        percentile_ms(&self.0, 99) - percentile_ms(&self.0, 0)
     }
 
-    pub(crate) fn ms(&mut self, percent: usize) -> f64 {
-        self.0.sort();
-        let at = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
-        self.0.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    pub(crate) fn stall_longest_ms(&self) -> f64 {
+        percentile_ms(&self.0, 100) - percentile_ms(&self.0, 0)
     }
 }

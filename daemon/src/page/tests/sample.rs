@@ -39,6 +39,13 @@ pub(in crate::page) fn ok() -> Snapshot {
         pruned_total: 402_113,
         last_prune: Some(NOW - 31),
         quarantined: Vec::new(),
+        newer: Vec::new(),
+        writer: WriterStatus {
+            written_bytes_last_day: Some(642_000_000),
+            written_per_payload: Some(2.43),
+            dropped_early: Some(0),
+            refused: [("expired".to_owned(), 3), ("share".to_owned(), 1204)].into(),
+        },
     };
     snapshot.mailserver = MailserverStatus {
         peer_id: Some("16Uiu2HAmPLe7Mzm8TsYUubgCAW1aJoeFScxrLj8ppHFivPo97bUZ".to_owned()),
@@ -116,6 +123,8 @@ pub(in crate::page) fn degraded() -> Snapshot {
         detail: "not synchronised".to_owned(),
     };
     snapshot.health.insert(Subject::Clock, Some(finding));
+    snapshot.archive.writer.dropped_early = Some(5021);
+    snapshot.archive.newer = vec!["slice-1799998200-3600-000007-main.sqlite".to_owned()];
     snapshot.archive.quarantined.push(QuarantinedFile {
         file: "00001800000000.corrupt.sqlite".to_owned(),
         reason: "not a database".to_owned(),
@@ -148,6 +157,7 @@ pub(in crate::page) fn failed() -> Snapshot {
     }];
     snapshot.mailserver.multiaddrs = vec![format!("/ip4/1.2.3.4/{evil}")];
     snapshot.mailserver.peer_id = Some(evil.to_owned());
+    snapshot.archive.writer.refused.insert(evil.to_owned(), 1);
     snapshot.archive.quarantined = vec![QuarantinedFile {
         file: evil.to_owned(),
         reason: evil.to_owned(),

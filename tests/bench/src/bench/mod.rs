@@ -2,6 +2,7 @@
 
 mod flood;
 mod loopback;
+mod pages;
 pub(crate) mod probe;
 mod size;
 mod wear;
@@ -9,11 +10,25 @@ mod wear;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::table::Table;
 use crate::workload::FULL;
 
-pub(crate) fn run(full: bool, json: Option<&Path>, dir: Option<&Path>) -> Result<()> {
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Bytes written at the community's rate
+    Wear,
+    /// Everything that is measured at several sizes
+    Size,
+    /// Floods beside ordinary traffic
+    Flood,
+    /// Our own schema in pages of 1, 2, 4 and 8 KiB; only when asked for
+    Pages,
+}
+
+pub(crate) fn run(full: bool, part: Option<Part>, json: Option<&Path>, dir: Option<&Path>) -> Result<()> {
     let temporary = tempfile::tempdir()?;
     let dir = dir.unwrap_or(temporary.path());
     std::fs::create_dir_all(dir)?;
@@ -24,17 +39,33 @@ pub(crate) fn run(full: bool, json: Option<&Path>, dir: Option<&Path>) -> Result
     };
     let mut table = Table::default();
     println!(
-        "envelopes of {} bytes, simulated 24 h each, in {}",
+        "envelopes of {} bytes, simulated 24 h each, in {}; load average {}",
         crate::workload::PAYLOAD_BYTES,
-        dir.display()
+        dir.display(),
+        std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim()
     );
     Table::head();
-    wear::run(&mut table, dir)?;
-    for &envelopes in sizes {
-        size::run(&mut table, dir, envelopes)?;
+    let wanted = |this: Part| part.map_or(this != Part::Pages, |part| part == this);
+    if wanted(Part::Pages) {
+        pages::run(&mut table, dir)?;
     }
-    flood::run(&mut table, dir, full)?;
-    println!("{} of {} figures miss their goals", table.missed(), table.figures.len());
+    if wanted(Part::Wear) {
+        wear::run(&mut table, dir)?;
+    }
+    if wanted(Part::Size) {
+        for &envelopes in sizes {
+            size::run(&mut table, dir, envelopes)?;
+        }
+    }
+    if wanted(Part::Flood) {
+        flood::run(&mut table, dir, full)?;
+    }
+    println!(
+        "{} of {} goals missed; load average {}",
+        table.missed(),
+        table.with_goals(),
+        std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim()
+    );
     if let Some(path) = json {
         let text = serde_json::to_vec_pretty(&table)?;
         std::fs::write(path, text).with_context(|| format!("write {}", path.display()))?;

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -20,15 +20,21 @@ const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
 
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Disk>>);
+pub(crate) struct Shared {
+    disk: Arc<Mutex<Disk>>,
+    pub(crate) gate: Arc<Gate>,
+}
 
 impl Shared {
     pub(crate) fn new() -> Shared {
-        Shared(Arc::new(Mutex::new(Disk::new())))
+        Shared {
+            disk: Arc::new(Mutex::new(Disk::new())),
+            gate: Arc::default(),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Mounted until what is returned is dropped.
@@ -36,6 +42,53 @@ impl Shared {
         let session = fuser::spawn_mount(Mounted(self.clone()), at, &Config::default());
         session.with_context(|| format!("mount a FUSE file system on {} (as root, with /dev/fuse)", at.display()))
     }
+}
+
+/// Where every sync passes: a card that takes its time is one that keeps it closed.
+#[derive(Default)]
+pub(crate) struct Gate {
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct GateState {
+    closed: bool,
+    waiting: bool,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_closed(&self, closed: bool) {
+        self.state().closed = closed;
+        self.changed.notify_all();
+    }
+
+    /// Whether a sync stands before it.
+    #[cfg(test)]
+    pub(crate) fn has_waiter(&self) -> bool {
+        self.state().waiting
+    }
+
+    fn pass(&self) {
+        let mut state = self.state();
+        while state.closed {
+            state.waiting = true;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting = false;
+    }
+}
+
+/// Whether such a file system can be mounted here, and why not.
+pub(crate) fn possible() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    Shared::new().mount(place.path())?.umount_and_join()?;
+    Ok(())
 }
 
 struct Mounted(Shared);
@@ -215,6 +268,7 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.0.gate.pass();
         done(self.0.lock().sync(inode.0), reply);
     }
 

@@ -1,21 +1,23 @@
 //! Ours, as the mailserver and the daemon use it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use archive::retention::{remove_expired, write_policy};
 use archive::{Archive, DiskStage, Envelope, MessageHash, Options, Policy, Query};
 
-use super::Layout;
+use super::{Layout, Ticker};
+use crate::workload::SECOND;
 
 pub(crate) struct Ours {
     dir: PathBuf,
-    pub(crate) archive: Archive,
+    archive: Arc<Archive>,
     now: i64,
 }
 
 impl Ours {
-    pub(crate) fn open(dir: &Path) -> Result<Ours> {
+    pub(crate) fn open(dir: &Path, options: Options) -> Result<Ours> {
         // Removal is the daemon's.
         let policy = Policy {
             retention_secs: 86_400,
@@ -27,7 +29,7 @@ impl Ours {
         write_policy(dir, &policy)?;
         Ok(Ours {
             dir: dir.to_path_buf(),
-            archive: Archive::open(dir, Options::default())?,
+            archive: Arc::new(Archive::open(dir, options)?),
             now: 0,
         })
     }
@@ -42,6 +44,17 @@ impl Layout for Ours {
 
     fn tick(&mut self, now: i64) -> Result<()> {
         Ok(self.archive.tick(now)?)
+    }
+
+    fn ticker(&self, now: i64) -> Result<Ticker> {
+        let archive = Arc::clone(&self.archive);
+        let mut now = now;
+        Ok(Ticker::run(move || {
+            now += SECOND / 4;
+            if let Err(error) = archive.tick(now) {
+                println!("a tick failed: {error}");
+            }
+        }))
     }
 
     fn page(&mut self, topic: &str, from: i64, to: i64) -> Result<usize> {
@@ -72,6 +85,7 @@ impl Layout for Ours {
     }
 
     fn close(self: Box<Self>) -> Result<()> {
-        Ok(self.archive.close()?)
+        let archive = Arc::into_inner(self.archive).context("a tick still runs")?;
+        Ok(archive.close()?)
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use archive::{Envelope, MessageHash};
 use rusqlite::{Connection, params};
 
-use super::Layout;
+use super::{Layout, Ticker};
 
 /// How a peer's commits are synced. Neither sets `synchronous`; nwaku's bindings leave SQLite's default, FULL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,10 @@ impl Layout for Peer {
 
     fn tick(&mut self, _now: i64) -> Result<()> {
         Ok(())
+    }
+
+    fn ticker(&self, _now: i64) -> Result<Ticker> {
+        Ok(Ticker::none())
     }
 
     fn page(&mut self, topic: &str, from: i64, to: i64) -> Result<usize> {
