@@ -98,6 +98,14 @@ pub fn stamp() -> String {
     stamp_of(unix_time())
 }
 
+/// The month as `2026-01`, in UTC.
+pub fn month_of(unix_secs: i64) -> String {
+    let stamp = stamp_of(unix_secs);
+    let (year_and_month, _) = stamp.split_once('T').unwrap_or((&stamp, ""));
+    let (year, month) = year_and_month.split_at(year_and_month.len().saturating_sub(4));
+    format!("{year}-{}", &month[..month.len().min(2)])
+}
+
 /// Days to a civil date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (civil_from_days).
 fn stamp_of(unix_secs: i64) -> String {
     let (days, secs) = (unix_secs.div_euclid(86_400) + 719_468, unix_secs.rem_euclid(86_400));
@@ -274,6 +282,13 @@ mod tests {
             (4_102_444_799, "20991231T235959Z"),
         ] {
             assert_eq!(stamp_of(unix_secs), wanted);
+        }
+    }
+
+    #[test]
+    fn months() {
+        for (unix_secs, wanted) in [(0, "1970-01"), (951_782_399, "2000-02"), (4_102_444_799, "2099-12")] {
+            assert_eq!(month_of(unix_secs), wanted);
         }
     }
 

@@ -28,6 +28,8 @@ use crate::supervisor::State;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The trusted time is kept for the next start so often: a card wears with every write.
 const SAVE_TIME_EVERY: Duration = Duration::from_secs(3600);
+/// Beside it, in the state directory: the month's traffic.
+const TRAFFIC: &str = "traffic";
 
 pub struct Runner {
     state: State,
@@ -81,6 +83,8 @@ impl Runner {
     /// Runs until the supervisor says `Exit`; all services have ended then.
     pub async fn run(mut self) -> Ending {
         let mut event = Event::Tick;
+        let kept = std::fs::read_to_string(self.state.state_dir().join(TRAFFIC)).unwrap_or_default();
+        self.state.resume_traffic(&kept);
         loop {
             let now = self.clock.now();
             forget_ended(&mut self.runs, &event);
@@ -214,6 +218,14 @@ impl Runner {
         self.saved_at = Some(now.mono);
         if let Err(error) = self.clock.save(now) {
             tracing::warn!(%error, "trusted time not saved");
+        }
+        if let Some(text) = self.state.traffic_text() {
+            let file = self.state.state_dir().join(TRAFFIC);
+            let temporary = file.with_extension("new");
+            let saved = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &file));
+            if let Err(error) = saved {
+                tracing::warn!(%error, "traffic not saved");
+            }
         }
     }
 }

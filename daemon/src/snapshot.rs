@@ -35,6 +35,7 @@ pub struct Snapshot {
     pub leds: BTreeMap<String, String>,
     pub system: SystemStatus,
     pub network: NetworkStatus,
+    pub traffic: TrafficStatus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,6 +230,18 @@ pub struct NetworkStatus {
     pub gateway: Option<String>,
     /// True while the mailserver has a peer on the internet; null without such evidence, for its absence proves nothing.
     pub internet: Option<bool>,
+    /// Bytes that its links received and sent since they are there.
+    #[serde(skip)]
+    pub counters: Option<(u64, u64)>,
+}
+
+/// All of the box's traffic this month, as far as the daemon ran; the month (`2026-11`, UTC) is null until the time is
+/// known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficStatus {
+    pub month: Option<String>,
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -267,6 +280,7 @@ impl Snapshot {
             leds: BTreeMap::new(),
             system: SystemStatus::default(),
             network: NetworkStatus::default(),
+            traffic: TrafficStatus::default(),
         }
     }
 }

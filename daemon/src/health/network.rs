@@ -24,8 +24,11 @@ pub fn read(root: &Path) -> NetworkStatus {
     let gateway = gateway_v4(&read_text(root, "proc/net/route"))
         .map(IpAddr::V4)
         .or_else(|| gateway_v6(&read_text(root, "proc/net/ipv6_route")).map(IpAddr::V6));
+    let class = root.join("sys/class/net");
+    let links = links(&class);
     NetworkStatus {
-        links: links(&root.join("sys/class/net")),
+        counters: links.as_ref().map(|links| counters(&class, links)),
+        links,
         addresses: addresses.map(|address| address.to_string()).collect(),
         gateway: gateway.map(|address| address.to_string()),
         internet: None,
@@ -57,6 +60,15 @@ fn links(class: &Path) -> Option<Vec<String>> {
         .collect();
     names.sort();
     Some(names)
+}
+
+fn counters(class: &Path, links: &[String]) -> (u64, u64) {
+    let count = |link: &String, what: &str| -> u64 {
+        let text = std::fs::read_to_string(class.join(link).join("statistics").join(what)).unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    };
+    let sum = |what| links.iter().map(|link| count(link, what)).sum();
+    (sum("rx_bytes"), sum("tx_bytes"))
 }
 
 /// The addresses that the routing trie calls the host's own.
@@ -161,6 +173,9 @@ mod tests {
             ("sys/class/net/wlan0/type", "1\n"),
             ("sys/class/net/wlan0/carrier", "0\n"),
             ("sys/class/net/wlan0/device/x", ""),
+            ("sys/class/net/eth0/statistics/rx_bytes", "7000\n"),
+            ("sys/class/net/eth0/statistics/tx_bytes", "500\n"),
+            ("sys/class/net/docker0/statistics/rx_bytes", "9\n"),
             ("sys/class/net/docker0/type", "1\n"),
             ("sys/class/net/docker0/carrier", "1\n"),
             ("proc/net/fib_trie", TRIE),
@@ -171,6 +186,7 @@ mod tests {
         assert_eq!(seen.links, Some(vec!["eth0".to_owned()]));
         assert_eq!(seen.addresses, ["192.168.1.20", "2001:db8::7"]);
         assert_eq!(seen.gateway.as_deref(), Some("192.168.1.1"));
+        assert_eq!(seen.counters, Some((7000, 500)));
         assert_eq!(seen.internet, None, "no table of the kernel's can prove it");
     }
 

@@ -239,6 +239,17 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
         "Load average over a minute.",
         system.load.map(|load| load[0]),
     );
+    let traffic = snapshot.traffic.month.is_some().then_some(&snapshot.traffic);
+    out.gauge(
+        "pillarbox_traffic_month_received_bytes",
+        "What the box received this month.",
+        traffic.map(|traffic| traffic.received_bytes),
+    );
+    out.gauge(
+        "pillarbox_traffic_month_sent_bytes",
+        "What the box sent this month.",
+        traffic.map(|traffic| traffic.sent_bytes),
+    );
     let findings: Vec<(String, u8)> = snapshot
         .health
         .iter()

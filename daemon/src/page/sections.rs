@@ -329,6 +329,11 @@ pub(super) fn system(view: &View<'_>) -> Markup {
             &format!("{one:.2} \u{b7} {five:.2} \u{b7} {fifteen:.2}"),
         );
     }
+    let traffic = &view.snapshot.traffic;
+    if traffic.month.is_some() {
+        let (received, sent) = (format::bytes(traffic.received_bytes), format::bytes(traffic.sent_bytes));
+        fact(&mut out, texts::TRAFFIC, &texts::in_and_out(&received, &sent));
+    }
     fact(&mut out, texts::BOARD, &view.snapshot.board);
     fact(&mut out, texts::VERSION, &view.snapshot.version);
     if let Some(peer_id) = &view.snapshot.mailserver.peer_id {

@@ -63,6 +63,7 @@ pub(super) const MEMORY: &str = "Memory";
 pub(super) const DISK: &str = "Disk";
 pub(super) const TEMPERATURE: &str = "Processor";
 pub(super) const LOAD: &str = "Load";
+pub(super) const TRAFFIC: &str = "Traffic this month";
 pub(super) const BOARD: &str = "Board";
 pub(super) const VERSION: &str = "Version";
 pub(super) const PEER_ID: &str = "Peer ID";
@@ -169,6 +170,10 @@ pub(super) fn ago(span: &str) -> String {
 
 pub(super) fn of_total(used: &str, total: &str) -> String {
     format!("{used} of {total}")
+}
+
+pub(super) fn in_and_out(received: &str, sent: &str) -> String {
+    format!("{received} in, {sent} out")
 }
 
 pub(super) fn restarts(count: u64) -> String {

@@ -10,6 +10,7 @@ mod reread;
 mod retention;
 mod service;
 mod surroundings;
+mod traffic;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
 use crate::snapshot::{ServiceStateName, WriterStatus};
 use presses::Presses;
 use surroundings::Surroundings;
+use traffic::Traffic;
 
 /// All services have ended by then, or are killed: of the 10 s that a stop may take, the rest is for the daemon itself.
 const STOP_DEADLINE: Duration = Duration::from_millis(8_500);
@@ -46,6 +48,7 @@ pub struct State {
     next_run: u64,
     random: Random,
     surroundings: Surroundings,
+    traffic: Traffic,
     disk_stage: archive::DiskStage,
     writer: WriterStatus,
     leds: BTreeMap<String, String>,
@@ -120,6 +123,7 @@ impl State {
             next_run: 0,
             random: Random(seed),
             surroundings: Surroundings::new(config.health.expects),
+            traffic: Traffic::default(),
             disk_stage: archive::DiskStage::Fine,
             writer: WriterStatus::default(),
             leds: BTreeMap::new(),
@@ -165,6 +169,7 @@ impl State {
                     self.disk_stage = crate::health::disk::stage(self.disk_stage, disk);
                     disk.stage = self.disk_stage;
                 }
+                self.traffic.sampled(network.counters, now);
                 self.surroundings.sampled(sample, network, now);
             }
             Event::MailserverSeen(seen) => self.surroundings.mailserver_seen(seen, now),
@@ -190,6 +195,19 @@ impl State {
         }
         self.advance(now, &mut actions);
         actions
+    }
+
+    /// The month's traffic, to go on with after a restart.
+    pub fn traffic_text(&self) -> Option<String> {
+        self.traffic.to_text()
+    }
+
+    pub fn resume_traffic(&mut self, text: &str) {
+        self.traffic.resume(text);
+    }
+
+    pub fn state_dir(&self) -> &std::path::Path {
+        &self.fixed.config.state_dir
     }
 
     pub fn is_stopping(&self) -> bool {

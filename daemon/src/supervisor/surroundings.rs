@@ -200,6 +200,7 @@ mod tests {
             addresses: vec!["192.168.1.20".to_owned()],
             gateway: Some("192.168.1.1".to_owned()),
             internet: None,
+            counters: None,
         }
     }
 

@@ -99,6 +99,7 @@ impl State {
             leds: self.leds.clone(),
             system: around.system.clone(),
             network: around.network_status(),
+            traffic: self.traffic.status(),
         }
     }
 

@@ -35,6 +35,8 @@ fn what_the_kernel_tells_reaches_page_and_code() {
         &[
             ("sys/class/net/eth0/type", "1\n"),
             ("sys/class/net/eth0/carrier", "1\n"),
+            ("sys/class/net/eth0/statistics/rx_bytes", "1000\n"),
+            ("sys/class/net/eth0/statistics/tx_bytes", "0\n"),
             ("proc/net/route", &route),
             ("proc/net/fib_trie", "  |-- 192.168.1.20\n    /32 host LOCAL\n"),
             ("sys/class/hwmon/hwmon0/name", "rpi_volt\n"),
@@ -43,7 +45,7 @@ fn what_the_kernel_tells_reaches_page_and_code() {
             ("sys/class/thermal/thermal_zone0/temp", "48500\n"),
         ],
     );
-    let _program = Program::start(&files);
+    let mut program = Program::start(&files);
     wait_until("ok", || status(&files)["state"] == "ok");
     wait_until("a sample", || status(&files)["network"]["links"].is_array());
     let well = status(&files);
@@ -62,4 +64,21 @@ fn what_the_kernel_tells_reaches_page_and_code() {
     wait_until("code 4, which is heavier", || status(&files)["code"] == 4);
     let unplugged = status(&files);
     assert!(unplugged["reason"].as_str().unwrap().contains("cable"), "{unplugged}");
+
+    // The month's traffic outlives the daemon.
+    write(
+        &board,
+        &[
+            ("sys/class/net/eth0/carrier", "1\n"),
+            ("sys/class/net/eth0/statistics/rx_bytes", "4000\n"),
+        ],
+    );
+    wait_until("traffic", || {
+        status(&files)["traffic"]["received_bytes"].as_u64() >= Some(3000)
+    });
+    let counted = status(&files)["traffic"].clone();
+    program.signal(nix::sys::signal::Signal::SIGTERM);
+    program.child.wait().unwrap();
+    let _again = Program::start(&files);
+    wait_until("the same again", || status(&files)["traffic"] == counted);
 }

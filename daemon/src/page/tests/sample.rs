@@ -85,6 +85,12 @@ pub(in crate::page) fn ok() -> Snapshot {
         addresses: vec!["192.168.1.20".to_owned()],
         gateway: Some("192.168.1.1".to_owned()),
         internet: Some(true),
+        counters: None,
+    };
+    snapshot.traffic = TrafficStatus {
+        month: Some("2027-01".to_owned()),
+        received_bytes: 41_200_000_000,
+        sent_bytes: 63_800_000_000,
     };
     for (subject, detail) in [
         (Subject::Clock, "synchronised"),
