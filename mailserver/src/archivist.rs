@@ -17,9 +17,10 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::clock;
-use crate::counters::Counters;
-use crate::node::Received;
+use crate::counters::{ByShard, Counters, Ingress};
+use crate::node::{Received, Source};
 use crate::protocols::sync::Ids;
+use crate::topics::Shard;
 
 /// How often the archive wants to be ticked.
 const TICK: Duration = Duration::from_millis(250);
@@ -240,7 +241,7 @@ impl Inserter {
             .observe(started.elapsed().as_secs_f64());
         let outcome = match inserted {
             Ok(Inserted::Stored(_)) => {
-                self.counters.archived.inc();
+                self.stored(&offer.received);
                 Outcome::Stored
             }
             Ok(Inserted::Duplicate(_)) => {
@@ -268,6 +269,21 @@ impl Inserter {
         if let Some(done) = offer.done {
             let _ = done.send(outcome);
         }
+    }
+
+    fn stored(&self, received: &Received) {
+        let counters = &self.counters;
+        counters.archived.inc();
+        // nwaku knows these two; everything that is not from another's archive came by relay or beside it.
+        let source = match received.source {
+            Source::Relay(_) | Source::LightPush(_) | Source::FilterPush(_) | Source::Local => "relay",
+            _ => "sync",
+        };
+        counters.archive_inserts.get_or_create(&Ingress { source }).inc();
+        // As in nwaku, a topic that is no shard counts as shard 0.
+        let shard = received.envelope.pubsub_topic.parse::<Shard>();
+        let shard = shard.map_or(0, |shard| shard.index).to_string();
+        counters.archived_per_shard.get_or_create(&ByShard { shard }).inc();
     }
 
     fn close(self) {

@@ -4,6 +4,9 @@
 //! asks. Label values come from closed sets or from this node's own configuration; what peers say about themselves is
 //! counted under their names only as far as [`MAX_AGENTS`].
 
+#[cfg(test)]
+mod golden;
+mod names;
 mod process;
 
 use std::{
@@ -24,13 +27,13 @@ use prometheus_client::{
         EncodeLabelSet,
         text::{encode_eof, encode_registry},
     },
-    metrics::{family::Family, gauge::Gauge},
-    registry::{Metric, Registry},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
 };
 
 use crate::{
     config::MetricsPrefix,
-    counters::{Counters, Kind},
+    counters::Kind,
     discovery,
     node::{Direction, Handle, PeerInfo, Status},
     topics::Shard,
@@ -94,10 +97,12 @@ struct Present {
     peers: Gauge,
     pubsub_topics: Gauge,
     mesh: Family<ByTopic, Gauge>,
+    /// Connected peers that speak relay.
+    relay_peers: Gauge,
     resident_bytes: Gauge,
     virtual_bytes: Gauge,
     open_files: Gauge,
-    cpu_seconds: Gauge<f64, AtomicU64>,
+    cpu_seconds: Counter<f64, AtomicU64>,
     start_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -125,19 +130,14 @@ pub struct Metrics {
     scrape: Mutex<()>,
 }
 
-/// Registers clones of metrics; a metric's clone is the metric.
-fn add<T: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: &T) {
-    registry.register(name, help, metric.clone());
-}
-
 impl Metrics {
     pub fn new(node: Handle, discovery: &discovery::Counters, prefix: MetricsPrefix) -> Arc<Self> {
         let present = Present::default();
         let mut prefixed = Registry::with_prefix(prefix.text());
         let mut plain = Registry::default();
-        register_counters(&mut prefixed, &mut plain, node.counters());
-        register_present(&mut prefixed, &mut plain, &present);
-        register_discovery(&mut prefixed, &mut plain, discovery);
+        names::register_counters(&mut prefixed, &mut plain, node.counters());
+        names::register_present(&mut prefixed, &mut plain, &present);
+        names::register_discovery(&mut prefixed, &mut plain, discovery);
         Arc::new(Self {
             node,
             present,
@@ -192,293 +192,6 @@ async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Resp
         "text/plain; version=0.0.4; charset=utf-8"
     };
     (StatusCode::OK, [(header::CONTENT_TYPE, media)], metrics.text().await).into_response()
-}
-
-fn register_counters(prefixed: &mut Registry, plain: &mut Registry, counters: &Counters) {
-    let waku = prefixed;
-    add(waku, "archive_errors", "Envelopes not stored", &counters.archive_errors);
-    add(
-        waku,
-        "archive_insert_duration_seconds",
-        "Time of an insert",
-        &counters.archive_insert_seconds,
-    );
-    add(
-        waku,
-        "archive_query_duration_seconds",
-        "Time of a query",
-        &counters.archive_query_seconds,
-    );
-    add(
-        waku,
-        "msg_validator_signed_outcome",
-        "Envelopes on protected shards",
-        &counters.signed_outcome,
-    );
-    add(waku, "node_messages", "Envelopes received", &counters.node_messages);
-    add(waku, "relay_network_bytes", "Relay's traffic", &counters.relay_bytes);
-    add(
-        waku,
-        "histogram_message_size",
-        "Size of envelopes",
-        &counters.message_bytes,
-    );
-    add(
-        waku,
-        "service_requests",
-        "Requests to services",
-        &counters.service_requests,
-    );
-    add(
-        waku,
-        "service_network_bytes",
-        "Services' traffic",
-        &counters.service_bytes,
-    );
-    add(
-        waku,
-        "store_errors",
-        "Store queries that failed",
-        &counters.store_errors,
-    );
-    add(
-        waku,
-        "lightpush_v3_errors",
-        "Light pushes that failed",
-        &counters.light_push_errors,
-    );
-    add(
-        waku,
-        "filter_errors",
-        "Filter requests that failed",
-        &counters.filter_errors,
-    );
-    add(
-        waku,
-        "filter_subscriptions",
-        "Filter subscribers",
-        &counters.filter_subscriptions,
-    );
-    add(
-        waku,
-        "px_errors",
-        "Peer exchange requests that failed",
-        &counters.peer_exchange_errors,
-    );
-    counters.sync.register(plain);
-    let ours = plain.sub_registry_with_prefix("pillarbox");
-    add(
-        ours,
-        "archived_envelopes",
-        "Envelopes stored since the start",
-        &counters.archived,
-    );
-    add(
-        ours,
-        "duplicate_envelopes",
-        "Envelopes that were stored already",
-        &counters.archive_duplicates,
-    );
-    add(
-        ours,
-        "relay_rejected",
-        "Relayed envelopes refused",
-        &counters.relay_rejected,
-    );
-    add(
-        ours,
-        "streams_refused",
-        "Inbound streams not served",
-        &counters.streams_refused,
-    );
-    add(
-        ours,
-        "peers_disconnected",
-        "Peers disconnected by this node",
-        &counters.disconnected,
-    );
-}
-
-fn register_present(prefixed: &mut Registry, plain: &mut Registry, present: &Present) {
-    let waku = prefixed;
-    add(
-        waku,
-        "connected_peers",
-        "Connections by direction and protocol",
-        &present.connected,
-    );
-    add(waku, "archive_messages", "Envelopes in the archive", &present.archived);
-    add(
-        waku,
-        "connected_peers_per_shard",
-        "Connected peers by shard",
-        &present.per_shard,
-    );
-    add(
-        waku,
-        "connected_peers_per_agent",
-        "Connected peers by agent",
-        &present.per_agent,
-    );
-    add(waku, "peer_store_size", "Peers known", &present.known);
-    add(waku, "store_peers", "Connected peers that offer store", &present.store);
-    add(
-        waku,
-        "filter_peers",
-        "Connected peers that offer filter",
-        &present.filter,
-    );
-    add(
-        waku,
-        "lightpush_peers",
-        "Connected peers that offer light push",
-        &present.light_push,
-    );
-    add(
-        waku,
-        "px_peers",
-        "Connected peers that offer peer exchange",
-        &present.peer_exchange,
-    );
-    let version: Family<ByVersion, Gauge> = Family::default();
-    version
-        .get_or_create(&ByVersion {
-            version: concat!("v", env!("CARGO_PKG_VERSION")),
-        })
-        .set(1);
-    add(waku, "version", "Version of this program", &version);
-    add(
-        plain,
-        "pillarbox_archive_bytes",
-        "The archive on disk",
-        &present.archive_bytes,
-    );
-    add(
-        plain,
-        "pillarbox_archive_segments",
-        "Segments of the archive",
-        &present.archive_segments,
-    );
-    register_archive(plain.sub_registry_with_prefix("pillarbox_archive"), present);
-    add(plain, "libp2p_peers", "Connected peers", &present.peers);
-    add(
-        plain,
-        "libp2p_pubsub_topics",
-        "Pubsub topics subscribed to",
-        &present.pubsub_topics,
-    );
-    add(
-        plain,
-        "libp2p_gossipsub_peers_per_topic_mesh",
-        "Peers in the mesh",
-        &present.mesh,
-    );
-    add(
-        plain,
-        "process_resident_memory_bytes",
-        "Resident memory",
-        &present.resident_bytes,
-    );
-    add(
-        plain,
-        "process_virtual_memory_bytes",
-        "Virtual memory",
-        &present.virtual_bytes,
-    );
-    add(plain, "process_open_fds", "Open file descriptors", &present.open_files);
-    add(plain, "process_cpu_seconds", "CPU time used", &present.cpu_seconds);
-    add(
-        plain,
-        "process_start_time_seconds",
-        "Start of the process",
-        &present.start_seconds,
-    );
-}
-
-/// The archive's own counts, since its writer started where nothing else is said.
-fn register_archive(archive: &mut Registry, present: &Present) {
-    for (name, help, gauge) in [
-        (
-            "newer_segments",
-            "Segments of a newer version, left alone",
-            &present.archive_newer,
-        ),
-        (
-            "quarantined_segments",
-            "Damaged files put aside",
-            &present.archive_quarantined,
-        ),
-        ("written_bytes", "Handed to the file system", &present.archive_written),
-        (
-            "written_bytes_last_day",
-            "Handed to the file system in 24 hours",
-            &present.archive_written_last_day,
-        ),
-        (
-            "committed_payload_bytes",
-            "Payload in what was written",
-            &present.archive_payload,
-        ),
-        (
-            "overflowed_envelopes",
-            "Stored above their topics' shares",
-            &present.archive_overflowed,
-        ),
-        (
-            "dropped_early_envelopes",
-            "Removed before their time",
-            &present.archive_dropped_early,
-        ),
-    ] {
-        add(archive, name, help, gauge);
-    }
-    add(
-        archive,
-        "written_per_payload",
-        "Bytes written for a byte of payload",
-        &present.archive_write_ratio,
-    );
-    add(
-        archive,
-        "refused",
-        "Envelopes not stored, by reason",
-        &present.archive_refused,
-    );
-}
-
-fn register_discovery(prefixed: &mut Registry, plain: &mut Registry, counters: &discovery::Counters) {
-    let waku = prefixed;
-    add(
-        waku,
-        "discv5_discovered",
-        "Node records found by discv5",
-        &counters.discovered,
-    );
-    add(
-        waku,
-        "discv5_discovered_usable",
-        "Of them, those on this network",
-        &counters.usable,
-    );
-    add(waku, "discv5_errors", "Lookups that failed", &counters.errors);
-    add(
-        waku,
-        "dnsdisc_discovered",
-        "Node records found in DNS",
-        &counters.dns_discovered,
-    );
-    add(
-        waku,
-        "dnsdisc_errors",
-        "Lists in DNS that were not read whole",
-        &counters.dns_errors,
-    );
-    add(
-        plain,
-        "routing_table_nodes",
-        "Nodes in discv5's table",
-        &counters.table_nodes,
-    );
 }
 
 /// A count as a gauge takes it.
@@ -539,6 +252,7 @@ impl Present {
                     .count(),
             )
         };
+        self.relay_peers.set(offering(PROTOCOLS[0]));
         self.store.set(offering(PROTOCOLS[1]));
         self.filter.set(offering(PROTOCOLS[2]));
         self.light_push.set(offering(PROTOCOLS[3]));
@@ -577,7 +291,9 @@ impl Present {
         self.resident_bytes.set(usage.resident_bytes);
         self.virtual_bytes.set(usage.virtual_bytes);
         self.open_files.set(usage.open_files);
-        self.cpu_seconds.set(usage.cpu_seconds);
+        // Time only grows; clock ticks are coarse, so two scrapes may see the same.
+        let grown = usage.cpu_seconds - self.cpu_seconds.get();
+        self.cpu_seconds.inc_by(grown.max(0.0));
         self.start_seconds.set(usage.start_seconds);
     }
 }

@@ -23,10 +23,11 @@ use libp2p::swarm::{
     THandlerOutEvent, ToSwarm,
 };
 use libp2p::{PeerId, Stream, StreamProtocol};
+use prometheus_client::metrics::gauge::Gauge;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::counters::Counters;
+use crate::counters::{Counters, OpenStreams};
 
 /// Outbound openings that may wait on one connection; more are refused with [`OpenError::Busy`].
 const MAX_PENDING_OPENINGS: usize = 64;
@@ -62,6 +63,14 @@ pub struct Inbound {
 pub struct Room {
     _mine: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
+    /// Of the protocol's open streams.
+    open: Gauge,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
 }
 
 #[derive(Debug, Error)]
@@ -230,6 +239,12 @@ impl Handler {
         let Ok(shared) = self.total.clone().try_acquire_owned() else {
             return Counters::count(&self.counters.streams_refused, "total_limit");
         };
+        let label = OpenStreams {
+            direction: "In",
+            protocol: protocol.as_ref().to_owned(),
+        };
+        let open = self.counters.open_streams.get_or_create(&label).clone();
+        open.inc();
         let inbound = Inbound {
             peer: self.peer,
             protocol,
@@ -237,6 +252,7 @@ impl Handler {
             room: Room {
                 _mine: mine,
                 _shared: shared,
+                open,
             },
         };
         if self.inbound.try_send(inbound).is_err() {

@@ -154,8 +154,8 @@ pub const FLAGS: &[Flag] = &[
         "relay-service-ratio",
         One,
         "50:50",
-        Nothing("a sixth of the connections is kept for those that this node opens, whatever they are for"),
-        "relay's share of the connections against that of clients",
+        Differs,
+        "relay's share of the connections against that of clients: a third of the first is kept for peers that this node chose, nothing is kept for clients",
     ),
     flag(
         "ip-colocation-limit",
@@ -168,8 +168,8 @@ pub const FLAGS: &[Flag] = &[
         "peer-store-capacity",
         One,
         "",
-        Nothing("a thousand peers are remembered"),
-        "most peers remembered",
+        Same,
+        "most peers remembered; a thousand when not given",
     ),
     flag(
         "relay-client",

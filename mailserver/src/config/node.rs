@@ -58,6 +58,8 @@ impl Config {
                     .peers
                     .max_per_ip
                     .map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+                relay_share_percent: self.peers.relay_share_percent,
+                known_peers: self.peers.store_capacity.unwrap_or(Limits::default().known_peers),
                 filter,
                 ..Limits::default()
             },

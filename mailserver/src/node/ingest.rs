@@ -16,7 +16,7 @@ use super::task::Task;
 use crate::admission::{self, Refused};
 use crate::archivist::{Archivist, Outcome};
 use crate::clock;
-use crate::counters::{Counters, Traffic};
+use crate::counters::{Counters, Judgement, Traffic};
 use crate::wire::WakuMessage;
 
 /// How long a publisher waits to hear from the archive; a client gives up after ten seconds.
@@ -29,13 +29,19 @@ impl Task {
         self.count_traffic(&topic, "in", message.data.len());
         let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes)
             .and_then(|message| self.judge_signature(&topic, &message).map(|()| message));
+        let counters = &self.handle.counters;
         let acceptance = match &judged {
-            Ok(_) => MessageAcceptance::Accept,
+            Ok(_) => {
+                counters.validation_success.inc();
+                MessageAcceptance::Accept
+            }
             Err(refused) => {
-                Counters::count(&self.handle.counters.relay_rejected, refused.reason());
+                Counters::count(&counters.relay_rejected, refused.reason());
                 if refused.is_peers_fault() {
+                    counters.validation_failure.inc();
                     MessageAcceptance::Reject
                 } else {
+                    counters.validation_ignore.inc();
                     MessageAcceptance::Ignore
                 }
             }
@@ -77,8 +83,9 @@ impl Task {
         let trusted = self.handle.archivist.as_ref().is_none_or(Archivist::clock_trusted);
         let judged = self.signed.judge(topic, message, clock::now_nanos(), trusted);
         if self.signed.protects(topic) {
-            let outcome = if judged.is_ok() { "Accept" } else { "Reject" };
-            Counters::count(&self.handle.counters.signed_outcome, outcome);
+            let result = if judged.is_ok() { "Accept" } else { "Reject" };
+            let outcomes = &self.handle.counters.signed_outcome;
+            outcomes.get_or_create(&Judgement { result }).inc();
         }
         judged.map_err(Refused::from)
     }
@@ -129,6 +136,11 @@ impl Task {
             None => Err(None),
         };
         let envelope = message.into_envelope(topic);
+        let bytes = envelope.payload.len();
+        // nwaku counts payloads in units of 1,000 bytes.
+        let counters = &self.handle.counters;
+        counters.message_kilobytes.observe(bytes as f64 / 1000.0);
+        counters.sizes.observe(&envelope.pubsub_topic, bytes);
         let hash = envelope.hash();
         let received = Arc::new(Received {
             envelope,
@@ -166,9 +178,6 @@ impl Task {
             .relay_bytes
             .get_or_create(&label)
             .inc_by(bytes as u64);
-        if direction == "in" {
-            self.handle.counters.message_bytes.observe(bytes as f64);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod colocation;
 mod handle;
 mod ingest;
 pub mod key;
+mod metered;
 mod nat;
 mod peers;
 mod pmp;
@@ -105,7 +106,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let counters = Counters::new();
     let (streams, inbound) =
         streams::Behaviour::new(protocols::offered(&settings), settings.limits.streams, counters.clone());
-    let (transport, circuit) = transport::build(&settings.keypair)?;
+    let (transport, circuit) = transport::build(&settings.keypair, counters.clone())?;
     let behaviour = Behaviour::new(&settings, &agent, streams, circuit, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
     let mut swarm = Swarm::new(transport, behaviour, peer_id, config);

@@ -9,8 +9,6 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use super::handle::{Direction, Origin, PeerInfo};
 
-/// Peers that are known but not connected; beyond it the one met longest ago is forgotten.
-const MAX_KNOWN: usize = 1000;
 /// Addresses kept of one peer: identify lets it claim as many as it likes.
 const MAX_ADDRESSES: usize = 16;
 
@@ -39,16 +37,26 @@ struct Peer {
     met: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Peers {
     peers: HashMap<PeerId, Peer>,
     clock: u64,
+    /// Peers known, connected or not; beyond it the one met longest ago is forgotten, unless it is connected.
+    capacity: usize,
 }
 
 impl Peers {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            peers: HashMap::new(),
+            clock: 0,
+            capacity,
+        }
+    }
+
     fn entry(&mut self, id: PeerId) -> &mut Peer {
         self.clock += 1;
-        if !self.peers.contains_key(&id) && self.peers.len() >= MAX_KNOWN {
+        if !self.peers.contains_key(&id) && self.peers.len() >= self.capacity {
             let oldest = self
                 .peers
                 .iter()
@@ -235,7 +243,7 @@ mod tests {
 
     #[test]
     fn failed_dials_wait_longer_until_the_peer_is_forgotten() {
-        let mut peers = Peers::default();
+        let mut peers = Peers::new(1000);
         let id = found(&mut peers);
         let start = Instant::now();
         let at = |secs| start + Duration::from_secs(secs);
@@ -255,7 +263,7 @@ mod tests {
 
     #[test]
     fn only_what_discovery_found_is_dialled_and_not_more_than_asked() {
-        let mut peers = Peers::default();
+        let mut peers = Peers::new(1000);
         for _ in 0..5 {
             found(&mut peers);
         }
@@ -267,8 +275,8 @@ mod tests {
 
     #[test]
     fn memory_of_peers_and_addresses_is_bounded() {
-        let mut peers = Peers::default();
-        for port in 0..2 * MAX_KNOWN {
+        let mut peers = Peers::new(1000);
+        for port in 0..2 * 1000 {
             let id = found(&mut peers);
             for more in 0..2 * MAX_ADDRESSES {
                 peers.learned(
@@ -279,7 +287,7 @@ mod tests {
             }
         }
         let known = peers.list();
-        assert_eq!(known.len(), MAX_KNOWN);
+        assert_eq!(known.len(), 1000);
         assert!(known.iter().all(|peer| peer.addresses.len() <= MAX_ADDRESSES));
     }
 }

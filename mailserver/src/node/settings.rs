@@ -113,6 +113,10 @@ pub struct Limits {
     pub max_connections: u32,
     /// Connections from one IP address; 0 is without limit.
     pub per_ip: u32,
+    /// Of the connections, those meant for relay: a third of them is kept for peers that this node chose.
+    pub relay_share_percent: u8,
+    /// Peers remembered that are not connected; beyond it the one met longest ago is forgotten.
+    pub known_peers: usize,
     pub streams: streams::Limits,
     pub filter: FilterLimits,
 }
@@ -123,6 +127,8 @@ impl Default for Limits {
         Self {
             max_connections: 150,
             per_ip: 5,
+            relay_share_percent: 50,
+            known_peers: 1000,
             streams: streams::Limits::default(),
             filter: FilterLimits::default(),
         }

@@ -76,6 +76,7 @@ impl Task {
             .filter
             .clone()
             .map(|registry| filter::Distributor::new(registry, counters));
+        let peers = Peers::new(settings.limits.known_peers);
         let mut task = Self {
             swarm,
             commands,
@@ -86,7 +87,7 @@ impl Task {
             distributor,
             settings,
             topics: BTreeSet::new(),
-            peers: Peers::default(),
+            peers,
             reach: Reach::default(),
             dialling: HashMap::new(),
             listeners,
@@ -178,6 +179,7 @@ impl Task {
                 self.peers.identified(peer_id, info.agent_version, info.protocols);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. })) => {
+                self.count_reachability(&new);
                 self.nat_changed(&new);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Upnp(event)) => self.upnp_event(event),
@@ -194,6 +196,9 @@ impl Task {
                 endpoint,
                 ..
             } => {
+                if endpoint.is_dialer() {
+                    self.handle.counters.dialled("successful");
+                }
                 let first = self.peers.connected(peer_id, connection_id, &endpoint);
                 for (_, reply) in self.dialling.remove(&peer_id).unwrap_or_default() {
                     let _ = reply.send(Ok(peer_id));
@@ -215,11 +220,15 @@ impl Task {
                     self.refresh_status();
                 }
             }
-            SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer),
-                error,
-                ..
-            } => self.dial_failed(peer, &error),
+            SwarmEvent::Dialing { .. } => {
+                self.handle.counters.dial_attempts.inc();
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                self.handle.counters.dialled("failed");
+                if let Some(peer) = peer_id {
+                    self.dial_failed(peer, &error);
+                }
+            }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "listening");
                 self.refresh_status();
@@ -238,6 +247,20 @@ impl Task {
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => self.refresh_status(),
             _ => {}
         }
+    }
+
+    fn count_reachability(&self, status: &autonat::NatStatus) {
+        let Some(autonat) = self.swarm.behaviour().autonat.as_ref() else {
+            return;
+        };
+        let known = match status {
+            autonat::NatStatus::Public(_) => Some("Reachable"),
+            autonat::NatStatus::Private => Some("NotReachable"),
+            autonat::NatStatus::Unknown => None,
+        };
+        let most = autonat::Config::default().confidence_max;
+        let confidence = autonat.confidence() as f64 / most as f64;
+        self.handle.counters.reachable(known, confidence);
     }
 
     fn relay_event(&mut self, event: gossipsub::Event) {
@@ -271,7 +294,9 @@ impl Task {
                 return;
             }
         }
-        self.topics.insert(topic);
+        if self.topics.insert(topic) {
+            self.handle.counters.subscriptions.inc();
+        }
         self.announce();
     }
 
@@ -279,7 +304,9 @@ impl Task {
         if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
             relay.unsubscribe(&IdentTopic::new(topic));
         }
-        self.topics.remove(topic);
+        if self.topics.remove(topic) {
+            self.handle.counters.unsubscriptions.inc();
+        }
         self.announce();
     }
 
@@ -352,9 +379,10 @@ impl Task {
     }
 
     /// Keeps a share of the connections for peers we chose: whoever chooses us may be an attacker (nwaku keeps a third
-    /// of relay's half, `outRelayPeersTarget`).
+    /// of relay's share, `outRelayPeersTarget`).
     fn dial_discovered(&mut self) {
-        let target = self.settings.limits.max_connections as usize / 2 / 3;
+        let limits = &self.settings.limits;
+        let target = limits.max_connections as usize * usize::from(limits.relay_share_percent) / 100 / 3;
         let missing = target
             .saturating_sub(self.peers.outbound_count())
             .min(MAX_PARALLEL_DIALS);

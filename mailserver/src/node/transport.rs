@@ -8,6 +8,9 @@ use libp2p::core::upgrade::{SelectUpgrade, Version};
 use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, websocket, yamux};
 use thiserror::Error;
 
+use super::metered::Metered;
+use crate::counters::Counters;
+
 /// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
 const MAX_STREAMS: usize = 256;
 /// Frames of up to 1 MiB that mplex keeps for a stream nobody reads; then it stops reading the connection.
@@ -24,12 +27,16 @@ pub enum TransportError {
 /// The transports, and the behaviour that goes with the circuits among them.
 pub(super) fn build(
     keypair: &identity::Keypair,
+    counters: Counters,
 ) -> Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour), TransportError> {
     let (circuits, behaviour) = relay::client::new(keypair.public().to_peer_id());
     let tcp = || dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)));
-    let transport = circuits
-        .or_transport(websocket::Config::new(tcp()?))
+    // A circuit runs on a connection that is counted already.
+    let direct = websocket::Config::new(tcp()?)
         .or_transport(tcp()?)
+        .map(move |connection, _| Metered::new(connection, &counters));
+    let transport = circuits
+        .or_transport(direct)
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))

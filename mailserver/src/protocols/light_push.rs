@@ -4,11 +4,13 @@
 //! mailserver that stored the envelope has accepted it, and serves it to whoever comes, so only an envelope that
 //! neither could take (an ephemeral one on a lone node, say) gets 505 here.
 
+use std::time::Instant;
+
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
 use super::rate::Limiter;
-use super::{Request, answer, read_request};
+use super::{Request, answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
 use crate::node::{Handle, PublishError, Published, Source};
@@ -19,7 +21,6 @@ use crate::wire::light_push::{LightPushRequest, LightPushResponse, PushResponse,
 
 /// What a request may be longer than the message in it (nwaku's `DefaultMaxRpcSize`).
 const REQUEST_OVERHEAD_BYTES: usize = 64 * 1024;
-const SERVICE: &str = "lightpush";
 
 /// Status codes of light push 3.0.0 as nwaku uses them (`waku_lightpush/common.nim`).
 pub mod status {
@@ -81,51 +82,75 @@ pub struct Server {
     limiter: Limiter,
 }
 
+/// Which of the two protocols a request came by.
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    Three,
+    Legacy,
+}
+
+impl Version {
+    fn id(self) -> &'static str {
+        match self {
+            Self::Three => id::LIGHT_PUSH,
+            Self::Legacy => id::LIGHT_PUSH_LEGACY,
+        }
+    }
+
+    fn understood(self, counters: &Counters) {
+        let family = match self {
+            Self::Three => &counters.light_pushes,
+            Self::Legacy => &counters.legacy_light_pushes,
+        };
+        Counters::count(family, "PushRequest");
+    }
+
+    fn refused(self, counters: &Counters, refused: &Refused) {
+        let family = match self {
+            Self::Three => &counters.light_push_errors,
+            Self::Legacy => &counters.legacy_light_push_errors,
+        };
+        Counters::count(family, refused.label());
+    }
+}
+
 impl Server {
+    /// Serves within the limit, which both versions share; `None` is none.
     pub fn new(handle: Handle, limit: Option<RateLimit>) -> Self {
-        let limiter = Limiter::new(limit);
+        let limiter = Limiter::new(limit, id::LIGHT_PUSH, handle.counters());
         Self { handle, limiter }
     }
 
     pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = self.read(&mut stream).await? else {
+        let Some(request) = self.read(Version::Three, &mut stream).await? else {
             return Ok(());
         };
-        let response = match LightPushRequest::decode(request.bytes.as_slice()) {
-            Ok(request) => {
-                let request_id = request.request_id;
-                let pushed = self
-                    .push(request.pubsub_topic, request.message, Source::LightPush(peer))
-                    .await;
-                respond(request_id, self.count(pushed))
-            }
-            Err(error) => {
-                let refused = Refused::new(status::BAD_REQUEST, format!("decoding rpc failed: {error}"));
-                respond(None, self.count(Err(refused)))
-            }
-        };
-        self.write(&mut stream, &response.encode_to_vec()).await
+        let began = Instant::now();
+        let decoded = LightPushRequest::decode(request.bytes.as_slice()).map_err(|error| undecodable(&error));
+        let request_id = decoded.as_ref().ok().and_then(|request| request.request_id.clone());
+        let asked = decoded.map(|request| (request.pubsub_topic, request.message));
+        let pushed = self.push_of(Version::Three, peer, asked, began).await;
+        self.write(
+            Version::Three,
+            &mut stream,
+            &respond(request_id, pushed).encode_to_vec(),
+        )
+        .await
     }
 
     /// 2.0.0-beta1: no codes, a boolean and a text.
     pub(crate) async fn serve_legacy(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = self.read(&mut stream).await? else {
+        let Some(request) = self.read(Version::Legacy, &mut stream).await? else {
             return Ok(());
         };
-        let rpc = PushRpc::decode(request.bytes.as_slice());
-        let request_id = rpc.as_ref().ok().and_then(|rpc| rpc.request_id.clone());
-        let pushed = match rpc.map(|rpc| rpc.request) {
-            Ok(Some(request)) => {
-                self.push(request.pubsub_topic, request.message, Source::LightPush(peer))
-                    .await
-            }
-            Ok(None) => Err(Refused::new(status::BAD_REQUEST, "request is missing")),
-            Err(error) => Err(Refused::new(
-                status::BAD_REQUEST,
-                format!("decoding rpc failed: {error}"),
-            )),
-        };
-        let response = match self.count(pushed) {
+        let began = Instant::now();
+        let decoded = PushRpc::decode(request.bytes.as_slice()).map_err(|error| undecodable(&error));
+        let request_id = decoded.as_ref().ok().and_then(|rpc| rpc.request_id.clone());
+        let missing = || Refused::new(status::BAD_REQUEST, "request is missing");
+        let asked = decoded
+            .and_then(|rpc| rpc.request.ok_or_else(missing))
+            .map(|request| (request.pubsub_topic, request.message));
+        let response = match self.push_of(Version::Legacy, peer, asked, began).await {
             Ok(_) => PushResponse {
                 is_success: Some(true),
                 info: None,
@@ -140,20 +165,46 @@ impl Server {
             request: None,
             response: Some(response),
         };
-        self.write(&mut stream, &rpc.encode_to_vec()).await
+        self.write(Version::Legacy, &mut stream, &rpc.encode_to_vec()).await
     }
 
-    /// Publishes one message; without pubsub topic autosharding finds it.
+    /// A peer's push: within its limits, and counted.
+    async fn push_of(
+        &self,
+        version: Version,
+        peer: PeerId,
+        asked: Result<(Option<String>, Option<WakuMessage>), Refused>,
+        began: Instant,
+    ) -> Result<Published, Refused> {
+        let counters = self.handle.counters();
+        if !self.limiter.allows(peer) {
+            counters.rejected(version.id());
+            let reason = "request rejected due rate limit exceeded";
+            let refused = Refused::new(status::TOO_MANY_REQUESTS, reason);
+            version.refused(counters, &refused);
+            return Err(refused);
+        }
+        let pushed = match asked {
+            Ok((topic, message)) => {
+                version.understood(counters);
+                self.push(topic, message, Source::LightPush(peer)).await
+            }
+            Err(refused) => Err(refused),
+        };
+        counters.served(version.id(), began.elapsed());
+        if let Err(refused) = &pushed {
+            version.refused(counters, refused);
+        }
+        pushed
+    }
+
+    /// Publishes one message, whatever the limits; without pubsub topic autosharding finds it.
     pub async fn push(
         &self,
         pubsub_topic: Option<String>,
         message: Option<WakuMessage>,
         source: Source,
     ) -> Result<Published, Refused> {
-        if !self.limiter.allows() {
-            let reason = "request rejected due rate limit exceeded";
-            return Err(Refused::new(status::TOO_MANY_REQUESTS, reason));
-        }
         let message = message.ok_or_else(|| Refused::new(status::BAD_REQUEST, "message is missing"))?;
         let topic = match pubsub_topic {
             Some(topic) if topic.trim().is_empty() => {
@@ -179,33 +230,24 @@ impl Server {
         }
     }
 
-    async fn read(&self, stream: &mut Stream) -> Result<Option<Request>, FrameError> {
+    async fn read(&self, version: Version, stream: &mut Stream) -> Result<Option<Request>, FrameError> {
+        let counters = self.handle.counters();
         let max_bytes = self.handle.info().max_message_bytes + REQUEST_OVERHEAD_BYTES;
-        let request = read_request(stream, max_bytes, self.handle.counters()).await?;
+        let request = read_request(stream, max_bytes, counters).await?;
         if let Some(request) = &request {
-            self.handle
-                .counters()
-                .service_traffic(SERVICE, "in", request.bytes.len());
+            counters.service_traffic(version.id(), "in", request.bytes.len());
         }
         Ok(request)
     }
 
-    async fn write(&self, stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
-        self.handle.counters().service_traffic(SERVICE, "out", body.len());
+    async fn write(&self, version: Version, stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
+        self.handle.counters().service_traffic(version.id(), "out", body.len());
         answer(stream, body).await
     }
+}
 
-    fn count(&self, pushed: Result<Published, Refused>) -> Result<Published, Refused> {
-        let counters = self.handle.counters();
-        match &pushed {
-            Ok(_) => counters.request(SERVICE, "served"),
-            Err(refused) => {
-                counters.request(SERVICE, "rejected");
-                Counters::count(&counters.light_push_errors, refused.label());
-            }
-        }
-        pushed
-    }
+fn undecodable(error: &prost::DecodeError) -> Refused {
+    Refused::new(status::BAD_REQUEST, format!("decoding rpc failed: {error}"))
 }
 
 fn respond(request_id: Option<String>, pushed: Result<Published, Refused>) -> LightPushResponse {

@@ -24,14 +24,26 @@ use crate::node::Settings;
 use crate::streams::Inbound;
 use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
 
-pub const METADATA: StreamProtocol = StreamProtocol::new("/vac/waku/metadata/1.0.0");
-pub const FILTER_SUBSCRIBE: StreamProtocol = StreamProtocol::new("/vac/waku/filter-subscribe/2.0.0-beta1");
-pub const FILTER_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/filter-push/2.0.0-beta1");
-pub const STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store-query/3.0.0");
-pub const LEGACY_STORE: StreamProtocol = StreamProtocol::new("/vac/waku/store/2.0.0-beta4");
-pub const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
-pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/3.0.0");
-pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new("/vac/waku/lightpush/2.0.0-beta1");
+/// The protocols' ids as text, which is what metrics call them by.
+mod id {
+    pub(super) const METADATA: &str = "/vac/waku/metadata/1.0.0";
+    pub(super) const FILTER_SUBSCRIBE: &str = "/vac/waku/filter-subscribe/2.0.0-beta1";
+    pub(super) const FILTER_PUSH: &str = "/vac/waku/filter-push/2.0.0-beta1";
+    pub(super) const STORE: &str = "/vac/waku/store-query/3.0.0";
+    pub(super) const LEGACY_STORE: &str = "/vac/waku/store/2.0.0-beta4";
+    pub(super) const PEER_EXCHANGE: &str = "/vac/waku/peer-exchange/2.0.0-alpha1";
+    pub(super) const LIGHT_PUSH: &str = "/vac/waku/lightpush/3.0.0";
+    pub(super) const LIGHT_PUSH_LEGACY: &str = "/vac/waku/lightpush/2.0.0-beta1";
+}
+
+pub const METADATA: StreamProtocol = StreamProtocol::new(id::METADATA);
+pub const FILTER_SUBSCRIBE: StreamProtocol = StreamProtocol::new(id::FILTER_SUBSCRIBE);
+pub const FILTER_PUSH: StreamProtocol = StreamProtocol::new(id::FILTER_PUSH);
+pub const STORE: StreamProtocol = StreamProtocol::new(id::STORE);
+pub const LEGACY_STORE: StreamProtocol = StreamProtocol::new(id::LEGACY_STORE);
+pub const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new(id::PEER_EXCHANGE);
+pub const LIGHT_PUSH: StreamProtocol = StreamProtocol::new(id::LIGHT_PUSH);
+pub const LIGHT_PUSH_LEGACY: StreamProtocol = StreamProtocol::new(id::LIGHT_PUSH_LEGACY);
 pub const RECONCILIATION: StreamProtocol = StreamProtocol::new("/vac/waku/reconciliation/1.0.0");
 pub const TRANSFER: StreamProtocol = StreamProtocol::new("/vac/waku/transfer/1.0.0");
 
@@ -141,7 +153,7 @@ impl Servers {
             Some(Service::LegacyLightPush(server)) => server.serve_legacy(peer, stream).await,
             Some(Service::Filter(server)) => server.serve(peer, stream).await,
             Some(Service::FilterPush(client)) => client.serve(peer, stream).await,
-            Some(Service::PeerExchange(server)) => server.serve(stream).await,
+            Some(Service::PeerExchange(server)) => server.serve(peer, stream).await,
             Some(Service::Reconciliation(server)) => server.serve_reconciliation(peer, stream).await,
             Some(Service::Transfer(server)) => server.serve_transfer(peer, stream).await,
             None => Ok(()),

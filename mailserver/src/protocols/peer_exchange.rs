@@ -1,13 +1,14 @@
 //! Peer exchange 2.0.0-alpha1 as a server (RFC 34/WAKU2-PEER-EXCHANGE): hands on node records that discovery found.
 
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 
-use libp2p::Stream;
+use libp2p::{PeerId, Stream};
 use prost::Message;
 use rand::seq::IndexedRandom;
 
 use super::rate::Limiter;
-use super::{answer, read_request};
+use super::{answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
 use crate::wire::framing::FrameError;
@@ -16,7 +17,6 @@ use crate::wire::peer_exchange::{PeerExchangeResponse, PeerExchangeRpc, PeerReco
 /// nwaku's `MaxPeersCacheSize`.
 const MAX_PEERS: usize = 60;
 const MAX_REQUEST_BYTES: usize = 4096;
-const SERVICE: &str = "px";
 
 /// Status codes as nwaku uses them (`waku_peer_exchange/rpc.nim`).
 pub mod status {
@@ -52,54 +52,67 @@ impl Server {
     pub(crate) fn new(records: Records, limit: Option<RateLimit>, counters: Counters) -> Self {
         Self {
             records,
-            limiter: Limiter::new(limit),
+            limiter: Limiter::new(limit, id::PEER_EXCHANGE, &counters),
             counters,
         }
     }
 
-    pub(crate) async fn serve(&self, mut stream: Stream) -> Result<(), FrameError> {
+    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
         let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
             return Ok(());
         };
-        let response = self.respond(&request.bytes);
+        let began = Instant::now();
+        self.counters
+            .service_traffic(id::PEER_EXCHANGE, "in", request.bytes.len());
+        let allowed = self.limiter.allows(peer);
+        let response = if allowed {
+            self.respond(&request.bytes)
+        } else {
+            self.counters.rejected(id::PEER_EXCHANGE);
+            self.refuse(
+                status::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "request rejected due rate limit exceeded",
+            )
+        };
         let rpc = PeerExchangeRpc {
             query: None,
             response: Some(response),
         };
-        answer(&mut stream, &rpc.encode_to_vec()).await
+        let body = rpc.encode_to_vec();
+        self.counters.service_traffic(id::PEER_EXCHANGE, "out", body.len());
+        answer(&mut stream, &body).await?;
+        if allowed {
+            self.counters.served(id::PEER_EXCHANGE, began.elapsed());
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, code: u32, label: &'static str, reason: &str) -> PeerExchangeResponse {
+        Counters::count(&self.counters.peer_exchange_errors, label);
+        PeerExchangeResponse {
+            peer_infos: Vec::new(),
+            status_code: Some(code),
+            status_desc: Some(reason.to_owned()),
+        }
     }
 
     fn respond(&self, request: &[u8]) -> PeerExchangeResponse {
-        let refuse = |code, label, reason: &str| {
-            Counters::count(&self.counters.peer_exchange_errors, label);
-            self.counters.request(SERVICE, "rejected");
-            PeerExchangeResponse {
-                peer_infos: Vec::new(),
-                status_code: Some(code),
-                status_desc: Some(reason.to_owned()),
-            }
-        };
-        if !self.limiter.allows() {
-            return refuse(
-                status::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "request rejected due rate limit exceeded",
-            );
-        }
         let Some(query) = PeerExchangeRpc::decode(request).ok().and_then(|rpc| rpc.query) else {
-            return refuse(status::BAD_REQUEST, "bad_request", "no query");
+            return self.refuse(status::BAD_REQUEST, "bad_request", "no query");
         };
         let count = usize::try_from(query.num_peers.unwrap_or(0))
             .unwrap_or(MAX_PEERS)
             .min(MAX_PEERS);
-        self.counters.request(SERVICE, "served");
-        let records = self
+        let peer_infos: Vec<PeerRecord> = self
             .records
             .sample(count)
             .into_iter()
-            .map(|enr| PeerRecord { enr: Some(enr) });
+            .map(|enr| PeerRecord { enr: Some(enr) })
+            .collect();
+        self.counters.peer_exchange_sent.inc_by(peer_infos.len() as u64);
         PeerExchangeResponse {
-            peer_infos: records.collect(),
+            peer_infos,
             status_code: Some(status::SUCCESS),
             status_desc: None,
         }

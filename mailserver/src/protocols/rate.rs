@@ -1,6 +1,8 @@
-//! `--rate-limit`: so many requests in each period, for all peers together or for each of them.
+//! `--rate-limit`: so many requests in each period, for all peers together, and of that a share for each of them.
 //!
-//! A period begins with the first request after the last one ended, as nwaku's strict token bucket refills.
+//! A period begins with the first request after the last one ended, as nwaku's strict token bucket refills. Under a
+//! limit for all, no peer gets more than three quarters of it (nwaku `rate_limit/request_limiter.nim`): one that asks
+//! without end leaves room for the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,6 +10,7 @@ use std::time::Instant;
 
 use libp2p::PeerId;
 
+use crate::counters::{ByService, Counters};
 use crate::node::settings::RateLimit;
 
 /// Peers remembered by a limiter for each peer; when full, those whose period is over are forgotten, and if none is, a
@@ -21,11 +24,15 @@ struct Window {
 }
 
 impl Window {
-    fn take(&mut self, limit: RateLimit, now: Instant) -> bool {
+    fn has_room(&mut self, limit: RateLimit, now: Instant) -> bool {
         if now.duration_since(self.began) >= limit.period {
             *self = Self { began: now, spent: 0 };
         }
-        let allowed = self.spent < limit.volume;
+        self.spent < limit.volume
+    }
+
+    fn take(&mut self, limit: RateLimit, now: Instant) -> bool {
+        let allowed = self.has_room(limit, now);
         self.spent += u32::from(allowed);
         allowed
     }
@@ -33,32 +40,58 @@ impl Window {
 
 type Windows = Arc<Mutex<HashMap<PeerId, Window>>>;
 
-/// One budget for all peers. Without a limit everything is allowed.
+/// One budget for all peers, and a share of it for each. Without a limit everything is allowed.
 #[derive(Clone, Debug)]
-pub(crate) struct Limiter(Option<(RateLimit, Arc<Mutex<Window>>)>);
+pub(crate) struct Limiter {
+    all: Option<(RateLimit, Arc<Mutex<Window>>)>,
+    each: PeerLimiter,
+}
 
 impl Limiter {
-    pub(crate) fn new(limit: Option<RateLimit>) -> Self {
+    /// Says the limit under `service_requests_limit` too.
+    pub(crate) fn new(limit: Option<RateLimit>, service: &'static str, counters: &Counters) -> Self {
+        if let Some(limit) = limit {
+            let a_second = f64::from(limit.volume) / limit.period.as_secs_f64();
+            counters
+                .service_limit
+                .get_or_create(&ByService { service })
+                .set(a_second);
+        }
+        Self::of(limit)
+    }
+
+    fn of(limit: Option<RateLimit>) -> Self {
         let window = || {
             Arc::new(Mutex::new(Window {
                 began: Instant::now(),
                 spent: 0,
             }))
         };
-        Self(limit.map(|limit| (limit, window())))
+        Self {
+            all: limit.map(|limit| (limit, window())),
+            each: PeerLimiter::new(limit.map(share)),
+        }
     }
 
-    pub(crate) fn allows(&self) -> bool {
-        self.allows_at(Instant::now())
+    pub(crate) fn allows(&self, peer: PeerId) -> bool {
+        self.allows_at(peer, Instant::now())
     }
 
-    fn allows_at(&self, now: Instant) -> bool {
-        self.0.as_ref().is_none_or(|(limit, window)| {
-            window
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .take(*limit, now)
-        })
+    /// A refused request costs neither budget anything.
+    fn allows_at(&self, peer: PeerId, now: Instant) -> bool {
+        let Some((limit, window)) = &self.all else { return true };
+        let mut window = window.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        window.has_room(*limit, now) && self.each.allows_at(peer, now) && window.take(*limit, now)
+    }
+}
+
+/// What one peer may have of a limit: three quarters, as in nwaku (`PER_PEER_ALLOWED_PERCENT_OF_VOLUME`), but of each
+/// period, since here nothing is saved up for a burst.
+fn share(limit: RateLimit) -> RateLimit {
+    let volume = u64::from(limit.volume) * 3 / 4;
+    RateLimit {
+        volume: u32::try_from(volume).unwrap_or(u32::MAX).max(1),
+        period: limit.period,
     }
 }
 
@@ -104,13 +137,31 @@ mod tests {
 
     #[test]
     fn a_period_has_its_volume_and_no_more() {
-        let limiter = Limiter::new(Some(LIMIT));
+        let limiter = Limiter::of(Some(LIMIT));
         let start = Instant::now();
-        let allowed = |secs: u64| limiter.allows_at(start + Duration::from_secs(secs));
+        let allowed = |secs: u64| limiter.allows_at(PeerId::random(), start + Duration::from_secs(secs));
         assert_eq!([1, 2, 3, 4, 59].map(allowed), [true, true, true, false, false]);
         assert_eq!([61, 62, 63, 64].map(allowed), [true, true, true, false]);
-        let unlimited = Limiter::new(None);
-        assert!((0..1000).all(|_| unlimited.allows()));
+        let unlimited = Limiter::of(None);
+        let peer = PeerId::random();
+        assert!((0..1000).all(|_| unlimited.allows(peer)));
+    }
+
+    #[test]
+    fn a_greedy_peer_leaves_room_for_others() {
+        for (volume, expected) in [(1, 1), (2, 1), (4, 3), (100, 75), (u32::MAX, 3_221_225_471)] {
+            assert_eq!(share(RateLimit { volume, ..LIMIT }).volume, expected);
+        }
+        let limiter = Limiter::of(Some(LIMIT));
+        let start = Instant::now();
+        let greedy = PeerId::random();
+        for minute in 0..3 {
+            let now = start + Duration::from_secs(60 * minute);
+            let taken = (0..10).filter(|_| limiter.allows_at(greedy, now)).count();
+            assert_eq!(taken, 2, "two of three in minute {minute}");
+            assert!(limiter.allows_at(PeerId::random(), now), "and one for others");
+            assert!(!limiter.allows_at(PeerId::random(), now));
+        }
     }
 
     #[test]

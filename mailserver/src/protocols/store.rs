@@ -4,7 +4,7 @@
 //! envelopes is memory until it is written, so writing counts as running.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use archive::{Direction, Entry, MAX_PAGE, MessageHash, Query};
 use libp2p::{PeerId, Stream};
@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::rate::Limiter;
 use super::turnstile::{Passage, Turnstile};
-use super::{answer, read_request};
+use super::{answer, id, read_request};
 use crate::archivist::{Archivist, QueryError};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
@@ -31,7 +31,6 @@ const MAX_ANSWERS: usize = 16;
 const MAX_ANSWERS_PER_PEER: usize = 4;
 /// Longest wait for a place; clients give up after 30 s.
 const PATIENCE: Duration = Duration::from_secs(5);
-const SERVICE: &str = "store";
 
 /// Status codes of RFC 13/WAKU2-STORE.
 pub mod status {
@@ -83,7 +82,7 @@ impl Server {
     pub(crate) fn new(archive: Archivist, limit: Option<RateLimit>, counters: Counters) -> Self {
         Self {
             archive,
-            limiter: Limiter::new(limit),
+            limiter: Limiter::new(limit, id::STORE, &counters),
             turnstile: Arc::new(Turnstile::new(MAX_ANSWERS, MAX_ANSWERS_PER_PEER)),
             counters,
         }
@@ -98,18 +97,27 @@ impl Server {
         let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
             return Ok(());
         };
-        self.counters.service_traffic(SERVICE, "in", request.bytes.len());
-        let (_place, response) = match StoreQueryRequest::decode(request.bytes.as_slice()) {
-            Ok(request) => self.answer_peer(peer, request).await,
-            Err(error) => (
-                None,
-                self.refuse(None, Refused::bad_request(format!("decoding rpc failed: {error}"))),
-            ),
+        let counters = &self.counters;
+        counters.service_traffic(id::STORE, "in", request.bytes.len());
+        let began = Instant::now();
+        let (place, response) = match StoreQueryRequest::decode(request.bytes.as_slice()) {
+            Ok(request) => {
+                counters.store_queries.inc();
+                self.answer_peer(peer, request).await
+            }
+            Err(error) => (None, self.undecodable(&error)),
         };
+        let queried = began.elapsed();
         let body = response.encode_to_vec();
         drop(response);
-        self.counters.service_traffic(SERVICE, "out", body.len());
-        answer(&mut stream, &body).await
+        counters.service_traffic(id::STORE, "out", body.len());
+        answer(&mut stream, &body).await?;
+        if place.is_some() {
+            counters.store_phase("query-db-time", queried);
+            counters.store_phase("send-store-resp-time", began.elapsed().saturating_sub(queried));
+            counters.served(id::STORE, began.elapsed());
+        }
+        Ok(())
     }
 
     /// Answers one peer's query within the limits; the passage is to be kept until the answer is written.
@@ -118,7 +126,8 @@ impl Server {
         peer: PeerId,
         request: StoreQueryRequest,
     ) -> (Option<Passage>, StoreQueryResponse) {
-        if !self.limiter.allows() {
+        if !self.limiter.allows(peer) {
+            self.counters.rejected(id::STORE);
             return (
                 None,
                 self.refuse(None, Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS")),
@@ -128,6 +137,7 @@ impl Server {
         let response = match &place {
             Some(_) => self.answer(request).await,
             None => {
+                self.counters.rejected(id::STORE);
                 let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
                 self.refuse(request.request_id, busy)
             }
@@ -166,7 +176,6 @@ impl Server {
                 );
             }
         };
-        self.counters.request(SERVICE, "served");
         StoreQueryResponse {
             request_id,
             status_code: Some(status::OK),
@@ -176,16 +185,25 @@ impl Server {
         }
     }
 
+    fn undecodable(&self, error: &prost::DecodeError) -> StoreQueryResponse {
+        Counters::count(&self.counters.store_errors, "decode_rpc_failure");
+        let refused = Refused::bad_request(format!("decoding rpc failed: {error}"));
+        response_of(None, refused)
+    }
+
     fn refuse(&self, request_id: Option<String>, refused: Refused) -> StoreQueryResponse {
         Counters::count(&self.counters.store_errors, refused.label());
-        self.counters.request(SERVICE, "rejected");
-        StoreQueryResponse {
-            request_id: Some(request_id.unwrap_or_else(|| "N/A".into())),
-            status_code: Some(refused.code),
-            status_desc: Some(refused.reason),
-            messages: Vec::new(),
-            pagination_cursor: None,
-        }
+        response_of(request_id, refused)
+    }
+}
+
+fn response_of(request_id: Option<String>, refused: Refused) -> StoreQueryResponse {
+    StoreQueryResponse {
+        request_id: Some(request_id.unwrap_or_else(|| "N/A".into())),
+        status_code: Some(refused.code),
+        status_desc: Some(refused.reason),
+        messages: Vec::new(),
+        pagination_cursor: None,
     }
 }
 

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pillarbox_mailserver::counters::Kind;
+use pillarbox_mailserver::counters::{Kind, Service};
+use pillarbox_mailserver::node::settings::RateLimit;
 use pillarbox_mailserver::protocols::{LIGHT_PUSH, METADATA, STORE};
-use pillarbox_mailserver::wire::framing::{FrameError, read_frame};
-use pillarbox_mailserver::wire::store::StoreQueryResponse;
+use pillarbox_mailserver::wire::filter::{FilterSubscribeRequest, FilterSubscribeType};
+use pillarbox_mailserver::wire::framing::{FrameError, read_frame, write_frame};
+use pillarbox_mailserver::wire::light_push::LightPushRequest;
+use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
 use prost::Message;
 
 use crate::services::query;
-use crate::support::{Node, eventually, within};
+use crate::support::{Node, TOPIC, eventually, message, within};
 
 async fn store_still_answers(client: &Node, server: &Node) {
     let peer = server.handle.info().peer_id;
@@ -80,6 +83,103 @@ async fn a_slow_request_is_given_up() {
     within(drip).await;
     eventually("counted", || async { refused(&server, "timeout") == 1 }).await;
     store_still_answers(&client, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_request_is_answered_once_and_cut_off() {
+    let [client, server] = [Node::start().await, Node::start().await];
+    client.connect(&server).await;
+    let mut stream = client.open(&server, STORE).await;
+    write_frame(&mut stream, &query().encode_to_vec()).await.unwrap();
+    let answer = within(read_frame(&mut stream, 1 << 20)).await.unwrap();
+    let answer = StoreQueryResponse::decode(answer.as_slice()).unwrap();
+    assert_eq!(answer.status_code, Some(200));
+    // The stream is reset, or the muxer's window is used up and nobody opens it again: either way little goes through.
+    let mut sent = 0;
+    let chunk = [7; 65_536];
+    let mut flood = async || {
+        stream.write_all(&chunk).await?;
+        stream.flush().await
+    };
+    while let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(5), flood()).await {
+        sent += chunk.len();
+        assert!(sent < 8 << 20, "the node goes on reading");
+    }
+    store_still_answers(&client, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_and_topics_of_absurd_length_get_the_protocols_own_error() {
+    let [client, server] = [Node::start().await, Node::start().await];
+    client.connect(&server).await;
+    let peer = server.handle.info().peer_id;
+    let long = "x".repeat(60_000);
+    // As long as its request fits, an id comes back as it is, and a topic is one that nobody used.
+    let asked = StoreQueryRequest {
+        request_id: Some(long.clone()),
+        ..query()
+    };
+    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &asked, 1 << 20))
+        .await
+        .unwrap();
+    assert_eq!((answer.status_code, answer.request_id), (Some(200), Some(long.clone())));
+    let asked = StoreQueryRequest {
+        pubsub_topic: Some(long.clone()),
+        ..query()
+    };
+    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &asked, 1 << 20))
+        .await
+        .unwrap();
+    assert_eq!((answer.status_code, answer.messages.len()), (Some(200), 0));
+    let subscribe = FilterSubscribeRequest {
+        request_id: Some("1".into()),
+        filter_subscribe_type: Some(FilterSubscribeType::Subscribe.into()),
+        pubsub_topic: Some(TOPIC.into()),
+        content_topics: vec![long.clone()],
+    };
+    let answer = within(client.handle.filter_request(peer, &subscribe)).await.unwrap();
+    assert_eq!(answer.status_code, Some(400), "{answer:?}");
+    let push = LightPushRequest {
+        request_id: Some("2".into()),
+        pubsub_topic: Some(long),
+        message: Some(message(b"payload")),
+    };
+    let answer = within(client.handle.light_push(peer, &push)).await.unwrap();
+    assert_eq!(answer.status_code, Some(421), "{answer:?}");
+    store_still_answers(&client, &server).await;
+}
+
+/// A limit for all leaves room for others: no peer gets more than its share of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_pushes_without_end_gets_429_and_others_do_not() {
+    let limit = RateLimit {
+        volume: 4,
+        period: Duration::from_secs(3600),
+    };
+    let server = Node::start_with(|settings| settings.rate_limits.light_push = Some(limit)).await;
+    let [greedy, other] = [Node::start().await, Node::start().await];
+    let peer = server.handle.info().peer_id;
+    let mut codes = Vec::new();
+    greedy.connect(&server).await;
+    other.connect(&server).await;
+    for client in [&greedy, &greedy, &greedy, &greedy, &other, &other] {
+        let push = LightPushRequest {
+            request_id: Some("1".into()),
+            pubsub_topic: Some(TOPIC.into()),
+            message: Some(message(&codes.len().to_be_bytes())),
+        };
+        let answer = within(client.handle.light_push(peer, &push)).await.unwrap();
+        codes.push(answer.status_code.unwrap_or_default());
+    }
+    assert_eq!(codes, [200, 200, 200, 429, 200, 429]);
+    let rejected = Service {
+        service: "/vac/waku/lightpush/3.0.0",
+        state: "rejected",
+    };
+    assert_eq!(
+        server.handle.counters().service_requests.get_or_create(&rejected).get(),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

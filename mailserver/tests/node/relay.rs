@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use libp2p::PeerId;
-use pillarbox_mailserver::counters::Kind;
+use pillarbox_mailserver::counters::{Judgement, Kind};
 use pillarbox_mailserver::node::settings::{Nat, ProtectedShard};
 use pillarbox_mailserver::node::{Candidate, Origin, PublishError, Source, Status};
 use pillarbox_mailserver::wire::WakuMessage;
@@ -151,7 +151,11 @@ async fn an_unsigned_envelope_does_not_pass_a_protected_shard() {
     assert_eq!(published.relay_peers, 1);
     let counters = guarded.handle.counters();
     eventually("rejected", || async {
-        counters.signed_outcome.get_or_create(&Kind { r#type: "Reject" }).get() == 1
+        counters
+            .signed_outcome
+            .get_or_create(&Judgement { result: "Reject" })
+            .get()
+            == 1
             && counters
                 .relay_rejected
                 .get_or_create(&Kind { r#type: "unsigned" })

@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use self::subscriptions::{Refused, Subscriptions};
 use super::rate::PeerLimiter;
-use super::{answer, read_request};
-use crate::counters::Counters;
+use super::{answer, id, read_request};
+use crate::counters::{Counters, Kind};
 use crate::node::Handle;
 use crate::node::settings::{FilterLimits, RateLimit};
 use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType};
@@ -28,7 +28,6 @@ pub use self::subscriptions::Criterion;
 /// nwaku's `MaxContentTopicsPerRequest`.
 const MAX_TOPICS_PER_REQUEST: usize = 100;
 const MAX_REQUEST_BYTES: usize = 64 * 1024;
-const SERVICE: &str = "filter";
 
 /// Status codes of filter (nwaku `waku_filter_v2/common.nim`).
 pub mod status {
@@ -94,10 +93,19 @@ impl Server {
         let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, counters).await? else {
             return Ok(());
         };
-        counters.service_traffic(SERVICE, "in", request.bytes.len());
-        let (request_id, result) = if self.limiter.allows(peer) {
+        counters.service_traffic(id::FILTER_SUBSCRIBE, "in", request.bytes.len());
+        let began = Instant::now();
+        let allowed = self.limiter.allows(peer);
+        let (request_id, result) = if allowed {
             match FilterSubscribeRequest::decode(request.bytes.as_slice()) {
-                Ok(request) => (request.request_id.clone(), self.handle_request(peer, request)),
+                Ok(request) => {
+                    let (request_id, kind) = (request.request_id.clone(), kind_label(&request));
+                    let result = self.handle_request(peer, request);
+                    Counters::count(&counters.filter_requests, kind);
+                    let seconds = counters.filter_seconds.get_or_create(&Kind { r#type: kind });
+                    seconds.observe(began.elapsed().as_secs_f64());
+                    (request_id, result)
+                }
                 Err(error) => (
                     None,
                     Err((status::BAD_REQUEST, format!("decoding rpc failed: {error}"))),
@@ -107,7 +115,6 @@ impl Server {
             let reason = "filter request rejected due rate limit exceeded";
             (None, Err((status::TOO_MANY_REQUESTS, reason.to_owned())))
         };
-        counters.request(SERVICE, if result.is_ok() { "served" } else { "rejected" });
         if let Err((code, _)) = &result {
             Counters::count(&counters.filter_errors, label(*code));
         }
@@ -120,7 +127,15 @@ impl Server {
             status_code: Some(code),
             status_desc: Some(reason),
         };
-        answer(&mut stream, &response.encode_to_vec()).await
+        let body = response.encode_to_vec();
+        counters.service_traffic(id::FILTER_SUBSCRIBE, "out", body.len());
+        answer(&mut stream, &body).await?;
+        if allowed {
+            counters.served(id::FILTER_SUBSCRIBE, began.elapsed());
+        } else {
+            counters.rejected(id::FILTER_SUBSCRIBE);
+        }
+        Ok(())
     }
 
     fn handle_request(&self, peer: PeerId, request: FilterSubscribeRequest) -> Result<(), (u32, String)> {
@@ -174,6 +189,17 @@ impl Server {
         let (queue, receiver) = mpsc::channel(push::QUEUE);
         tokio::spawn(push::deliver(self.handle.clone(), peer, receiver));
         queue
+    }
+}
+
+/// What a request asks for, as nwaku writes it.
+fn kind_label(request: &FilterSubscribeRequest) -> &'static str {
+    match FilterSubscribeType::try_from(request.filter_subscribe_type.unwrap_or(0)) {
+        Ok(FilterSubscribeType::SubscriberPing) => "SUBSCRIBER_PING",
+        Ok(FilterSubscribeType::Subscribe) => "SUBSCRIBE",
+        Ok(FilterSubscribeType::Unsubscribe) => "UNSUBSCRIBE",
+        Ok(FilterSubscribeType::UnsubscribeAll) => "UNSUBSCRIBE_ALL",
+        Err(_) => "unknown",
     }
 }
 

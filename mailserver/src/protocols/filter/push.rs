@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::Registry;
 use crate::counters::Counters;
 use crate::node::{Handle, Received};
-use crate::protocols::FILTER_PUSH;
+use crate::protocols::{FILTER_PUSH, id};
 use crate::wire::WakuMessage;
 use crate::wire::filter::MessagePush;
 use crate::wire::framing::write_frame;
@@ -93,6 +93,9 @@ impl Distributor {
                 Counters::count(&self.counters.filter_errors, "push_queue_full");
             }
         }
+        self.counters
+            .filter_message_seconds
+            .observe(now.elapsed().as_secs_f64());
     }
 }
 
@@ -118,7 +121,7 @@ pub(super) async fn deliver(handle: Handle, peer: PeerId, mut queue: mpsc::Recei
             Err(_) => Err("push_timeout"),
         };
         match sent {
-            Ok(()) => handle.counters().service_traffic("filter_push", "out", frame.len()),
+            Ok(()) => handle.counters().service_traffic(id::FILTER_PUSH, "out", frame.len()),
             Err(reason) => {
                 Counters::count(&handle.counters().filter_errors, reason);
                 stream = None;
