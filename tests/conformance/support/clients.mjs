@@ -10,21 +10,25 @@ export const SHARD = 32;
 export const PUBSUB_TOPIC = `/waku/2/rs/${CLUSTER}/${SHARD}`;
 const RELAY = "/vac/waku/relay/2.0.0";
 
-/** A light client; with `relay` it is a relay node too, subscribed to the default shard. */
-export async function startClient(address, protocols, { relay = false } = {}) {
-  const libp2p = { hideWebSocketInfo: true, filterMultiaddrs: false };
+/**
+ * A light client of one node or of several; with `relay` it is a relay node too, subscribed to the default shard. With
+ * `shards` the network is autosharded over so many. `peerDiscovery` and `options` go to js-waku as they are.
+ */
+export async function startClient(addresses, protocols, { relay = false, shards, peerDiscovery, options } = {}) {
+  const libp2p = { hideWebSocketInfo: true, filterMultiaddrs: false, peerDiscovery };
   if (relay) {
     libp2p.services = { pubsub: wakuRelay };
   }
   const client = await createLightNode({
-    networkConfig: { clusterId: CLUSTER },
+    networkConfig: { clusterId: CLUSTER, ...(shards && { numShardsInCluster: shards }) },
     defaultBootstrap: false,
     numPeersToUse: 1,
     libp2p,
+    ...options,
   });
   await client.start();
   if (relay) client.libp2p.services.pubsub.subscribe(PUBSUB_TOPIC);
-  await client.dial(multiaddr(address));
+  for (const address of [addresses].flat()) await client.dial(multiaddr(address));
   if (protocols.length > 0) await client.waitForPeers(protocols, 10_000);
   return client;
 }

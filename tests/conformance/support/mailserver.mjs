@@ -11,9 +11,9 @@ import { CLUSTER, SHARD } from "./clients.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? path.join(root, "target");
-// What scripts/run builds.
-const PROGRAM = path.join(target, "quick", "pillarbox-mailserver");
-const READY_MS = 20_000;
+// What scripts/run builds, or what the environment names.
+const PROGRAM = process.env.PILLARBOX_MAILSERVER ?? path.join(target, "quick", "pillarbox-mailserver");
+const READY_MS = 30_000;
 const STOP_MS = 10_000;
 
 /** Reserves nothing: asks the kernel for ports that are free now. */
@@ -29,11 +29,12 @@ async function freePorts(count) {
 }
 
 export class Mailserver {
-  static async start({ flags = [], staticNodes = [] } = {}) {
+  /** `flags` come last and so override; `sharding` is on which shards of the cluster the node is. */
+  static async start({ flags = [], staticNodes = [], sharding = [`--shard=${SHARD}`] } = {}) {
     const folder = await mkdtemp(path.join(tmpdir(), "pillarbox-conformance-"));
     const [tcp, ws, rest] = await freePorts(3);
     const node = new Mailserver();
-    Object.assign(node, { folder, tcp, ws, rest, flags, staticNodes });
+    Object.assign(node, { folder, tcp, ws, rest, flags, staticNodes, sharding });
     await node.#spawn();
     return node;
   }
@@ -41,7 +42,7 @@ export class Mailserver {
   async #spawn() {
     this.stderr = "";
     this.child = spawn(PROGRAM, [
-      `--cluster-id=${CLUSTER}`, `--shard=${SHARD}`, "--listen-address=127.0.0.1", `--tcp-port=${this.tcp}`,
+      `--cluster-id=${CLUSTER}`, ...this.sharding, "--listen-address=127.0.0.1", `--tcp-port=${this.tcp}`,
       "--websocket-support=true", `--websocket-port=${this.ws}`, "--rest=true", "--rest-address=127.0.0.1",
       `--rest-port=${this.rest}`, "--rest-admin=true", "--discv5-discovery=false", "--nat=none",
       `--nodekey-file=${path.join(this.folder, "nodekey")}`, "--store=true",
@@ -55,6 +56,8 @@ export class Mailserver {
       const info = await this.get("/debug/v1/info").catch(() => undefined);
       if (info) {
         this.address = info.listenAddresses.find((address) => address.includes(`/tcp/${this.ws}/ws`));
+        this.record = info.enrUri;
+        this.peerId = this.address.split("/p2p/")[1];
         this.tcpAddress = info.listenAddresses.find((address) => address.includes(`/tcp/${this.tcp}/p2p/`));
         return;
       }
@@ -79,9 +82,14 @@ export class Mailserver {
     throw new Error(`pillarbox-mailserver was still there ${STOP_MS} ms after ${signal}\n${this.stderr}`);
   }
 
+  /** Starts it again where it was: same key, ports and archive. */
+  async start() {
+    await this.#spawn();
+  }
+
   async restart(signal) {
     await this.kill(signal);
-    await this.#spawn();
+    await this.start();
   }
 
   /** Ends it in good order and forgets its data. */
