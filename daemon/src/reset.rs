@@ -5,6 +5,7 @@
 //! Done while no service runs.
 
 use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use crate::config::service::Service;
@@ -27,12 +28,24 @@ pub fn set_aside(services: &[Service], stamp: &str) -> io::Result<Vec<PathBuf>> 
             let kept = old.join(name);
             if kept.exists() {
                 std::fs::create_dir_all(&service.directory)?;
-                // A copy keeps the permissions; the original stays where it was set aside.
-                std::fs::copy(&kept, service.directory.join(name))?;
+                like(old, &service.directory)?;
+                // A copy keeps the permissions but not the owner; the original stays where it was set aside.
+                let back = service.directory.join(name);
+                std::fs::copy(&kept, &back)?;
+                like(&kept, &back)?;
             }
         }
     }
     Ok(moved)
+}
+
+/// Gives `new` the owner of `old`: a service runs as a user of its own and must be able to read its identity again.
+fn like(old: &Path, new: &Path) -> io::Result<()> {
+    let (old, new_now) = (std::fs::metadata(old)?, std::fs::metadata(new)?);
+    if (old.uid(), old.gid()) == (new_now.uid(), new_now.gid()) {
+        return Ok(());
+    }
+    chown(new, Some(old.uid()), Some(old.gid()))
 }
 
 fn move_away(directory: &Path, stamp: &str) -> io::Result<Option<PathBuf>> {
@@ -95,6 +108,39 @@ mod tests {
         ] {
             assert_eq!(is_set_aside(Path::new(path), directory), wanted, "{path}");
         }
+    }
+
+    /// The identity must be readable by the service's own user afterwards.
+    #[test]
+    fn what_is_put_back_belongs_to_whom_it_belonged_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir_all(at("services")).unwrap();
+        std::fs::write(
+            at("main.toml"),
+            "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"services\"\n",
+        )
+        .unwrap();
+        let service = "program = \"/bin/true\"\nidentity = [\"nodekey\"]\n";
+        std::fs::write(at("services/one.toml"), service).unwrap();
+        std::fs::create_dir_all(at("state/one")).unwrap();
+        std::fs::write(at("state/one/nodekey"), "secret").unwrap();
+        // Only root can give files away; anybody else sees that the owner stays his own.
+        let owner = if nix::unistd::geteuid().is_root() {
+            54_321
+        } else {
+            nix::unistd::geteuid().as_raw()
+        };
+        for path in ["state/one", "state/one/nodekey"] {
+            chown(at(path), Some(owner), None).unwrap();
+        }
+        let config = crate::config::Config::read(&at("main.toml")).unwrap();
+        let moved = set_aside(&config.services.enabled, "x").unwrap();
+        assert_eq!(moved, [at("state/one.set-aside-x")]);
+        for path in ["state/one", "state/one/nodekey"] {
+            assert_eq!(std::fs::metadata(at(path)).unwrap().uid(), owner, "{path}");
+        }
+        assert_eq!(std::fs::read(at("state/one/nodekey")).unwrap(), b"secret");
     }
 
     #[test]

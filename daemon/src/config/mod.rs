@@ -10,12 +10,14 @@ pub mod duration;
 pub mod notify;
 pub mod parse;
 pub mod placeholder;
+mod reports;
 pub mod service;
 mod services_dir;
 mod show;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use serde::{Deserialize, Serialize};
 pub use duration::Span;
 pub use notify::Notify;
 pub use parse::Mistake;
+pub use reports::Reported;
+use reports::Reports;
 pub use service::{Service, Services};
 pub use show::Shown;
 
@@ -59,6 +63,8 @@ struct File {
     health: Health,
     #[serde(default)]
     notify: Notify,
+    #[serde(default)]
+    reports: Reports,
     #[serde(default)]
     services: BTreeMap<String, Override>,
 }
@@ -170,6 +176,7 @@ pub struct Override {
     /// Added after the arguments of the service's file; the same placeholders hold.
     pub extra_arguments: Vec<String>,
     pub ports: BTreeMap<String, u16>,
+    pub quota_mib: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -187,6 +194,7 @@ pub struct Config {
     pub page: Page,
     pub health: Health,
     pub notify: Notify,
+    pub reported: Reported,
     pub services: Services,
 }
 
@@ -227,6 +235,7 @@ impl Config {
                 ca_file: raw.notify.ca_file.map(|path| tidy(&base.join(path))),
                 ..raw.notify
             },
+            reported: raw.reports.read(&base),
             services: Services::default(),
             file,
         };

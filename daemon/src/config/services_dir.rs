@@ -144,7 +144,10 @@ fn read_one(
             Some(ArchiveRules {
                 path: PathBuf::from(path),
                 schema: archive.schema,
-                quota_bytes: archive.quota_mib.map(|mib| u64::from(mib.get()) << 20),
+                quota_bytes: over
+                    .quota_mib
+                    .or(archive.quota_mib)
+                    .map(|mib| u64::from(mib.get()) << 20),
             })
         }
     };

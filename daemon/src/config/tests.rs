@@ -351,6 +351,33 @@ fn the_main_file_moves_ports_and_adds_arguments() {
     assert_eq!(config.services.enabled[0].arguments, ["--tcp=7", "--more"]);
 }
 
+#[test]
+fn the_main_file_sets_a_quota_and_names_reports() {
+    let service = "program = \"child\"\n[archive]\npath = \"a\"\nquota_mib = 100\n";
+    let main = format!(
+        "{MAIN}[reports]\nsettings = \"settings-fault\"\ndisk = \"disk-fault\"\n[services.one]\nquota_mib = 200\n"
+    );
+    let tree = Tree::new(&main, &[("one.toml", service)]);
+    let config = tree.read().unwrap();
+    let archive = config.services.enabled[0].archive.as_ref().unwrap();
+    assert_eq!(archive.quota_bytes, Some(200 << 20));
+    assert_eq!(config.reported, Reported::default(), "no file is no trouble");
+
+    std::fs::write(tree.folder.path().join("settings-fault"), "name: no host name\nmore\n").unwrap();
+    std::fs::write(tree.folder.path().join("disk-fault"), "\n").unwrap();
+    let config = tree.read().unwrap();
+    assert_eq!(config.reported.settings.as_deref(), Some("name: no host name"));
+    assert_eq!(config.reported.disk, None, "an empty report says nothing");
+    let now = crate::event::Now {
+        mono: Duration::ZERO,
+        wall_ns: 0,
+        trusted: true,
+    };
+    let shown = crate::supervisor::State::new(&config, 0, 1).snapshot(now);
+    let finding = &shown.health[&crate::snapshot::Subject::Settings];
+    assert_eq!(finding.as_ref().unwrap().detail, "name: no host name");
+}
+
 /// The keys that a table takes, as its own error message lists them.
 fn keys_of(main: &str, service: &str) -> Vec<String> {
     let services = [("one.toml", service)];
@@ -371,6 +398,7 @@ fn every_key_is_in_the_readme() {
         ("notify.webhook.", "[notify.webhook]\nzz = 1\n", SERVICE),
         ("notify.ntfy.", "[notify.ntfy]\nzz = 1\n", SERVICE),
         ("notify.email.", "[notify.email]\nzz = 1\n", SERVICE),
+        ("reports.", "[reports]\nzz = 1\n", SERVICE),
         ("services.NAME.", "[services.one]\nzz = 1\n", SERVICE),
         ("", "", "zz = 1\n"),
         ("stop.", "", "program = \"child\"\n[stop]\nzz = 1\n"),
@@ -384,8 +412,8 @@ fn every_key_is_in_the_readme() {
     ] {
         for key in keys_of(main, service) {
             let tables = [
-                "network", "page", "notify", "services", "stop", "restart", "health", "archive", "ports", "node",
-                "output", "sandbox",
+                "network", "page", "notify", "reports", "services", "stop", "restart", "health", "archive", "ports",
+                "node", "output", "sandbox",
             ];
             let documented = ["webhook", "ntfy", "email"].contains(&key.as_str())
                 || readme.contains(&format!("`{prefix}{key}`"))

@@ -197,6 +197,12 @@ impl State {
     }
 
     fn disk_finding(&self) -> Option<Finding> {
+        if let Some(trouble) = &self.fixed.config.reported.disk {
+            return Some(Finding {
+                level: Level::Bad,
+                detail: format!("what is stored now is lost when the power goes: {trouble}"),
+            });
+        }
         let disk = self.surroundings.system.disk?;
         let free_mib = disk.available_bytes / (1024 * 1024);
         if disk.read_only {
@@ -233,6 +239,7 @@ impl State {
             .mistake
             .clone()
             .or_else(|| mistakes.map(ToString::to_string).next())
+            .or_else(|| self.fixed.config.reported.settings.clone())
         {
             Some(mistake) => Finding {
                 level: Level::Warn,

@@ -78,6 +78,7 @@ fn config(specs: Vec<Spec>) -> Config {
         page: Page::default(),
         health: crate::config::Health::default(),
         notify: crate::config::Notify::default(),
+        reported: crate::config::Reported::default(),
         services: Services {
             enabled: specs,
             disabled: Vec::new(),
