@@ -17,6 +17,8 @@ pub struct Image {
     pub boot_packages: Vec<String>,
     /// What the FAT partition gets from those packages.
     pub boot_files: Vec<BootFile>,
+    /// What the board's ROM or its first loader reads from fixed places in front of the partitions.
+    pub loaders: Vec<Loader>,
     /// Lines of `config.txt` for boards whose firmware reads one.
     pub config_txt: Vec<String>,
     /// Device trees of the kernel package that go into each slot, below `/usr/lib/linux-image-VERSION`.
@@ -25,6 +27,8 @@ pub struct Image {
     pub consoles: Vec<String>,
     /// Modules that must be loaded before the root file system can be read, by name.
     pub initrd_modules: Vec<String>,
+    /// The boards by the names that Raspberry Pi Imager has for them; none for boards that it does not know.
+    pub imager_devices: Vec<String>,
     /// Paths below `kernel/` of modules that the common selection leaves out.
     pub modules: Vec<String>,
 }
@@ -47,6 +51,19 @@ pub struct BootFile {
     pub to: String,
 }
 
+/// A loader that lies on the card outside of any partition.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Loader {
+    /// Path inside the unpacked packages.
+    pub from: String,
+    /// Where it starts, in sectors of 512 bytes.
+    pub sector: u64,
+}
+
+/// The partition table takes the sectors before this one (UEFI 2.10, section 5.3: 16 KiB of entries).
+const FIRST_FREE_SECTOR: u64 = 34;
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImagePart {
@@ -56,6 +73,8 @@ pub(crate) struct ImagePart {
     #[serde(default)]
     boot_files: Vec<BootFile>,
     #[serde(default)]
+    loaders: Vec<Loader>,
+    #[serde(default)]
     config_txt: Vec<String>,
     #[serde(default)]
     device_trees: Vec<String>,
@@ -63,6 +82,8 @@ pub(crate) struct ImagePart {
     consoles: Vec<String>,
     #[serde(default)]
     initrd_modules: Vec<String>,
+    #[serde(default)]
+    imager_devices: Vec<String>,
     #[serde(default)]
     modules: Vec<String>,
 }
@@ -72,10 +93,12 @@ pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<Im
         (Some(near), Some(mut far)) => {
             far.boot_packages.extend(near.boot_packages);
             far.boot_files.extend(near.boot_files);
+            far.loaders.extend(near.loaders);
             far.config_txt.extend(near.config_txt);
             far.device_trees.extend(near.device_trees);
             far.consoles.extend(near.consoles);
             far.initrd_modules.extend(near.initrd_modules);
+            far.imager_devices.extend(near.imager_devices);
             far.modules.extend(near.modules);
             far.partition_table = near.partition_table.or(far.partition_table);
             Some(far)
@@ -106,6 +129,17 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         inside("image.boot_files.from", &file.from)?;
         inside("image.boot_files.to", &file.to)?;
     }
+    for loader in &part.loaders {
+        inside("image.loaders.from", &loader.from)?;
+        if loader.sector < FIRST_FREE_SECTOR {
+            return Err(Error::BadValue {
+                path: path.to_owned(),
+                key: "image.loaders.sector".to_owned(),
+                value: loader.sector.to_string(),
+                expected: "use 34 or more: the partition table is before that",
+            });
+        }
+    }
     for tree in &part.device_trees {
         inside("image.device_trees", tree)?;
     }
@@ -119,10 +153,12 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         partition_table: part.partition_table.ok_or_else(|| missing("image.partition_table"))?,
         boot_packages: part.boot_packages,
         boot_files: part.boot_files,
+        loaders: part.loaders,
         config_txt: part.config_txt,
         device_trees: part.device_trees,
         consoles: part.consoles,
         initrd_modules: part.initrd_modules,
+        imager_devices: part.imager_devices,
         modules: part.modules,
     })
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use image::{BootFile, Image, PartitionTable};
+pub use image::{BootFile, Image, Loader, PartitionTable};
 pub use shipped::{markdown, names};
 
 /// One board, complete and checked.

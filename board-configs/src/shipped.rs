@@ -7,11 +7,14 @@ const BASES: &[(&str, &str)] = &[
     ("common", include_str!("../boards/common.toml")),
     ("raspberry-pi", include_str!("../boards/raspberry-pi.toml")),
     ("raspberry-pi-card", include_str!("../boards/raspberry-pi-card.toml")),
+    ("single-board-card", include_str!("../boards/single-board-card.toml")),
 ];
 
 const BOARDS: &[(&str, &str)] = &[
     ("dev", include_str!("../boards/dev.toml")),
+    ("orangepi-pc2", include_str!("../boards/orangepi-pc2.toml")),
     ("qemu-virt", include_str!("../boards/qemu-virt.toml")),
+    ("rockpro64", include_str!("../boards/rockpro64.toml")),
     ("rpi-3", include_str!("../boards/rpi-3.toml")),
     ("rpi-4", include_str!("../boards/rpi-4.toml")),
     ("rpi-5", include_str!("../boards/rpi-5.toml")),

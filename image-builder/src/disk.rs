@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use board_configs::PartitionTable;
@@ -16,7 +16,15 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Where the MBR's partition entries start.
 const MBR_ENTRIES_AT: u64 = 446;
 
-pub fn assemble(tools: &Tools, seed: &str, table: PartitionTable, contents: &[(Part, &Path)], to: &Path) -> Result<()> {
+/// `loaders` are files with the sectors at which they start, in front of the first partition.
+pub fn assemble(
+    tools: &Tools,
+    seed: &str,
+    table: PartitionTable,
+    loaders: &[(u64, PathBuf)],
+    contents: &[(Part, &Path)],
+    to: &Path,
+) -> Result<()> {
     let said = || format!("cannot write {}", to.display());
     let mut image = OpenOptions::new()
         .create(true)
@@ -30,6 +38,21 @@ pub fn assemble(tools: &Tools, seed: &str, table: PartitionTable, contents: &[(P
     if let Some(entries) = layout::mbr_entries(table) {
         image.seek(SeekFrom::Start(MBR_ENTRIES_AT)).with_context(said)?;
         image.write_all(&entries).with_context(said)?;
+    }
+    let mut free_from = 0;
+    for (sector, file) in loaders {
+        let start_bytes = sector * layout::SECTOR_BYTES;
+        let mut content = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let size = content.metadata().with_context(said)?.len();
+        let end_bytes = start_bytes + size;
+        anyhow::ensure!(
+            start_bytes >= free_from && end_bytes <= layout::partition(Part::Firmware).start_bytes,
+            "{} at sector {sector} does not fit between what is before it and the first partition",
+            file.display()
+        );
+        free_from = end_bytes;
+        copy_sparse(&mut content, &mut image, start_bytes)
+            .with_context(|| format!("cannot write {} into {}", file.display(), to.display()))?;
     }
     for (part, file) in contents {
         let partition = layout::partition(*part);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use board_configs::{Board, Image};
+use card_settings::answer;
 
 use crate::layout::{self, Part};
 use crate::publish::{self, Release};
@@ -17,6 +18,10 @@ const REVISION: u32 = 1;
 /// A data partition can grow to this in place (1 TiB): ext4 reserves the room for its group descriptors at the start.
 const DATA_GROWS_TO_BYTES: u64 = 1 << 40;
 
+/// A mistake's sentence or every setting with its value, with room for later versions to say more.
+const ANSWER_BYTES: usize = 4096;
+const ANSWER_BEFORE_THE_FIRST_START: &str = "The box has not been switched on with this card yet.\n";
+
 pub struct Order {
     pub board: String,
     /// The checked-out repository.
@@ -29,12 +34,19 @@ pub struct Order {
     pub epoch: u64,
     /// Package archives, as lines of a sources.list; those of this machine's apt when there are none.
     pub mirrors: Vec<String>,
+    /// The crates of the programs, as `cargo tree` lists them ([`crate::sbom::crates`]).
+    pub crates: PathBuf,
+    /// The folder on the web where the image will be; without it there is no manifest for Raspberry Pi Imager.
+    pub published_at: Option<String>,
+    /// Compresses the root less, for an image that only an emulator starts.
+    pub fast: bool,
     /// Stops after this stage.
     pub until: Option<String>,
 }
 
 struct Plan {
     order: Order,
+    title: String,
     image: Image,
     sources: Sources,
     boot_packages: Vec<String>,
@@ -69,6 +81,7 @@ pub fn build(order: Order) -> Result<PathBuf> {
         boot_packages: names(recipe::BOOT_PACKAGES, &image.boot_packages),
         packages: names(recipe::PACKAGES, &[]),
         order,
+        title: board.title,
         image,
         sources,
     };
@@ -106,6 +119,7 @@ impl Plan {
             "root" => {
                 hasher.add("board", self.order.board.as_bytes());
                 hasher.add("version", self.order.version.as_bytes());
+                hasher.add("fast", &[u8::from(self.order.fast)]);
                 hasher.add("cuts", recipe::ROOT_CUTS.join(" ").as_bytes());
                 hasher.add("masked", format!("{:?}", recipe::MASKED_UNITS).as_bytes());
                 hasher.add("module cuts", recipe::MODULE_CUTS.join(" ").as_bytes());
@@ -130,13 +144,23 @@ impl Plan {
                 for file in &self.image.boot_files {
                     hasher.add(&file.to, file.from.as_bytes());
                 }
+                hasher.add(
+                    answer::FILE,
+                    &answer::fitted(ANSWER_BEFORE_THE_FIRST_START, ANSWER_BYTES),
+                );
                 add_tree(hasher, &self.builder("overlay/firmware"))?;
             }
             "disk" => {
                 hasher.add("layout", layout::sfdisk_script(&self.order.board).as_bytes());
                 hasher.add("table", format!("{:?}", self.image.partition_table).as_bytes());
+                hasher.add("loaders", format!("{:?}", self.image.loaders).as_bytes());
             }
-            "publish" => hasher.add("version", self.order.version.as_bytes()),
+            "publish" => {
+                hasher.add("version", self.order.version.as_bytes());
+                hasher.add("crates", &files::read(&self.order.crates)?);
+                hasher.add("published at", format!("{:?}", self.order.published_at).as_bytes());
+                hasher.add("imager", self.image.imager_devices.join(" ").as_bytes());
+            }
             other => bail!("stage {other} has no inputs here"),
         }
         Ok(())
@@ -155,7 +179,14 @@ impl Plan {
                 &Release {
                     board: &self.order.board,
                     version: &self.order.version,
+                    title: &self.title,
                     image: &workshop.output("disk").join("disk.img"),
+                    packages: &workshop.output("packages").join("root"),
+                    boot_packages: &workshop.output("boot-packages").join("root"),
+                    boot_package_names: &self.boot_packages,
+                    crates: &self.order.crates,
+                    published_at: self.order.published_at.as_deref(),
+                    imager_devices: &self.image.imager_devices,
                 },
                 into,
             ),
@@ -187,7 +218,7 @@ impl Plan {
             version: &self.order.version,
         };
         root::assemble(tools, &parts, &tree)?;
-        tools.mksquashfs(&tree, &into.join("root.squashfs"))?;
+        tools.mksquashfs(&tree, &into.join("root.squashfs"), self.order.fast)?;
         files::remove(&tree)
     }
 
@@ -255,6 +286,12 @@ impl Plan {
         for path in files::walk(&own)? {
             files::copy(&own.join(&path), &content.join(&path), 0o644)?;
         }
+        // The box may only write over what is there (card-settings), so the room is made now.
+        files::write(
+            &content.join(answer::FILE),
+            &answer::fitted(ANSWER_BEFORE_THE_FIRST_START, ANSWER_BYTES),
+            0o644,
+        )?;
         let script = into.join("boot.cmd");
         files::write(&script, bootscript::chooser().as_bytes(), 0o644)?;
         tools.mkimage_script(&script, &content.join("boot.scr"))?;
@@ -281,6 +318,21 @@ impl Plan {
         files::remove(&content)
     }
 
+    /// The loaders in front of the partitions, with their sectors.
+    fn loaders(&self, packages: &Path) -> Result<Vec<(u64, PathBuf)>> {
+        let named = self.image.loaders.iter().map(|loader| {
+            let file = packages.join(&loader.from);
+            anyhow::ensure!(
+                file.is_file(),
+                "image.loaders of {} names {}, which no package of the board has",
+                self.order.board,
+                loader.from
+            );
+            Ok((loader.sector, file))
+        });
+        named.collect()
+    }
+
     fn disk(&self, workshop: &Workshop, tools: &Tools, into: &Path) -> Result<()> {
         let data = into.join("data.ext4");
         let ext4 = Ext4 {
@@ -298,10 +350,13 @@ impl Plan {
             (Part::RootA, &workshop.output("root").join("root.squashfs")),
             (Part::Data, &data),
         ];
+        let packages = workshop.output("boot-packages").join("root");
+        let loaders = self.loaders(&packages)?;
         disk::assemble(
             tools,
             &self.order.board,
             self.image.partition_table,
+            &loaders,
             contents,
             &into.join("disk.img"),
         )?;
@@ -309,7 +364,7 @@ impl Plan {
     }
 }
 
-fn kernel_of(boot_packages: &Path) -> Result<String> {
+pub(crate) fn kernel_of(boot_packages: &Path) -> Result<String> {
     files::only_entry(&boot_packages.join("usr/lib/modules"))
 }
 

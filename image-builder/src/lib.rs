@@ -2,7 +2,7 @@
 //!
 //! [`image`] says what each stage is made from and how; [`stage`] orders the stages and gives them keys, [`workshop`]
 //! runs them, [`tool`] alone starts outside programs. What lies where on a card is [`layout`]; which slot boots is
-//! [`bootstate`] and [`bootscript`]; what every image holds is [`recipe`].
+//! [`bootstate`] and [`bootscript`]; what every image holds is [`recipe`], and what it turned out to be made of [`sbom`].
 
 pub mod bootscript;
 pub mod bootstate;
@@ -16,6 +16,7 @@ pub mod modules;
 mod publish;
 pub mod recipe;
 mod root;
+pub mod sbom;
 pub mod stage;
 pub mod tool;
 pub mod workshop;

@@ -35,6 +35,15 @@ enum Command {
         /// A line of a sources.list to take packages from; those of this machine's apt when absent. May be repeated.
         #[arg(long = "mirror")]
         mirrors: Vec<String>,
+        /// What `cargo tree --prefix none --format '{p}|{l}'` says of the programs, for the list of components.
+        #[arg(long)]
+        crates: PathBuf,
+        /// The folder on the web where the image will be, for the manifest of Raspberry Pi Imager.
+        #[arg(long)]
+        published_at: Option<String>,
+        /// Compresses the root less, for an image that only an emulator starts.
+        #[arg(long)]
+        fast: bool,
         /// Stops after this stage; `disk` leaves the image uncompressed, for an emulator.
         #[arg(long)]
         until: Option<String>,
@@ -49,6 +58,9 @@ fn main() -> ExitCode {
         repository,
         epoch,
         mirrors,
+        crates,
+        published_at,
+        fast,
         until,
     } = Arguments::parse().command;
     let order = Order {
@@ -59,6 +71,9 @@ fn main() -> ExitCode {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch,
         mirrors,
+        crates,
+        published_at,
+        fast,
         until,
     };
     match image::build(order) {

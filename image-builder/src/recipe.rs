@@ -13,6 +13,8 @@ pub const BOOT_PACKAGES: &[&str] = &["linux-image-arm64", "busybox-static"];
 pub const PACKAGES: &[&str] = &[
     "ca-certificates",
     "dbus",
+    // A few hundred kilobytes where openssh-server brings PAM, Kerberos and a client; started only for a key.
+    "dropbear-bin",
     "e2fsprogs",
     "iproute2",
     "kmod",
@@ -25,6 +27,7 @@ pub const PACKAGES: &[&str] = &[
     "systemd-sysv",
     "systemd-timesyncd",
     "systemd-zram-generator",
+    "tzdata",
     "udev",
 ];
 
@@ -333,6 +336,7 @@ pub const MASKED_UNITS: &[(&str, &str)] = &[
 pub const PROGRAMS: &[(&str, &str)] = &[
     ("pillarboxd", "usr/bin/pillarboxd"),
     ("pillarbox", "usr/bin/pillarbox"),
+    ("pillarbox-card", "usr/bin/pillarbox-card"),
     ("pillarbox-mailserver", "usr/bin/pillarbox-mailserver"),
 ];
 

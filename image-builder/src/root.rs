@@ -95,6 +95,9 @@ fn configure(parts: &Parts, root: &Path) -> Result<()> {
     files::remove(&root.join("var/lib/dbus/machine-id"))?;
     files::write(&root.join("etc/hosts"), b"127.0.0.1 localhost\n::1 localhost\n", 0o644)?;
     relink(&root.join("etc/resolv.conf"), "../run/systemd/resolve/stub-resolv.conf")?;
+    // UTC unless the card's settings name another zone.
+    relink(&root.join("etc/localtime"), "/run/pillarbox/localtime")?;
+    files::remove(&root.join("etc/timezone"))?;
     files::write(
         &root.join("etc/os-release"),
         format!(

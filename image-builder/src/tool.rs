@@ -145,6 +145,19 @@ impl Tools {
         self.output_bytes(command)
     }
 
+    pub fn gunzip(&self, file: &Path) -> Result<Vec<u8>> {
+        let mut command = Command::new("gzip");
+        command.args(["--decompress", "--stdout"]).arg(file);
+        self.output_bytes(command)
+    }
+
+    /// This build's time in a strftime(3) format, UTC.
+    pub fn date(&self, format: &str) -> Result<String> {
+        let mut command = Command::new("date");
+        command.args(["--utc", &format!("--date=@{}", self.epoch), &format!("+{format}")]);
+        Ok(self.output(command)?.trim().to_owned())
+    }
+
     /// Compresses beside the file: readable by every unpacker, with all cores, alike on any number of them.
     pub fn xz(&self, file: &Path) -> Result<()> {
         let mut command = Command::new("xz");
@@ -168,11 +181,13 @@ impl Tools {
         self.run(command)
     }
 
-    pub fn mksquashfs(&self, root: &Path, to: &Path) -> Result<()> {
+    /// `fast` saves a minute and costs size.
+    pub fn mksquashfs(&self, root: &Path, to: &Path, fast: bool) -> Result<()> {
         let mut command = Command::new("mksquashfs");
         command.arg(root).arg(to);
         // zstd: half of xz's size advantage is lost, but it unpacks several times faster, at every program's start.
-        command.args(["-comp", "zstd", "-Xcompression-level", "19", "-b", "256K"]);
+        let level = if fast { "1" } else { "19" };
+        command.args(["-comp", "zstd", "-Xcompression-level", level, "-b", "256K"]);
         command
             .args(["-noappend", "-no-progress", "-all-time"])
             .arg(self.epoch.to_string());
