@@ -108,6 +108,11 @@ impl Pillarbox {
         Ok(serde_json::from_str(&get(self.ports.page, "/status.json").await?)?)
     }
 
+    /// What Prometheus reads from the page.
+    pub async fn metrics(&self) -> Result<String> {
+        get(self.ports.page, "/metrics").await
+    }
+
     pub async fn until_state(&self, state: &str) {
         until(&format!("the box says {state}"), COME_UP, || async {
             let status = self.status().await.ok()?;

@@ -125,6 +125,12 @@ async fn a_corrupt_archive_file_is_set_aside_and_the_page_says_so() {
         (status["archive"]["quarantined"].as_array()?.len() == broken).then_some(())
     })
     .await;
+    until("a metric says so", COME_UP, || async {
+        let metrics = pillarbox.metrics().await.ok()?;
+        let line = format!("pillarbox_archive_quarantined_files {broken}");
+        metrics.lines().any(|it| it == line).then_some(())
+    })
+    .await;
     let mut client = until("it serves", COME_UP, || async { Client::connect(&address).await.ok() }).await;
     assert_eq!(
         client

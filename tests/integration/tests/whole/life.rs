@@ -135,6 +135,13 @@ async fn an_envelope_is_forgotten_on_time_and_its_bytes_leave_the_disk() {
         (status["archive"]["pruned_total"].as_u64() >= Some(1)).then_some(())
     })
     .await;
+    until("the page says what keeping it wrote", COME_UP, || async {
+        let status = pillarbox.status().await.ok()?;
+        let writer = &status["archive"]["writer"];
+        let written = writer["written_bytes_last_day"].as_u64()? >= secret.len() as u64;
+        (written && writer["written_per_payload"].as_f64()? > 1.0).then_some(())
+    })
+    .await;
     assert_eq!(pillarbox.stop().await, Some(0));
 }
 
