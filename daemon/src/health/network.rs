@@ -215,7 +215,9 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_read() {
-        assert!(read(Path::new("/")).links.is_some());
+        // A chroot may have no sysfs.
+        let has_links = Path::new("/sys/class/net").is_dir();
+        assert_eq!(read(Path::new("/")).links.is_some(), has_links);
     }
 
     proptest! {
