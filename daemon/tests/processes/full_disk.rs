@@ -13,8 +13,15 @@ impl OnSmallDisk {
     fn start(files: &Files) -> OnSmallDisk {
         std::fs::create_dir(files.path("state")).unwrap();
         let mount = "mount -t tmpfs -o size=300m small \"$1\" && exec \"$2\" --config \"$3\"";
+        // The kernel makes no user namespace in a chroot, and root needs none.
+        let as_root: &[&str] = if nix::unistd::geteuid().is_root() {
+            &[]
+        } else {
+            &["--user", "--map-root-user"]
+        };
         let child = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"])
+            .args(as_root)
+            .args(["--mount", "sh", "-c", mount, "sh"])
             .args([
                 files.path("state").as_os_str(),
                 PILLARBOXD.as_ref(),
