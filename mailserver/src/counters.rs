@@ -189,6 +189,7 @@ pub struct Counters {
     /// Dials by outcome: `successful`, `failed` (nwaku `peers_dials`), and all that were begun (nim-libp2p).
     pub dials: Family<DialOutcome, Counter>,
     pub dial_attempts: Counter,
+    pub hole_punches: Family<DialOutcome, Counter>,
     /// Bytes on tcp and ws connections, before anything is decrypted (nim-libp2p `network_bytes`).
     pub network_bytes: Family<ByDirection, Counter>,
     /// How sure autonat is, 0 to 1 (nim-libp2p `autonat_reachability_confidence`).
@@ -245,6 +246,7 @@ impl Counters {
             peer_exchange_sent: Counter::default(),
             dials: Family::default(),
             dial_attempts: Counter::default(),
+            hole_punches: Family::default(),
             network_bytes: Family::default(),
             reachability: Family::default(),
             open_streams: Family::default(),
@@ -289,6 +291,11 @@ impl Counters {
             let level = self.reachability.get_or_create(&Reachability { reachability });
             level.set(if known == Some(reachability) { confidence } else { 0.0 });
         }
+    }
+
+    /// An attempt to turn a circuit into a direct connection came to an end.
+    pub fn punched(&self, outcome: &'static str) {
+        self.hole_punches.get_or_create(&DialOutcome { outcome }).inc();
     }
 
     pub fn dialled(&self, outcome: &'static str) {

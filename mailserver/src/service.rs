@@ -16,7 +16,7 @@ use crate::{
     discovery::{self, Discovery},
     http::{self, BindError},
     metrics::Metrics,
-    node::{self, Handle, Phase, Running, StartError, key::KeyError},
+    node::{self, Handle, Phase, Running, StartError, TransportError, key::KeyError},
     rest::{Api, SetLogLevel},
 };
 
@@ -41,6 +41,7 @@ impl Error {
         match self {
             Self::Key(error) => matches!(error, KeyError::NotAKey { .. } | KeyError::NotHex),
             Self::Discovery(error) => error.is_configuration(),
+            Self::Node(StartError::Transport(TransportError::Tls(_))) => true,
             Self::Bind(_) | Self::Node(_) => false,
         }
     }

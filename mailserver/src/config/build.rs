@@ -13,6 +13,7 @@ use super::{
     values::{self, RateLimit},
 };
 use crate::node::settings::SyncSettings;
+use crate::node::tls::TlsFiles;
 use crate::topics::{ContentTopic, Sharding};
 
 /// What is kept when nothing is to be forgotten: a century, so that times stay inside an i64 of nanoseconds.
@@ -72,7 +73,7 @@ impl Config {
                 format: given.value("log-format", values::log_format)?,
             },
             identity: identity(given)?,
-            addresses: addresses(given, port("tcp-port")?, port("websocket-port")?)?,
+            addresses: addresses(given, port("tcp-port")?, port("websocket-port")?, &mut warnings)?,
             peers: peers(given, &entries)?,
             relay: service("relay", true, false)?,
             store: if store {
@@ -252,17 +253,51 @@ fn shifted_port(given: &Given, name: &'static str, shift: u16) -> Result<u16, Er
     })
 }
 
-fn addresses(given: &Given, tcp_port: u16, websocket_port: u16) -> Result<Addresses, Error> {
+fn addresses(
+    given: &Given,
+    tcp_port: u16,
+    websocket_port: u16,
+    warnings: &mut Vec<String>,
+) -> Result<Addresses, Error> {
+    let websocket = given.switch("websocket-support")?;
+    let secure = given.switch("websocket-secure-support")?;
+    if secure && !websocket {
+        warnings.push(format!(
+            "{} without --websocket-support has no effect, as in nwaku",
+            given.spelling("websocket-secure-support")
+        ));
+    }
     Ok(Addresses {
         agent: given.value("agent-string", |text| Ok::<_, String>(text.to_owned()))?,
         listen: given.value("listen-address", values::address)?,
         tcp_port,
-        websocket_port: given.switch("websocket-support")?.then_some(websocket_port),
+        websocket_port: websocket.then_some(websocket_port),
+        websocket_tls: if websocket && secure {
+            Some(tls_files(given)?)
+        } else {
+            None
+        },
         nat: given.value("nat", values::nat)?,
         advertised: given.many("ext-multiaddr", multiaddr)?,
         advertised_only: given.switch("ext-multiaddr-only")?,
         dns4_domain: given.text("dns4-domain-name").map(str::to_owned),
         relay_client: given.switch("relay-client")?,
+    })
+}
+
+/// Read when the node starts.
+fn tls_files(given: &Given) -> Result<TlsFiles, Error> {
+    let path = |name: &'static str| match given.text(name) {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(Error::Needs {
+            flag: given.spelling("websocket-secure-support"),
+            needed: name,
+            reason: "give the paths of two PEM files, the private key's and the certificate's",
+        }),
+    };
+    Ok(TlsFiles {
+        key: path("websocket-secure-key-path")?,
+        certificate: path("websocket-secure-cert-path")?,
     })
 }
 

@@ -21,6 +21,7 @@ use std::{
 use libp2p::Multiaddr;
 
 use crate::node::settings::SyncSettings;
+use crate::node::tls::TlsFiles;
 use crate::topics::{ContentTopic, Shard, Sharding};
 use source::Given;
 pub use values::{LogFormat, LogLevel, MetricsPrefix, Nat, NodeKey, ProtectedShard, RateLimit};
@@ -45,6 +46,12 @@ pub enum Error {
         flag: String,
         value: String,
         reason: String,
+    },
+    #[error("{flag} needs --{needed}: {reason}")]
+    Needs {
+        flag: String,
+        needed: &'static str,
+        reason: &'static str,
     },
     #[error("{flag} contradicts {other}: {reason}")]
     Contradiction {
@@ -124,6 +131,8 @@ pub struct Addresses {
     pub listen: IpAddr,
     pub tcp_port: u16,
     pub websocket_port: Option<u16>,
+    /// wss then, not ws.
+    pub websocket_tls: Option<TlsFiles>,
     pub nat: Nat,
     pub advertised: Vec<Multiaddr>,
     /// Advertise nothing but `advertised`.

@@ -11,7 +11,7 @@ use crate::node::{
     key::{self, KeyError},
     settings::{
         ArchiveSettings, FilterLimits, Limits, Listen, Nat as NodeNat, ProtectedShard, RateLimit as NodeRateLimit,
-        RateLimits, Services,
+        RateLimits, Services, websocket,
     },
 };
 
@@ -39,6 +39,7 @@ impl Config {
                 address: self.addresses.listen,
                 tcp_port: self.addresses.tcp_port,
                 websocket_port: self.addresses.websocket_port,
+                websocket_tls: self.addresses.websocket_tls.clone(),
             },
             external_addresses: self.external_addresses(),
             static_nodes: self.peers.static_nodes.clone(),
@@ -104,7 +105,7 @@ impl Config {
             addresses.extend(
                 self.addresses
                     .websocket_port
-                    .map(|port| at(port).with(Protocol::Ws("/".into()))),
+                    .map(|port| at(port).with(websocket(self.addresses.websocket_tls.is_some()))),
             );
         }
         addresses

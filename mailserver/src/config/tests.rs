@@ -74,6 +74,29 @@ fn defaults_are_nwakus() {
     assert_eq!((config.rate_limits, config.warnings), (vec![], Vec::<String>::new()));
 }
 
+#[test]
+fn wss_takes_the_place_of_ws() {
+    let files = "--websocket-secure-key-path=/d/key.pem --websocket-secure-cert-path=/d/chain.pem";
+    let wss = parse(&format!("--websocket-support --websocket-secure-support {files}")).unwrap();
+    let expected = TlsFiles {
+        key: "/d/key.pem".into(),
+        certificate: "/d/chain.pem".into(),
+    };
+    assert_eq!(
+        (wss.addresses.websocket_port, wss.addresses.websocket_tls),
+        (Some(8000), Some(expected))
+    );
+    // Files alone switch nothing on, and nothing is secure without a port.
+    let ws = parse(&format!("--websocket-support {files}")).unwrap();
+    assert_eq!((ws.addresses.websocket_tls, ws.warnings), (None, Vec::<String>::new()));
+    let neither = parse(&format!("--websocket-secure-support {files}")).unwrap();
+    assert_eq!(
+        (neither.addresses.websocket_port, neither.addresses.websocket_tls),
+        (None, None)
+    );
+    assert_eq!(neither.warnings.len(), 1, "{:?}", neither.warnings);
+}
+
 /// The line by which the daemon starts this program.
 #[test]
 fn the_daemons_command_line() {

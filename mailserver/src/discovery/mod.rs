@@ -263,7 +263,7 @@ impl Sink {
     }
 }
 
-/// Whether this node has a transport for an address: TCP, plain or with WebSocket, straight to the peer.
+/// Whether this node has a transport for an address: TCP, plain or with WebSocket or wss, straight to the peer.
 fn is_dialable(address: &Multiaddr) -> bool {
     let mut parts = address.iter();
     let host = matches!(
@@ -272,15 +272,22 @@ fn is_dialable(address: &Multiaddr) -> bool {
     );
     let tcp = matches!(parts.next(), Some(Protocol::Tcp(_)));
     let rest: Vec<Protocol<'_>> = parts.collect();
-    host && tcp && matches!(rest[..], [Protocol::P2p(_)] | [Protocol::Ws(_), Protocol::P2p(_)])
+    let transport = matches!(
+        rest[..],
+        [Protocol::P2p(_)]
+            | [Protocol::Ws(_) | Protocol::Wss(_), Protocol::P2p(_)]
+            | [Protocol::Tls, Protocol::Ws(_), Protocol::P2p(_)]
+    );
+    host && tcp && transport
 }
 
-/// The part of an address before `/p2p/`.
+/// An address without the `/p2p/` at its end; a circuit's keeps that of the node it goes through.
 fn without_peer(address: &Multiaddr) -> Multiaddr {
+    let mut address = address.clone();
+    if matches!(address.iter().last(), Some(Protocol::P2p(_))) {
+        address.pop();
+    }
     address
-        .iter()
-        .filter(|part| !matches!(part, Protocol::P2p(_)))
-        .collect()
 }
 
 #[cfg(test)]
@@ -328,7 +335,9 @@ mod tests {
             ("/ip4/192.0.2.1/tcp/1", true),
             ("/dns4/example.org/tcp/8000/ws", true),
             ("/ip6/::1/tcp/1", true),
-            ("/dns4/example.org/tcp/443/wss", false),
+            ("/dns4/example.org/tcp/443/wss", true),
+            ("/dns4/example.org/tcp/443/tls/ws", true),
+            ("/dns4/example.org/tcp/443/tls", false),
             ("/ip4/192.0.2.1/udp/1/quic-v1", false),
             ("/ip4/192.0.2.1/udp/9000", false),
         ] {

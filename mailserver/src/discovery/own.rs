@@ -20,7 +20,7 @@ use crate::{
     clock,
     config::{Addresses, Nat},
     enr::{self, Capabilities, Enr, Own, Shards},
-    node::{Handle, Phase, Status},
+    node::{Handle, Phase, Status, settings::websocket as websocket_protocol},
 };
 
 /// What the record says besides what the node learns of its addresses.
@@ -154,7 +154,7 @@ impl Fixed {
         // What others confirmed or the operator said goes before what we listen on.
         let confirmed = external
             .iter()
-            .filter(|address| !is_websocket(address))
+            .filter(|address| !is_websocket(address) && !is_circuit(address))
             .find_map(|a| Some((ip(a)?, tcp_port(a)?)));
         let (ip, tcp) = match (confirmed, self.addresses.nat, self.observed, self.addresses.listen) {
             (Some((ip, port)), ..) => (Some(ip), Some(port)),
@@ -175,7 +175,7 @@ impl Fixed {
         if let Some((ip, port)) = ip.zip(websocket).filter(|_| !self.addresses.advertised_only) {
             let address = Multiaddr::from(ip)
                 .with(Protocol::Tcp(port))
-                .with(Protocol::Ws("/".into()));
+                .with(websocket_protocol(self.addresses.websocket_tls.is_some()));
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -204,6 +204,11 @@ fn tcp_port(address: &Multiaddr) -> Option<u16> {
         Protocol::Tcp(port) => Some(port),
         _ => None,
     })
+}
+
+/// Whether it leads through another node, whose address it then is.
+fn is_circuit(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
 fn is_websocket(address: &Multiaddr) -> bool {
@@ -263,6 +268,21 @@ mod tests {
                 "--nat=extip:203.0.113.7 --websocket-support",
                 vec![],
                 vec!["/ip4/203.0.113.7/tcp/1234", "/ip4/203.0.113.7/tcp/8001/ws"],
+            ),
+            (
+                "--nat=extip:203.0.113.7 --websocket-support --websocket-secure-support \
+                 --websocket-secure-key-path=k --websocket-secure-cert-path=c",
+                vec![],
+                vec!["/ip4/203.0.113.7/tcp/1234", "/ip4/203.0.113.7/tcp/8001/wss"],
+            ),
+            (
+                "",
+                vec![
+                    "/ip4/198.51.100.1/tcp/60000/p2p/16Uiu2HAmAR24Mbb6VuzoyUiGx42UenDkshENVDj4qnmmbabLvo31/p2p-circuit",
+                ],
+                vec![
+                    "/ip4/198.51.100.1/tcp/60000/p2p/16Uiu2HAmAR24Mbb6VuzoyUiGx42UenDkshENVDj4qnmmbabLvo31/p2p-circuit",
+                ],
             ),
             (
                 "--listen-address=192.0.2.1",

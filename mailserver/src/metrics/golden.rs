@@ -108,6 +108,7 @@ fn touch(counters: &Counters, present: &Present, found: &discovery::Counters) {
     counters.store_phase("a", std::time::Duration::ZERO);
     drop(counters.filter_seconds.get_or_create(&Kind { r#type: "a" }));
     drop(counters.dials.get_or_create(&DialOutcome { outcome: "a" }));
+    counters.punched("a");
     drop(counters.network_bytes.get_or_create(&ByDirection { direction: "in" }));
     counters.reachable(None, 0.0);
     drop(counters.open_streams.get_or_create(&OpenStreams {

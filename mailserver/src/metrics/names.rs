@@ -69,6 +69,7 @@ pub(super) fn register_counters(waku: &mut Registry, plain: &mut Registry, count
         "duplicate_envelopes" "Envelopes that were stored already" = counters.archive_duplicates;
         "relay_rejected" "Relayed envelopes refused" = counters.relay_rejected;
         "streams_refused" "Inbound streams not served" = counters.streams_refused;
+        "hole_punches" "Circuits that were to become direct connections" = counters.hole_punches;
         "peers_disconnected" "Peers disconnected by this node" = counters.disconnected;
     }
 }

@@ -1,7 +1,5 @@
 //! Everything the swarm runs on each connection.
 
-use std::time::Duration;
-
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -30,7 +28,7 @@ pub(super) struct Behaviour {
     pub(super) relay: Toggle<Gossipsub>,
     pub(super) streams: streams::Behaviour,
     pub(super) autonat: Toggle<autonat::Behaviour>,
-    /// Offers circuits once an external address is confirmed.
+    /// Offers circuits as long as others can come in directly ([`super::nat`]).
     pub(super) hop: Toggle<libp2p::relay::Behaviour>,
     pub(super) circuit: libp2p::relay::client::Behaviour,
     pub(super) punch: dcutr::Behaviour,
@@ -50,6 +48,9 @@ impl Behaviour {
             .with_max_established_per_peer(Some(MAX_CONNECTIONS_PER_PEER))
             .with_max_pending_incoming(Some(MAX_PENDING_CONNECTIONS))
             .with_max_pending_outgoing(Some(MAX_PENDING_CONNECTIONS));
+        let ping = ping::Config::new()
+            .with_interval(settings.limits.ping.interval)
+            .with_timeout(settings.limits.ping.timeout);
         let identify = identify::Config::new(IDENTIFY_VERSION.to_owned(), settings.keypair.public())
             .with_agent_version(agent.to_owned());
         let relay = settings
@@ -66,7 +67,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits),
             colocation: colocation::Behaviour::new(settings.limits.per_ip, counters.clone()),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(30))),
+            ping: ping::Behaviour::new(ping),
             relay: Toggle::from(relay),
             streams,
             autonat: autonat.into(),

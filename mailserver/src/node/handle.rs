@@ -402,9 +402,11 @@ impl Handle {
         self.commands.send(command).await.map_err(|_| Stopped)
     }
 
-    /// Waits for the node's end.
-    pub(crate) async fn stopped(&self) {
-        self.commands.closed().await;
+    /// Waits until the node is told to end.
+    pub(crate) async fn draining(&self) {
+        let mut status = self.status.clone();
+        // An error is the end itself.
+        let _ = status.wait_for(|status| status.phase == Phase::Draining).await;
     }
 
     pub async fn disconnect(&self, peer: PeerId, reason: &'static str) -> Result<(), Stopped> {

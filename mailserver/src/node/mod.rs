@@ -16,6 +16,7 @@ pub(crate) mod resume;
 pub mod settings;
 mod sync;
 mod task;
+pub mod tls;
 mod transport;
 
 use std::io;
@@ -38,6 +39,7 @@ pub use self::settings::Settings;
 
 use self::behaviour::Behaviour;
 use self::task::Task;
+pub use self::transport::TransportError;
 use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
 use crate::protocols::{self, Servers, filter, legacy_store, light_push, metadata, peer_exchange, store};
@@ -67,7 +69,7 @@ pub enum StartError {
         source: io::Error,
     },
     #[error(transparent)]
-    Transport(#[from] transport::TransportError),
+    Transport(#[from] TransportError),
     #[error(transparent)]
     Relay(#[from] relay::RelayError),
     #[error(transparent)]
@@ -106,7 +108,11 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let counters = Counters::new();
     let (streams, inbound) =
         streams::Behaviour::new(protocols::offered(&settings), settings.limits.streams, counters.clone());
-    let (transport, circuit) = transport::build(&settings.keypair, counters.clone())?;
+    let (transport, circuit) = transport::build(
+        &settings.keypair,
+        settings.listen.websocket_tls.as_ref(),
+        counters.clone(),
+    )?;
     let behaviour = Behaviour::new(&settings, &agent, streams, circuit, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
     let mut swarm = Swarm::new(transport, behaviour, peer_id, config);
@@ -231,11 +237,11 @@ fn external_ip_addresses(settings: &Settings) -> Vec<Multiaddr> {
         return Vec::new();
     };
     let at = |port| Multiaddr::from(ip).with(Protocol::Tcp(port));
-    let websocket = settings
-        .listen
+    let listen = &settings.listen;
+    let websocket = listen
         .websocket_port
-        .map(|port| at(port).with(Protocol::Ws("/".into())));
-    std::iter::once(at(settings.listen.tcp_port)).chain(websocket).collect()
+        .map(|port| at(port).with(settings::websocket(listen.websocket_tls.is_some())));
+    std::iter::once(at(listen.tcp_port)).chain(websocket).collect()
 }
 
 fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<Vec<ListenerId>, StartError> {
@@ -260,7 +266,7 @@ fn listen(swarm: &mut Swarm<Behaviour>, listen: &settings::Listen) -> Result<Vec
         drop(TcpListener::bind(SocketAddr::new(address, port)).map_err(failed)?);
         let mut multiaddr = Multiaddr::from(address).with(Protocol::Tcp(port));
         if flag == "websocket-port" {
-            multiaddr.push(Protocol::Ws("/".into()));
+            multiaddr.push(settings::websocket(listen.websocket_tls.is_some()));
         }
         listeners.push(
             swarm

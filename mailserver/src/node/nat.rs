@@ -2,12 +2,15 @@
 //! circuits (relay v2) with hole punching on top (DCUtR).
 //!
 //! A node that autonat calls private, or that was told to (`--relay-client`), holds a reservation at up to
-//! [`MAX_RESERVATIONS`] connected peers that offer circuits. One that has a confirmed external address offers them.
+//! [`MAX_RESERVATIONS`] connected peers that offer circuits. One that is reached directly offers them.
+
+use std::time::{Duration, Instant};
 
 use libp2p::autonat::NatStatus;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId, relay, upnp};
+use libp2p::{Multiaddr, PeerId, autonat, dcutr, relay, upnp};
+use tokio::task::JoinHandle;
 
 use super::handle::Phase;
 use super::pmp;
@@ -15,6 +18,8 @@ use super::settings::Nat;
 use super::task::Task;
 
 const MAX_RESERVATIONS: usize = 2;
+/// What a router on the LAN needs to forget UPnP's mappings; libp2p doesn't tell when it has.
+const UPNP_GIVES_BACK: Duration = Duration::from_secs(1);
 
 /// What is known of the way in.
 #[derive(Debug, Default)]
@@ -24,8 +29,10 @@ pub(super) struct Reach {
     reservations: Vec<(PeerId, ListenerId)>,
     /// There is no UPnP gateway, or none that is of use.
     no_upnp: bool,
-    /// NAT-PMP's task runs.
-    pmp: bool,
+    /// UPnP mapped a port.
+    upnp: bool,
+    /// NAT-PMP's task.
+    pmp: Option<JoinHandle<()>>,
 }
 
 impl Task {
@@ -39,6 +46,7 @@ impl Task {
         match event {
             upnp::Event::NewExternalAddr { external_addr, .. } => {
                 tracing::info!(%external_addr, "router maps");
+                self.reach.upnp = true;
             }
             upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
                 tracing::warn!(%external_addr, "router's mapping expired");
@@ -58,14 +66,66 @@ impl Task {
             Nat::Any if self.reach.no_upnp => None,
             _ => return,
         };
-        if self.reach.pmp || self.handle.status.borrow().phase != Phase::Listening {
+        if self.reach.pmp.is_some() || self.handle.status.borrow().phase != Phase::Listening {
             return;
         }
         let mut wanted: Vec<pmp::Wanted> = self.swarm.listeners().filter_map(direct_port).collect();
         wanted.sort_by_key(|wanted| wanted.port);
         wanted.dedup_by_key(|wanted| wanted.port);
-        self.reach.pmp = true;
-        tokio::spawn(pmp::run(self.handle.clone(), gateway, wanted));
+        self.reach.pmp = Some(tokio::spawn(pmp::run(self.handle.clone(), gateway, wanted)));
+    }
+
+    /// Takes in an address that the router leads to us, and has autonat find out whether it does.
+    pub(super) fn lead_in(&mut self, address: Multiaddr) {
+        if let Some(autonat) = self.swarm.behaviour_mut().autonat.as_mut() {
+            autonat.probe_address(address.clone());
+        }
+        self.swarm.add_external_address(address);
+    }
+
+    /// Whether mappings are still being given back, so long after the listeners closed.
+    pub(super) fn gives_back(&self, begun: Instant) -> bool {
+        let pmp = self.reach.pmp.as_ref().is_some_and(|task| !task.is_finished());
+        pmp || self.reach.upnp && begun.elapsed() < UPNP_GIVES_BACK
+    }
+
+    /// Circuits are offered by nodes that others reach directly: an address at another's circuit is no such way in.
+    pub(super) fn offer_circuits(&mut self) {
+        let direct = self.swarm.external_addresses().any(|address| !is_circuit(address));
+        if let Some(hop) = self.swarm.behaviour_mut().hop.as_mut() {
+            let status = if direct {
+                relay::Status::Enable
+            } else {
+                relay::Status::Disable
+            };
+            hop.set_status(Some(status));
+        }
+    }
+
+    /// autonat's confidence counts confirmations of what the first answer said: that answer counts here, too.
+    pub(super) fn count_reachability(&self) {
+        let Some(autonat) = self.swarm.behaviour().autonat.as_ref() else {
+            return;
+        };
+        let known = match autonat.nat_status() {
+            NatStatus::Public(_) => Some("Reachable"),
+            NatStatus::Private => Some("NotReachable"),
+            NatStatus::Unknown => None,
+        };
+        let most = autonat::Config::default().confidence_max + 1;
+        let confidence = (autonat.confidence() + 1) as f64 / most as f64;
+        self.handle.counters.reachable(known, confidence);
+    }
+
+    pub(super) fn punched(&self, event: &dcutr::Event) {
+        let peer = event.remote_peer_id;
+        let outcome = match &event.result {
+            Ok(_) => "successful",
+            Err(_) => "failed",
+        };
+        let error = event.result.as_ref().err().map(ToString::to_string);
+        tracing::info!(%peer, outcome, error, "hole punch");
+        self.handle.counters.punched(outcome);
     }
 
     /// Fills the reservations from connected peers that offer circuits, when they are wanted.
@@ -111,9 +171,13 @@ fn direct_port(address: &Multiaddr) -> Option<pmp::Wanted> {
     }
 }
 
+fn is_circuit(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
 /// Where to be reached through `peer`; not through another circuit.
 fn circuit(address: Multiaddr, peer: PeerId) -> Option<Multiaddr> {
-    if address.iter().any(|part| part == Protocol::P2pCircuit) {
+    if is_circuit(&address) {
         return None;
     }
     Some(address.with_p2p(peer).ok()?.with(Protocol::P2pCircuit))

@@ -19,8 +19,15 @@ const BACKOFF_FACTOR: u32 = 4;
 const MAX_FAILURES: u32 = 5;
 
 #[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    /// Since the last answer, as far as they were reported.
+    missed_pings: u32,
+}
+
+#[derive(Debug)]
 struct Peer {
-    connections: Vec<ConnectionId>,
+    connections: Vec<Connection>,
     addresses: Vec<Multiaddr>,
     direction: Option<Direction>,
     origin: Origin,
@@ -87,7 +94,10 @@ impl Peers {
     /// Returns whether this is the first connection to the peer.
     pub(super) fn connected(&mut self, id: PeerId, connection: ConnectionId, point: &ConnectedPoint) -> bool {
         let peer = self.entry(id);
-        peer.connections.push(connection);
+        peer.connections.push(Connection {
+            id: connection,
+            missed_pings: 0,
+        });
         let (direction, address) = match point {
             ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
             ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
@@ -104,7 +114,7 @@ impl Peers {
 
     pub(super) fn disconnected(&mut self, id: PeerId, connection: ConnectionId) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.connections.retain(|&known| known != connection);
+            peer.connections.retain(|known| known.id != connection);
             if peer.connections.is_empty() {
                 peer.direction = None;
                 if peer.unwanted {
@@ -143,10 +153,22 @@ impl Peers {
         }
     }
 
-    pub(super) fn latency(&mut self, id: PeerId, latency: Duration) {
+    pub(super) fn answered(&mut self, id: PeerId, connection: ConnectionId, latency: Duration) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.latency = Some(latency);
+            let answered = peer.connections.iter_mut().find(|known| known.id == connection);
+            answered.into_iter().for_each(|known| known.missed_pings = 0);
         }
+    }
+
+    /// Counts a ping without an answer; how many there were in a row.
+    pub(super) fn missed(&mut self, id: PeerId, connection: ConnectionId) -> u32 {
+        let connections = self.peers.get_mut(&id).map(|peer| &mut peer.connections);
+        let connection = connections.and_then(|known| known.iter_mut().find(|known| known.id == connection));
+        connection.map_or(0, |connection| {
+            connection.missed_pings += 1;
+            connection.missed_pings
+        })
     }
 
     /// A dial came to nothing: the next one waits longer, and after [`MAX_FAILURES`] the peer is forgotten.

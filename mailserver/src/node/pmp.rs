@@ -70,7 +70,11 @@ pub(super) async fn run(handle: Handle, gateway: Option<SocketAddr>, wanted: Vec
     let mut external = BTreeMap::new();
     let mut failures = 0u32;
     loop {
-        let (addresses, wait) = match map_all(gateway, &wanted, &mut external).await {
+        let mapped = tokio::select! {
+            mapped = map_all(gateway, &wanted, &mut external) => mapped,
+            () = handle.draining() => break,
+        };
+        let (addresses, wait) = match mapped {
             Ok((addresses, lifetime)) => {
                 failures = 0;
                 (addresses, lifetime / 2)
@@ -102,10 +106,10 @@ pub(super) async fn run(handle: Handle, gateway: Option<SocketAddr>, wanted: Vec
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = handle.stopped() => break,
+            () = handle.draining() => break,
         }
     }
-    if !held.is_empty()
+    if !external.is_empty()
         && let Err(error) = unmap_all(gateway, &wanted).await
     {
         tracing::debug!(%error, "mappings are left to expire");

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, identity};
 
+use super::tls::TlsFiles;
 use crate::streams;
 use crate::topics::Sharding;
 
@@ -56,6 +58,7 @@ impl Settings {
                 address: Ipv4Addr::UNSPECIFIED.into(),
                 tcp_port: 60000,
                 websocket_port: None,
+                websocket_tls: None,
             },
             external_addresses: Vec::new(),
             static_nodes: Vec::new(),
@@ -77,8 +80,18 @@ impl Settings {
 pub struct Listen {
     pub address: IpAddr,
     pub tcp_port: u16,
-    /// Plain WebSocket.
     pub websocket_port: Option<u16>,
+    /// WebSocket on TLS then (wss), as in nwaku on the same port.
+    pub websocket_tls: Option<TlsFiles>,
+}
+
+/// What an address of the WebSocket port ends with, as nwaku announces it.
+pub fn websocket(secure: bool) -> Protocol<'static> {
+    if secure {
+        Protocol::Wss("/".into())
+    } else {
+        Protocol::Ws("/".into())
+    }
 }
 
 /// Which protocols are served.
@@ -119,6 +132,7 @@ pub struct Limits {
     pub known_peers: usize,
     pub streams: streams::Limits,
     pub filter: FilterLimits,
+    pub ping: Ping,
 }
 
 impl Default for Limits {
@@ -131,6 +145,25 @@ impl Default for Limits {
             known_peers: 1000,
             streams: streams::Limits::default(),
             filter: FilterLimits::default(),
+            ping: Ping::default(),
+        }
+    }
+}
+
+/// How a silent peer is told from a dead one.
+#[derive(Clone, Copy, Debug)]
+pub struct Ping {
+    /// Between an answer and the next ping.
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+impl Default for Ping {
+    /// Half a minute, so that an idle connection outlives the shortest memories of home routers; rust-libp2p's timeout.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(20),
         }
     }
 }

@@ -10,7 +10,7 @@ use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, autonat, identify, ping};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -37,6 +37,9 @@ const DISCOVERED_DIAL_TICKS: u64 = 5;
 const MAX_PARALLEL_DIALS: usize = 10;
 /// Between two looks at relay's scores, in ticks.
 const BAD_PEER_TICKS: u64 = 12;
+/// Three pings in a row without an answer: libp2p keeps the first to itself. With [`super::settings::Ping`]'s defaults a
+/// dead connection is closed after 70 to 100 s (the wait for the ping, 20 s, 30 s, then twice 10 s for a stream).
+const REPORTED_MISSES: u32 = 2;
 /// How long answers that are being made may take once the node is to end.
 const DRAIN: Duration = Duration::from_secs(3);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -116,14 +119,15 @@ impl Task {
         tracing::info!(peers = self.peers.connected_count(), "node stopped");
     }
 
-    /// Takes nobody new, and waits for the answers that are being made.
+    /// Takes nobody new, waits for the answers that are being made, and lets the router forget its mappings.
     async fn drain(&mut self) {
         self.status.send_modify(|status| status.phase = Phase::Draining);
         for listener in std::mem::take(&mut self.listeners) {
             self.swarm.remove_listener(listener);
         }
-        let deadline = Instant::now() + DRAIN;
-        while self.handle.counters.requests_in_service.get() > 0 && Instant::now() < deadline {
+        let begun = Instant::now();
+        let busy = |task: &Self| task.handle.counters.requests_in_service.get() > 0 || task.gives_back(begun);
+        while busy(self) && begun.elapsed() < DRAIN {
             tokio::select! {
                 Some(command) = self.commands.recv() => self.command(command),
                 event = self.swarm.select_next_some() => self.event(event),
@@ -163,9 +167,7 @@ impl Task {
             Command::Mapped { fresh, gone } => {
                 gone.iter()
                     .for_each(|address| self.swarm.remove_external_address(address));
-                fresh
-                    .into_iter()
-                    .for_each(|address| self.swarm.add_external_address(address));
+                fresh.into_iter().for_each(|address| self.lead_in(address));
                 self.refresh_status();
             }
             Command::Stop => {}
@@ -179,17 +181,15 @@ impl Task {
                 self.peers.identified(peer_id, info.agent_version, info.protocols);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. })) => {
-                self.count_reachability(&new);
                 self.nat_changed(&new);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Upnp(event)) => self.upnp_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 peer,
-                result: Ok(latency),
-                ..
-            })) => {
-                self.peers.latency(peer, latency);
-            }
+                connection,
+                result,
+            })) => self.pinged(peer, connection, result),
+            SwarmEvent::Behaviour(BehaviourEvent::Punch(event)) => self.punched(&event),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -249,18 +249,20 @@ impl Task {
         }
     }
 
-    fn count_reachability(&self, status: &autonat::NatStatus) {
-        let Some(autonat) = self.swarm.behaviour().autonat.as_ref() else {
-            return;
-        };
-        let known = match status {
-            autonat::NatStatus::Public(_) => Some("Reachable"),
-            autonat::NatStatus::Private => Some("NotReachable"),
-            autonat::NatStatus::Unknown => None,
-        };
-        let most = autonat::Config::default().confidence_max;
-        let confidence = autonat.confidence() as f64 / most as f64;
-        self.handle.counters.reachable(known, confidence);
+    /// A connection that is dead stays open for a quarter of an hour by TCP's own measure; its pings tell it sooner.
+    fn pinged(&mut self, peer: PeerId, connection: ConnectionId, result: Result<Duration, ping::Failure>) {
+        match result {
+            Ok(latency) => self.peers.answered(peer, connection, latency),
+            Err(ping::Failure::Unsupported) => {}
+            Err(error) => {
+                if self.peers.missed(peer, connection) < REPORTED_MISSES {
+                    return;
+                }
+                tracing::info!(%peer, %error, "disconnecting a peer that answers no ping");
+                Counters::count(&self.handle.counters.disconnected, "ping");
+                self.swarm.close_connection(connection);
+            }
+        }
     }
 
     fn relay_event(&mut self, event: gossipsub::Event) {
@@ -414,6 +416,8 @@ impl Task {
         self.ticks += 1;
         self.refresh_status();
         self.map_ports();
+        self.offer_circuits();
+        self.count_reachability();
     }
 
     /// Whom relay graylists is of no use to anyone here.
@@ -469,7 +473,9 @@ impl Task {
         };
         let expected = 1 + usize::from(self.settings.listen.websocket_port.is_some());
         let fresh = Status {
-            phase: if listen_addresses.len() >= expected {
+            phase: if self.status.borrow().phase == Phase::Draining {
+                Phase::Draining
+            } else if listen_addresses.len() >= expected {
                 Phase::Listening
             } else {
                 Phase::Starting

@@ -1,6 +1,8 @@
-//! TCP, WebSocket and circuits with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku in browsers mplex alone.
+//! TCP, WebSocket (plain or on TLS) and circuits with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku
+//! in browsers mplex alone.
 
 use std::io;
+use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
@@ -9,8 +11,12 @@ use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, websocket, yam
 use thiserror::Error;
 
 use super::metered::Metered;
+use super::tls::{self, TlsError, TlsFiles};
 use crate::counters::Counters;
 
+/// From the first packet to a connection that carries streams, either way. autonat's peers answer within 30 s even when
+/// a router drops their dials to two ports of ours; and who connects and says nothing does not keep others out.
+const SETUP: Duration = Duration::from_secs(10);
 /// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
 const MAX_STREAMS: usize = 256;
 /// Frames of up to 1 MiB that mplex keeps for a stream nobody reads; then it stops reading the connection.
@@ -22,17 +28,25 @@ pub enum TransportError {
     Dns(#[from] io::Error),
     #[error("setting up Noise: {0}")]
     Noise(#[from] noise::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The transports, and the behaviour that goes with the circuits among them.
 pub(super) fn build(
     keypair: &identity::Keypair,
+    websocket_tls: Option<&TlsFiles>,
     counters: Counters,
 ) -> Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour), TransportError> {
     let (circuits, behaviour) = relay::client::new(keypair.public().to_peer_id());
     let tcp = || dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)));
+    // Without a certificate of its own it still dials wss, with the public authorities.
+    let mut websocket = websocket::Config::new(tcp()?);
+    if let Some(files) = websocket_tls {
+        websocket.set_tls_config(tls::load(files)?);
+    }
     // A circuit runs on a connection that is counted already.
-    let direct = websocket::Config::new(tcp()?)
+    let direct = websocket
         .or_transport(tcp()?)
         .map(move |connection, _| Metered::new(connection, &counters));
     let transport = circuits
@@ -40,7 +54,7 @@ pub(super) fn build(
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .timeout(SETUP)
         .boxed();
     Ok((transport, behaviour))
 }

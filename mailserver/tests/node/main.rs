@@ -7,5 +7,7 @@ mod hostile;
 mod pmp;
 mod relay;
 mod services;
+mod silence;
 mod support;
 mod sync;
+mod wss;

@@ -32,6 +32,7 @@ pub(crate) fn settings(dir: &tempfile::TempDir) -> Settings {
         address: IpAddr::from(Ipv4Addr::LOCALHOST),
         tcp_port: 0,
         websocket_port: Some(0),
+        websocket_tls: None,
     };
     settings.services.store = true;
     settings.nat = Nat::None;

@@ -55,6 +55,15 @@ fn a_bad_configuration_ends_with_78_and_one_line() {
             "--tcp-port: \"x\" is no good: give a whole number from 0 to 65535",
         ),
         (
+            &[
+                "--websocket-support",
+                "--websocket-secure-support",
+                "--websocket-secure-cert-path=x",
+            ],
+            "--websocket-secure-support needs --websocket-secure-key-path: give the paths of two PEM files, the private \
+             key's and the certificate's",
+        ),
+        (
             &["--config-file=/nonexistent"],
             "/nonexistent cannot be read: No such file or directory (os error 2)",
         ),
@@ -87,6 +96,60 @@ fn a_key_file_without_a_key_ends_with_78() {
         "{text}"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "nonsense");
+}
+
+/// wss with a key and a certificate, or with what should have been.
+#[test]
+fn wss_without_a_usable_pair_ends_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["one", "two"] {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(path(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        std::fs::write(path(&format!("{name}.crt")), made.cert.pem()).unwrap();
+    }
+    std::fs::write(path("nonsense"), "nonsense").unwrap();
+    for (key, certificate, wanted) in [
+        ("one.key", "two.crt", "is not that of the certificate"),
+        (
+            "nowhere",
+            "one.crt",
+            "nowhere (--websocket-secure-key-path) cannot be read: No such file",
+        ),
+        (
+            "one.key",
+            "nowhere",
+            "nowhere (--websocket-secure-cert-path) cannot be read: No such file",
+        ),
+        (
+            "nonsense",
+            "one.crt",
+            "nonsense (--websocket-secure-key-path) holds no private key",
+        ),
+        (
+            "one.key",
+            "nonsense",
+            "nonsense (--websocket-secure-cert-path) holds no certificate",
+        ),
+        (
+            "one.key",
+            "one.key",
+            "one.key (--websocket-secure-cert-path) holds no certificate",
+        ),
+    ] {
+        let mut command = program();
+        command.args(LOCAL.split_whitespace()).args([
+            "--websocket-support",
+            "--websocket-port=0",
+            "--websocket-secure-support",
+            &format!("--websocket-secure-key-path={}", path(key)),
+            &format!("--websocket-secure-cert-path={}", path(certificate)),
+        ]);
+        let output = ended(&mut command);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(78), "{key} {certificate}: {text}");
+        assert!(text.lines().count() == 1 && text.contains(wanted), "{text}");
+    }
 }
 
 #[test]

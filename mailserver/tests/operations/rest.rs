@@ -1,6 +1,7 @@
 //! REST against nwaku's field names, statuses and texts.
 
 use hyper::{Method, Request, header};
+use pillarbox_mailserver::enr::{self, WakuNode};
 use serde_json::json;
 
 use crate::support::{Rest, config, dial_address, eventually, node, request, send};
@@ -42,6 +43,47 @@ async fn health_info_and_version() {
             (200, concat!("v", env!("CARGO_PKG_VERSION")))
         );
     }
+    assert!(service.stop().await);
+}
+
+/// With a certificate the websocket port speaks wss, and info and record say so.
+#[tokio::test]
+async fn wss_is_announced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(path("key"), made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(path("certificate"), made.cert.pem()).unwrap();
+    let service = node(&format!(
+        "--shard=32 --websocket-support --websocket-port=0 --websocket-secure-support --websocket-secure-key-path={} \
+         --websocket-secure-cert-path={} --dns4-domain-name=box.example.org",
+        path("key"),
+        path("certificate")
+    ))
+    .await;
+    let announces = |info: &serde_json::Value| {
+        let record = enr::parse(info["enrUri"].as_str().unwrap()).unwrap();
+        let recorded = WakuNode::of(&record).unwrap().addresses;
+        let listed = info["listenAddresses"].as_array().unwrap();
+        let wss = |address: &&str| address.contains("/wss/p2p/");
+        let listed: Vec<&str> = listed
+            .iter()
+            .map(|address| address.as_str().unwrap())
+            .filter(wss)
+            .collect();
+        let recorded = recorded
+            .iter()
+            .map(ToString::to_string)
+            .any(|address| wss(&address.as_str()));
+        listed.iter().any(|address| address.starts_with("/ip4/127.0.0.1/"))
+            && listed
+                .iter()
+                .any(|address| address.starts_with("/dns4/box.example.org/"))
+            && recorded
+            && !info.to_string().contains("/ws/")
+    };
+    let rest = Rest::of(&service);
+    eventually(|| async { rest.get("/debug/v1/info").await.json() }, announces).await;
     assert!(service.stop().await);
 }
 

@@ -34,6 +34,7 @@ async fn node(relay: bool) -> anyhow::Result<Handle> {
         address: "127.0.0.1".parse()?,
         tcp_port: 0,
         websocket_port: None,
+        websocket_tls: None,
     };
     let (handle, _) = node::start(settings, "pillarbox-bench".into()).await?;
     Ok(handle)
