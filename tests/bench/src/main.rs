@@ -44,6 +44,8 @@ enum What {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Fills the disk at every operation of a run in turn
+    ArchiveFull,
     /// The writer that is cut off
     #[command(hide = true)]
     CutWriter { dir: PathBuf, seed: u64, start: i64 },
@@ -56,6 +58,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Archive { full, only, json, dir } => bench::run(full, only, json.as_deref(), dir.as_deref()),
         What::ArchiveCuts { cuts, seed } => campaign::run(cuts, seed),
+        What::ArchiveFull => campaign::full::every(),
         What::CutWriter { dir, seed, start } => campaign::writer::run(&dir, seed, start),
         What::Probe { dir, queries } => bench::probe::run(&dir, queries),
     }

@@ -1,38 +1,78 @@
 //! The disk is full from some operation of a run on, then has space again: nothing crashes, nothing is damaged, what
 //! was acknowledged and fits in memory is there in the end, and the archive takes envelopes again.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use anyhow::{Context, Result, ensure};
 use archive::{Archive, Inserted, Refusal, verify};
 
 use super::disk::Fault;
-use super::mount::Shared;
+use super::mount::{self, Shared};
 use super::writer::options;
 use crate::workload::{Random, SECOND, START, envelope};
 
-/// Operations of one run, roughly: points are spread over them.
-const RUN_OPERATIONS: u64 = 1500;
+/// `scripts/campaign archive-full`: every operation of the run in turn.
+pub(crate) fn every() -> Result<()> {
+    mount::possible()?;
+    let operations = one(Fault::None)?;
+    println!("archive-full: a run of {operations} operations (writes, names, syncs)");
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let worker = || -> Result<()> {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= operations {
+                return Ok(());
+            }
+            full_at(at).inspect_err(|_| next.store(operations, Ordering::Relaxed))?;
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(100) {
+                println!("{done} of {operations}");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..thread::available_parallelism()?.get())
+            .map(|_| scope.spawn(worker))
+            .collect();
+        let outcomes = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        outcomes.collect::<Result<()>>()
+    })?;
+    println!("disk full at each of {operations} operations of a run: every one recovered, nothing damaged or lost");
+    Ok(())
+}
 
-pub(crate) fn run(points: u64, seed: u64) -> Result<u64> {
+/// The first operations, where files are made, and as many by chance.
+pub(crate) fn sample(points: u64, seed: u64) -> Result<u64> {
     let mut random = Random::new(seed);
+    let operations = one(Fault::None)?;
     for point in 0..points {
-        // Every operation of the first part, where files are made; then here and there.
-        let at = if point < points / 2 {
+        full_at(if point < points / 2 {
             point
         } else {
-            random.below(RUN_OPERATIONS)
-        };
-        one(at).with_context(|| format!("full at operation {at}"))?;
+            random.below(operations)
+        })?;
     }
     Ok(points)
 }
 
-fn one(at: u64) -> Result<()> {
+fn full_at(at: u64) -> Result<()> {
+    one(Fault::Full(at)).with_context(|| format!("full at operation {at}"))?;
+    Ok(())
+}
+
+/// A run, and how many operations it asked of the disk until there was space again.
+fn one(fault: Fault) -> Result<u64> {
     let place = tempfile::tempdir()?;
     let disk = Shared::new();
     let session = disk.mount(place.path())?;
     let dir = place.path().join("archive");
     let archive = Archive::open(&dir, options())?;
-    disk.lock().arm(Fault::Full(at));
+    let before = disk.lock().operations;
+    disk.lock().arm(fault);
+    let mut operations = 0;
     let mut stored = Vec::new();
     let mut failures = 0;
     // Half a minute of which the last third has space again; the reopening is sealed and pruned over.
@@ -40,6 +80,7 @@ fn one(at: u64) -> Result<()> {
         let next = envelope(number, SECOND / 12);
         let now = next.timestamp;
         if number == 240 {
+            operations = disk.lock().operations - before;
             disk.lock().arm(Fault::None);
         }
         match archive.insert(&next, now)? {
@@ -70,5 +111,5 @@ fn one(at: u64) -> Result<()> {
     check(&archive)?;
     archive.close()?;
     session.umount_and_join()?;
-    Ok(())
+    Ok(operations)
 }

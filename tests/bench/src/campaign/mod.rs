@@ -6,13 +6,13 @@
 //! system can be mounted (it takes root and /dev/fuse), that is said, and every cut is a SIGKILL.
 
 mod disk;
-mod full;
+pub(crate) mod full;
 mod mount;
 pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const WINDOW: i64 = 2 * SECOND;
 /// A power cut comes within so many operations of the writer's start.
 const OPERATIONS: u64 = 4000;
 const KILL_WITHIN_MS: u64 = 250;
-/// Disk-full points tried beside the cuts.
+/// Disk-full points tried beside the cuts; `archive-full` tries them all.
 const FULL_POINTS: u64 = 200;
 
 /// What the writer has said.
@@ -65,7 +65,7 @@ pub(crate) fn run(cuts: u64, seed: u64) -> Result<()> {
     if power_cuts_wanted > 0 {
         power = power_cuts(power_cuts_wanted, seed)?;
         println!("power cuts (unsynced writes dropped and torn): {power:?}");
-        let points = full::run(FULL_POINTS.min(cuts), seed)?;
+        let points = full::sample(FULL_POINTS.min(cuts), seed)?;
         println!("disk full at {points} points of a run: every one recovered");
     }
     println!(
@@ -129,7 +129,7 @@ fn power_cuts(cuts: u64, seed: u64) -> Result<Outcome> {
 }
 
 fn spawn(dir: &Path, seed: u64, start: i64) -> Result<std::process::Child> {
-    Ok(Command::new(program()?)
+    Ok(Command::new(std::env::current_exe()?)
         .arg("cut-writer")
         .arg(dir)
         .arg(seed.to_string())
@@ -137,16 +137,6 @@ fn spawn(dir: &Path, seed: u64, start: i64) -> Result<std::process::Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?)
-}
-
-/// This program; in its own tests, the program beside them.
-fn program() -> Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let beside = this
-        .parent()
-        .and_then(Path::parent)
-        .map(|dir| dir.join("pillarbox-bench"));
-    Ok(beside.filter(|path| cfg!(test) && path.exists()).unwrap_or(this))
 }
 
 impl Told {
@@ -209,22 +199,6 @@ mod tests {
     use super::*;
     use crate::workload::envelope;
 
-    fn built() {
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--package",
-                "pillarbox-bench",
-                "--bin",
-                "pillarbox-bench",
-            ])
-            .status()
-            .unwrap();
-        assert!(built.success());
-    }
-
     /// Said past the test runner, which keeps what passing tests print to itself.
     fn can_mount() -> bool {
         use std::io::Write;
@@ -235,22 +209,6 @@ mod tests {
         )
         .unwrap();
         false
-    }
-
-    #[test]
-    fn a_sample_of_kills() {
-        built();
-        assert_eq!(kills(8, 42).unwrap().cuts, 8);
-    }
-
-    #[test]
-    fn a_sample_of_power_cuts() {
-        if can_mount() {
-            built();
-            let power = power_cuts(25, 42).unwrap();
-            assert_eq!(power.cuts, 25);
-            assert!(power.acknowledged > 100, "{power:?}");
-        }
     }
 
     /// A light push is answered after the insert: the card's syncs must not delay it.
@@ -294,12 +252,5 @@ mod tests {
         archive.close().unwrap();
         assert!(verify(&dir).unwrap().is_sound());
         session.umount_and_join().unwrap();
-    }
-
-    #[test]
-    fn a_sample_of_full_disks() {
-        if can_mount() {
-            assert_eq!(full::run(12, 42).unwrap(), 12);
-        }
     }
 }
