@@ -95,6 +95,14 @@ pub struct Open {
     reply: Opened,
 }
 
+/// What the handler of a connection is told.
+#[derive(Debug)]
+pub enum Order {
+    Open(Open),
+    /// Be polled, and the other protocols' handlers of the connection with it.
+    LookAfter,
+}
+
 pub struct Behaviour {
     protocols: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<Inbound>,
@@ -102,7 +110,9 @@ pub struct Behaviour {
     total: Arc<Semaphore>,
     per_peer: HashMap<PeerId, Weak<Semaphore>>,
     connections: HashMap<PeerId, Vec<ConnectionId>>,
-    open: VecDeque<(PeerId, ConnectionId, Open)>,
+    orders: VecDeque<(PeerId, ConnectionId, Order)>,
+    /// Connections to peers that had another one already.
+    later: Vec<(PeerId, ConnectionId)>,
     waker: Option<Waker>,
     counters: Counters,
 }
@@ -118,7 +128,8 @@ impl Behaviour {
             total: Arc::new(Semaphore::new(limits.total)),
             per_peer: HashMap::new(),
             connections: HashMap::new(),
-            open: VecDeque::new(),
+            orders: VecDeque::new(),
+            later: Vec::new(),
             waker: None,
             counters,
         };
@@ -131,7 +142,21 @@ impl Behaviour {
             let _ = reply.send(Err(OpenError::NotConnected));
             return;
         };
-        self.open.push_back((peer, connection, Open { protocol, reply }));
+        self.order(peer, connection, Order::Open(Open { protocol, reply }));
+    }
+
+    /// Has every handler of a later connection looked after. gossipsub's (0.50.1) needs it: all connections of a peer share
+    /// one queue, and a handler waits for it only once its stream is open, which it opens when it happens to be polled
+    /// while something waits. When the first connection ends, say a circuit after its hole was punched, envelopes would
+    /// wait for the next ping, and are dropped after 5 s.
+    pub fn look_after_later(&mut self) {
+        for (peer, connection) in self.later.clone() {
+            self.order(peer, connection, Order::LookAfter);
+        }
+    }
+
+    fn order(&mut self, peer: PeerId, connection: ConnectionId, order: Order) {
+        self.orders.push_back((peer, connection, order));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -184,13 +209,20 @@ impl NetworkBehaviour for Behaviour {
     fn on_swarm_event(&mut self, event: FromSwarm) {
         match event {
             FromSwarm::ConnectionEstablished(ConnectionEstablished {
-                peer_id, connection_id, ..
+                peer_id,
+                connection_id,
+                other_established,
+                ..
             }) => {
+                if other_established > 0 {
+                    self.later.push((peer_id, connection_id));
+                }
                 self.connections.entry(peer_id).or_default().push(connection_id);
             }
             FromSwarm::ConnectionClosed(ConnectionClosed {
                 peer_id, connection_id, ..
             }) => {
+                self.later.retain(|&(_, known)| known != connection_id);
                 if let Some(connections) = self.connections.get_mut(&peer_id) {
                     connections.retain(|&known| known != connection_id);
                     if connections.is_empty() {
@@ -209,7 +241,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        if let Some((peer_id, connection, event)) = self.open.pop_front() {
+        if let Some((peer_id, connection, event)) = self.orders.pop_front() {
             return Poll::Ready(ToSwarm::NotifyHandler {
                 peer_id,
                 handler: NotifyHandler::One(connection),
@@ -263,7 +295,7 @@ impl Handler {
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Open;
+    type FromBehaviour = Order;
     type ToBehaviour = Infallible;
     type InboundProtocol = Upgrade;
     type OutboundProtocol = Upgrade;
@@ -296,7 +328,9 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_behaviour_event(&mut self, open: Open) {
+    fn on_behaviour_event(&mut self, order: Order) {
+        // That it came is all there is to the other.
+        let Order::Open(open) = order else { return };
         if self.open.len() >= MAX_PENDING_OPENINGS {
             let _ = open.reply.send(Err(OpenError::Busy));
         } else {

@@ -144,11 +144,11 @@ async fn map_all(
     Ok((addresses, Duration::from_secs(lifetime_secs.into())))
 }
 
-/// Gives the ports back (section 3.4), without waiting for answers.
+/// Gives the ports back (section 3.4).
 async fn unmap_all(gateway: Option<SocketAddr>, wanted: &[Wanted]) -> Result<(), Failed> {
     let socket = connect(gateway).await?;
     for Wanted { port, .. } in wanted {
-        socket.send(&map_request(*port, 0, 0)).await?;
+        ask(&socket, &map_request(*port, 0, 0)).await?;
     }
     Ok(())
 }

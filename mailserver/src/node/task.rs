@@ -418,6 +418,7 @@ impl Task {
         self.map_ports();
         self.offer_circuits();
         self.count_reachability();
+        self.swarm.behaviour_mut().streams.look_after_later();
     }
 
     /// Whom relay graylists is of no use to anyone here.

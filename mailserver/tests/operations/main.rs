@@ -5,6 +5,8 @@
 
 mod discovery;
 mod full_disk;
+mod namespaces;
+mod nat;
 mod partition;
 mod program;
 mod rest;
