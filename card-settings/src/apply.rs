@@ -15,6 +15,8 @@ use crate::settings::{self, Mistake, Settings};
 use crate::{answer, daemon, network};
 
 pub const FILE: &str = "pillarbox.toml";
+/// In the folder for others: the wishes that are used, as they were written, for a backup.
+const USED: &str = "settings.toml";
 /// An answer that was made larger by somebody is not written over.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
@@ -29,6 +31,8 @@ pub struct Places {
     pub run: PathBuf,
     /// The folder of additions to the image's network file.
     pub network: PathBuf,
+    /// Where the daemon puts the settings of a backup that was restored. They hold while the card says nothing.
+    pub restored: PathBuf,
 }
 
 /// The wishes, or the sentence for the page when they are not used. `Err` is a box that cannot be written to at all.
@@ -38,9 +42,11 @@ pub fn apply(device: &Path, places: &Places) -> Result<Result<Settings, String>>
         .write(true)
         .open(device)
         .map_err(fat::Error::from)
-        .and_then(|device| read(device, &places.zones));
+        .and_then(|device| read(device, places));
+    let mut text = Vec::new();
     let (settings, trouble) = match outcome {
-        Ok((Ok(settings), answered)) => {
+        Ok((Ok((settings, used)), answered)) => {
+            text = used;
             // An answer that does not arrive is no reason not to do what was asked for.
             (settings, answered.err().map(|error| error.to_string()))
         }
@@ -51,6 +57,9 @@ pub fn apply(device: &Path, places: &Places) -> Result<Result<Settings, String>>
         ),
     };
     write(&settings, places)?;
+    if !text.is_empty() {
+        put(&places.run.join(USED), &String::from_utf8_lossy(&text))?;
+    }
     match trouble {
         None => Ok(Ok(settings)),
         Some(trouble) => {
@@ -60,13 +69,14 @@ pub fn apply(device: &Path, places: &Places) -> Result<Result<Settings, String>>
     }
 }
 
-type Outcome = (Result<Settings, Mistake>, Result<(), fat::Error>);
+/// The wishes and their text, and whether the answer arrived.
+type Outcome = (Result<(Settings, Vec<u8>), Mistake>, Result<(), fat::Error>);
 
 /// Reads the wishes and leaves the answer.
-fn read<D: Read + Write + Seek>(device: D, zones: &Path) -> Result<Outcome, fat::Error> {
+fn read<D: Read + Write + Seek>(device: D, places: &Places) -> Result<Outcome, fat::Error> {
     let mut fat = Fat::open(device)?;
     let outcome = match fat.find(FILE)? {
-        None => Ok(Settings::default()),
+        None => Ok((Settings::default(), Vec::new())),
         Some(file) if file.bytes > settings::MAX_BYTES => Err(Mistake {
             line: None,
             key: None,
@@ -75,11 +85,37 @@ fn read<D: Read + Write + Seek>(device: D, zones: &Path) -> Result<Outcome, fat:
         }),
         Some(file) => {
             let bytes = fat.read(&file, settings::MAX_BYTES)?;
-            settings::parse(&bytes).and_then(|settings| known_zone(settings, zones))
+            parse(bytes, places)
         }
     };
-    let answered = leave_answer(&mut fat, &answer::text(env!("CARGO_PKG_VERSION"), &outcome));
+    let outcome = match outcome {
+        Ok((settings, _)) if settings == Settings::default() => restored(places),
+        other => other,
+    };
+    let said = outcome
+        .as_ref()
+        .map(|(settings, _)| settings.clone())
+        .map_err(Clone::clone);
+    let answered = leave_answer(&mut fat, &answer::text(env!("CARGO_PKG_VERSION"), &said));
     Ok((outcome, answered))
+}
+
+fn parse(bytes: Vec<u8>, places: &Places) -> Result<(Settings, Vec<u8>), Mistake> {
+    let settings = settings::parse(&bytes).and_then(|settings| known_zone(settings, &places.zones))?;
+    Ok((settings, bytes))
+}
+
+/// Of a backup that was restored to a new card, if there was one.
+fn restored(places: &Places) -> Result<(Settings, Vec<u8>), Mistake> {
+    let limit = settings::MAX_BYTES + 1;
+    let mut bytes = Vec::new();
+    match File::open(&places.restored).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        Ok(_) => parse(bytes, places).map_err(|mistake| Mistake {
+            what: format!("(of the restored backup) {}", mistake.what),
+            ..mistake
+        }),
+        Err(_) => Ok((Settings::default(), Vec::new())),
+    }
 }
 
 /// Only over a file that is there and big enough, and only when it says something else: a start without news writes
@@ -166,6 +202,7 @@ mod tests {
                 zones: at("zones"),
                 run: at("run"),
                 network: at("network"),
+                restored: at("restored.toml"),
             };
             std::fs::create_dir(at("run")).unwrap();
             Box { folder, places }
@@ -243,6 +280,38 @@ mod tests {
 
         std::fs::remove_file(silent.folder.path().join("card")).unwrap();
         assert!(silent.apply().unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_restored_backup_holds_while_the_card_says_nothing() {
+        for (card, kept, name, used) in [
+            (
+                &b"# nothing yet\n"[..],
+                Some("name = \"kitchen\""),
+                Some("kitchen"),
+                Some("name = \"kitchen\""),
+            ),
+            (
+                b"name = \"hall\"",
+                Some("name = \"kitchen\""),
+                Some("hall"),
+                Some("name = \"hall\""),
+            ),
+            (b"name = \"hall\"", None, Some("hall"), Some("name = \"hall\"")),
+            (b"# nothing yet\n", None, None, None),
+        ] {
+            let tested = Box::with(&[(FILE, card), (answer::FILE, &[b' '; 1024])]);
+            if let Some(kept) = kept {
+                std::fs::write(tested.folder.path().join("restored.toml"), kept).unwrap();
+            }
+            assert_eq!(tested.apply().unwrap().name.as_deref(), name);
+            assert_eq!(tested.text("run/settings.toml").as_deref(), used);
+        }
+        let broken = Box::with(&[(FILE, b""), (answer::FILE, &[b' '; 1024])]);
+        std::fs::write(broken.folder.path().join("restored.toml"), "name = 5").unwrap();
+        let trouble = broken.apply().unwrap_err();
+        assert!(trouble.contains("of the restored backup"), "{trouble}");
+        assert_eq!(broken.text("run/settings.toml"), None);
     }
 
     #[test]

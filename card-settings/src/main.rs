@@ -26,6 +26,8 @@ struct Arguments {
     run: PathBuf,
     #[arg(long, default_value = "/run/systemd/network/20-ethernet.network.d")]
     network: PathBuf,
+    #[arg(long, default_value = "/data/pillarbox/settings.toml")]
+    restored: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<String> {
         zones: arguments.zones.clone(),
         run: arguments.run.clone(),
         network: arguments.network.clone(),
+        restored: arguments.restored.clone(),
     };
     // Without the initrd's word there is no device of that name either, and the page says so.
     let device = std::fs::read_to_string(&arguments.device_file).unwrap_or_default();

@@ -17,6 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::backup::{self, Vault};
 use crate::clock::{self, Clock};
 use crate::config::{Config, EXIT_CONFIG, Power};
 use crate::control;
@@ -27,7 +28,7 @@ use crate::indicator::{self, Indicator, Sources};
 use crate::log::{self, Logbook};
 use crate::notify;
 use crate::page;
-use crate::process::power;
+use crate::process::{cgroup, power};
 use crate::reset;
 use crate::runner::{Ending, Runner};
 use crate::snapshot::{BoxState, Snapshot};
@@ -76,6 +77,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 fn run(config: Config) -> anyhow::Result<()> {
     let log = log::start();
     let _claim = claim(&config.state_dir)?;
+    backup::files::forget_staged(&config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MAX_BLOCKING_THREADS)
@@ -93,10 +95,14 @@ fn end(config: &Config, ending: Ending) -> anyhow::Result<()> {
         let moved = reset::set_aside(&config.services.enabled, &clock::stamp()).context("factory reset")?;
         tracing::info!(?moved, "factory reset");
     }
+    if ending == Ending::Restore {
+        let replaced = backup::files::commit(config, &clock::stamp()).context("restore")?;
+        tracing::info!(?replaced, "restored");
+    }
     match (ending, config.power) {
         (Ending::Exit, _) | (Ending::PowerOff, Power::None) => Ok(()),
-        (Ending::Reboot | Ending::FactoryReset, Power::None) => Err(power::start_again()),
-        (Ending::Reboot | Ending::FactoryReset, Power::Systemctl) => power::systemctl("reboot"),
+        (Ending::Reboot | Ending::FactoryReset | Ending::Restore, Power::None) => Err(power::start_again()),
+        (Ending::Reboot | Ending::FactoryReset | Ending::Restore, Power::Systemctl) => power::systemctl("reboot"),
         (Ending::PowerOff, Power::Systemctl) => power::systemctl("poweroff"),
     }
 }
@@ -123,6 +129,7 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         tokio::spawn(node::watch(node, events.clone()));
     }
     let _lights = start_lights(config, &events, seen.clone())?;
+    let vault = Vault::new(config.file.clone());
     let options = page::Options {
         listen: config.page.listen,
         names: config.page.names.clone(),
@@ -131,18 +138,23 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
         log: log.clone(),
         switches: config.power != Power::None,
         token_file: config.page.token_file.clone(),
+        vault: vault.clone(),
     };
     let desk = control::Desk {
         snapshots: seen.clone(),
         events: events.clone(),
         log,
         button: simulated_button(config),
+        switches: config.power != Power::None,
+        vault,
     };
     tokio::spawn(control::serve(config.control.clone(), desk, events.clone()));
     notify::start(config.notify.clone(), seen.clone(), clock::unix_time).context("cannot start notifications")?;
     let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
     tokio::spawn(announce(page_at, seen));
-    let ending = Runner::new(state, clock, inbox, events, snapshots).run().await;
+    let tree = cgroup::Tree::claim(Path::new("/"));
+    let runner = Runner::new(state, clock, inbox, events, snapshots).limited(tree);
+    let ending = runner.run().await;
     tracing::info!(?ending, "stopped");
     Ok(ending)
 }

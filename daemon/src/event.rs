@@ -122,10 +122,14 @@ pub enum Gesture {
 /// What the page (unlocked) or the CLI asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    Restart { service: String },
+    Restart {
+        service: String,
+    },
     Reboot,
     PowerOff,
     FactoryReset,
+    /// Put what a restore has staged in its place, and start anew.
+    Restore,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +197,7 @@ pub enum Action {
     Reboot,
     PowerOff,
     FactoryReset,
+    Restore,
     /// All children are gone (or the time for it is over): leave the loop.
     Exit,
 }

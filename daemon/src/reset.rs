@@ -48,7 +48,8 @@ fn like(old: &Path, new: &Path) -> io::Result<()> {
     chown(new, Some(old.uid()), Some(old.gid()))
 }
 
-fn move_away(directory: &Path, stamp: &str) -> io::Result<Option<PathBuf>> {
+/// Renames a directory or file to a dated name that is free.
+pub(crate) fn move_away(directory: &Path, stamp: &str) -> io::Result<Option<PathBuf>> {
     if !directory.exists() {
         return Ok(None);
     }

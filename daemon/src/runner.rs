@@ -19,6 +19,7 @@ use crate::config::service::{Schema, Service as Spec};
 use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
 use crate::lifeline::Lifeline;
+use crate::process::cgroup::Tree;
 use crate::process::{Launch, run};
 use crate::retention;
 use crate::snapshot::{ServiceStateName, Snapshot};
@@ -42,6 +43,8 @@ pub struct Runner {
     saved_at: Option<Duration>,
     ending: Ending,
     lifeline: Lifeline,
+    /// For the limits of services, where it can be had.
+    tree: Option<Tree>,
 }
 
 /// What is left to do when all services have ended.
@@ -51,6 +54,7 @@ pub enum Ending {
     Reboot,
     PowerOff,
     FactoryReset,
+    Restore,
 }
 
 struct Live {
@@ -77,7 +81,15 @@ impl Runner {
             saved_at: None,
             ending: Ending::Exit,
             lifeline: Lifeline::new(),
+            tree: None,
         }
+    }
+
+    /// With limits on its services, or the reason why there are none.
+    pub fn limited(mut self, tree: Result<Tree, String>) -> Runner {
+        self.state.set_limits(tree.as_ref().map(drop).map_err(String::clone));
+        self.tree = tree.ok();
+        self
     }
 
     /// Runs until the supervisor says `Exit`; all services have ended then.
@@ -139,6 +151,7 @@ impl Runner {
             Action::Reboot => self.ending = Ending::Reboot,
             Action::PowerOff => self.ending = Ending::PowerOff,
             Action::FactoryReset => self.ending = Ending::FactoryReset,
+            Action::Restore => self.ending = Ending::Restore,
             // The loop has seen it.
             Action::Exit => {}
         }
@@ -187,6 +200,8 @@ impl Runner {
             run,
             launch: launch(spec),
             output: spec.output.clone(),
+            tree: self.tree.clone(),
+            limits: spec.limits,
         };
         let health = spec.health.clone();
         let probe = health.map(|rules| probe::start(service, run, rules, self.events.clone()));
@@ -267,5 +282,6 @@ fn launch(spec: &Spec) -> Launch {
             .collect(),
         user: spec.user.clone(),
         writes_to: spec.writes_to.clone(),
+        entrance: None,
     }
 }

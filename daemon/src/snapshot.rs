@@ -79,6 +79,8 @@ pub enum Subject {
     LastEnvelope,
     /// Whether other nodes can open connections to the mailserver, as they told it.
     Reachability,
+    /// Whether services are held to their limits on memory and processor time; null when none has any.
+    Limits,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -77,8 +77,8 @@ start_limit = 3
 `;
 
 export class Box {
-  /** `services` maps a service's name to the text of its file. */
-  static async start(services) {
+  /** `services` maps a service's name to the text of its file; `settings` is added to the daemon's, `path` put before PATH. */
+  static async start(services, { settings = "", path } = {}) {
     const dir = await mkdtemp(join(tmpdir(), "pillarbox-browser-"));
     const [port] = await freePorts(1);
     await mkdir(join(dir, "services"));
@@ -90,13 +90,17 @@ export class Box {
 state_dir = "state"
 services_dir = "services"
 clock = "trusted"
+${settings}
 [page]
 listen = "127.0.0.1:${port}"
 [health]
 expects = "nothing"
 `);
     const log = await open(join(dir, "log"), "w");
-    const child = spawn(PILLARBOXD, ["--config", config], { stdio: ["ignore", log.fd, log.fd] });
+    const child = spawn(PILLARBOXD, ["--config", config], {
+      stdio: ["ignore", log.fd, log.fd],
+      env: { ...process.env, PATH: [path, process.env.PATH].filter(Boolean).join(":") },
+    });
     await log.close();
     const box = new Box(dir, port, child);
     try {

@@ -37,6 +37,21 @@ export async function visit(browser, box, options = {}) {
   return page;
 }
 
+/** Has the browser let in, as a person does: asks on the page and presses the button. */
+export async function letIn(page, box) {
+  await page.getByRole("button", { name: "Ask to be let in" }).click();
+  await page.getByText("Press the button on the box now").waitFor();
+  await box.press();
+  await page.getByText("This browser may change things for five minutes").waitFor();
+}
+
+/** What axe, which is injected by the browser's own tools (the page's policy does not bind those), finds wrong. */
+export async function axeFinds(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`);
+}
+
 /** What must hold of every state: checked and photographed on a phone and a desktop, in light and dark. */
 export async function inspect(browser, box, name, check) {
   for (const [device, viewport] of [["phone", PHONE], ["desktop", DESKTOP]]) {
@@ -48,11 +63,7 @@ export async function inspect(browser, box, name, check) {
       assert.ok(overhang <= 0, `${where}: ${overhang} px too wide`);
       await page.screenshot({ path: join(PICTURES, `${name}-${device}-${colorScheme}.png`), fullPage: true });
       assert.deepEqual(page.complaints, [], where);
-      // axe is injected by the browser's own tools, which the page's policy does not bind.
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-      const found = violations.map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`);
-      assert.deepEqual(found, [], where);
+      assert.deepEqual(await axeFinds(page), [], where);
       await page.context().close();
     }
   }

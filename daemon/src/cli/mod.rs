@@ -6,7 +6,9 @@
 //! scripts can ask.
 
 mod archive;
+mod backup;
 mod client;
+mod manual;
 mod show;
 
 use std::io::Write;
@@ -61,6 +63,14 @@ enum Command {
     Unlock,
     /// Print a report for somebody who helps, without public addresses, keys and whole peer IDs.
     Diagnose,
+    /// Write identity and settings into a file, encrypted with a passphrase.
+    Backup(backup::BackupArguments),
+    /// Take identity and settings from a backup; what they replace is set aside, and the box starts anew.
+    Restore(backup::RestoreArguments),
+    /// Restart the box.
+    Reboot,
+    /// Switch the box off.
+    PowerOff,
     /// Press the simulated button of a developer's board.
     Press {
         /// How long it is held.
@@ -74,6 +84,10 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print what a shell completes the command's words with.
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages of pillarbox and pillarboxd into a folder.
+    Man { folder: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +137,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             other => bail!(unexpected(other)),
         },
         Command::Archive(arguments) => return archive::run(arguments, json),
+        Command::Backup(what) => backup::backup(what, arguments.socket.as_deref(), json)?,
+        Command::Restore(what) => backup::restore(what, arguments.socket.as_deref(), json)?,
+        Command::Reboot => done(client::ask(arguments.socket.as_deref(), &Request::Reboot)?, json)?,
+        Command::PowerOff => done(client::ask(arguments.socket.as_deref(), &Request::PowerOff)?, json)?,
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { folder } => manual::write(folder, json)?,
         Command::Logs { service, lines } => {
             let request = Request::Logs {
                 lines: *lines,

@@ -32,7 +32,8 @@ use reports::Reports;
 pub use service::{Service, Services};
 pub use show::Shown;
 
-/// BSD's sysexits.h EX_CONFIG: systemd is told not to restart the daemon on it.
+/// BSD's sysexits.h EX_CONFIG. The image's unit starts the daemon again even so, ever more slowly: settings may be mended
+/// while nobody is at the box.
 pub const EXIT_CONFIG: u8 = 78;
 
 /// Nothing shorter makes sense: segments are a twenty-fourth of the retention, and at least a second long.
@@ -65,6 +66,7 @@ struct File {
     notify: Notify,
     #[serde(default)]
     reports: Reports,
+    backup: Option<Backup>,
     #[serde(default)]
     services: BTreeMap<String, Override>,
 }
@@ -138,6 +140,16 @@ impl Default for Page {
     }
 }
 
+/// Where a person's settings are when they are not this file: a backup keeps them instead of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// As they are used now; there need be none.
+    pub settings: PathBuf,
+    /// Where a restore puts them, for whoever reads them before the daemon.
+    pub restored: PathBuf,
+}
+
 /// What is looked at beside the services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -195,6 +207,7 @@ pub struct Config {
     pub health: Health,
     pub notify: Notify,
     pub reported: Reported,
+    pub backup: Option<Backup>,
     pub services: Services,
 }
 
@@ -236,6 +249,10 @@ impl Config {
                 ..raw.notify
             },
             reported: raw.reports.read(&base),
+            backup: raw.backup.map(|backup| Backup {
+                settings: tidy(&base.join(backup.settings)),
+                restored: tidy(&base.join(backup.restored)),
+            }),
             services: Services::default(),
             file,
         };

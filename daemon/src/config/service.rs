@@ -46,6 +46,8 @@ pub(super) struct File {
     pub(super) archive: Option<ArchiveFile>,
     pub(super) sandbox: Option<SandboxFile>,
     #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
     pub(super) ports: BTreeMap<String, Port>,
     pub(super) node: Option<Node>,
     #[serde(default)]
@@ -75,6 +77,7 @@ pub struct Service {
     pub directory: PathBuf,
     /// The only places that it may write to; `None` leaves that to the account's rights.
     pub writes_to: Option<Vec<PathBuf>>,
+    pub limits: Limits,
     pub stop: StopRules,
     pub restart: RestartRules,
     pub health: Option<HealthRules>,
@@ -257,6 +260,22 @@ pub(super) struct ArchiveFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct SandboxFile {
     pub(super) write: Vec<String>,
+}
+
+/// What a service may use at most, with all that it starts; none by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Past it the kernel ends the service, which then starts anew.
+    pub memory_mib: Option<NonZeroU32>,
+    /// Of one processor: 150 is one and a half.
+    pub cpu_percent: Option<NonZeroU32>,
+}
+
+impl Limits {
+    pub fn is_some(&self) -> bool {
+        *self != Limits::default()
+    }
 }
 
 /// An archive that the daemon prunes.

@@ -233,6 +233,7 @@ fn read_one(
         identity: raw.identity.iter().map(PathBuf::from).collect(),
         user: raw.user,
         writes_to,
+        limits: raw.limits,
         directory,
         stop: raw.stop,
         restart: raw.restart,

@@ -399,6 +399,7 @@ fn every_key_is_in_the_readme() {
         ("notify.ntfy.", "[notify.ntfy]\nzz = 1\n", SERVICE),
         ("notify.email.", "[notify.email]\nzz = 1\n", SERVICE),
         ("reports.", "[reports]\nzz = 1\n", SERVICE),
+        ("backup.", "[backup]\nzz = 1\n", SERVICE),
         ("services.NAME.", "[services.one]\nzz = 1\n", SERVICE),
         ("", "", "zz = 1\n"),
         ("stop.", "", "program = \"child\"\n[stop]\nzz = 1\n"),
@@ -406,6 +407,7 @@ fn every_key_is_in_the_readme() {
         ("health.", "", "program = \"child\"\n[health]\nzz = 1\n"),
         ("archive.", "", "program = \"child\"\n[archive]\nzz = 1\n"),
         ("sandbox.", "", "program = \"child\"\n[sandbox]\nzz = 1\n"),
+        ("limits.", "", "program = \"child\"\n[limits]\nzz = 1\n"),
         ("ports.NAME.", "", "program = \"child\"\n[ports.a]\nzz = 1\n"),
         ("node.", "", "program = \"child\"\n[node]\nzz = 1\n"),
         ("output.", "", "program = \"child\"\n[output]\nzz = 1\n"),
@@ -413,7 +415,7 @@ fn every_key_is_in_the_readme() {
         for key in keys_of(main, service) {
             let tables = [
                 "network", "page", "notify", "reports", "services", "stop", "restart", "health", "archive", "ports",
-                "node", "output", "sandbox",
+                "node", "output", "sandbox", "limits", "backup",
             ];
             let documented = ["webhook", "ntfy", "email"].contains(&key.as_str())
                 || readme.contains(&format!("`{prefix}{key}`"))

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use nix::unistd::geteuid;
 use tokio::sync::watch;
 
 use super::press::press;
 use super::{Answer, Peer, Request};
+use crate::backup::{Passphrase, Vault};
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::log::Logbook;
@@ -24,6 +26,9 @@ pub struct Desk {
     pub log: Logbook,
     /// The FIFO of a simulated button; a board with a real one has none.
     pub button: Option<PathBuf>,
+    /// Whether the machine can be restarted and switched off from here.
+    pub switches: bool,
+    pub vault: Vault,
 }
 
 impl Desk {
@@ -48,6 +53,21 @@ impl Desk {
             },
             Request::Unlock => self.unlock(),
             Request::Diagnose => Answer::Text(diagnostics::report(&self.snapshots.borrow(), &self.log)),
+            Request::Backup { passphrase } => match self.vault.backup(passphrase).await {
+                Ok(sealed) => Answer::Sealed(BASE64.encode(&sealed)),
+                Err(why) => Answer::Refused(why),
+            },
+            Request::Restore {
+                passphrase,
+                sealed,
+                identity_only,
+            } => self.restore(passphrase, &sealed, identity_only).await,
+            Request::Reboot | Request::PowerOff if !self.switches => Answer::Refused(
+                "this machine is not switched by Pillarbox (power = \"none\"); use the machine's own commands"
+                    .to_owned(),
+            ),
+            Request::Reboot => self.send(Event::Asked(event::Request::Reboot)),
+            Request::PowerOff => self.send(Event::Asked(event::Request::PowerOff)),
             Request::Press { hold_ms } => {
                 let Some(fifo) = &self.button else {
                     return Answer::Refused("this board's button is a real one: press it".to_owned());
@@ -57,6 +77,17 @@ impl Desk {
                     Err(error) => Answer::Refused(format!("cannot press {}: {error}", fifo.display())),
                 }
             }
+        }
+    }
+
+    async fn restore(&self, passphrase: Passphrase, sealed: &str, identity_only: bool) -> Answer {
+        let Ok(sealed) = BASE64.decode(sealed.as_bytes()) else {
+            return Answer::Refused("the backup did not arrive whole; try again".to_owned());
+        };
+        let restored = self.vault.restore(passphrase, &sealed, identity_only, &self.events);
+        match restored.await {
+            Ok(()) => Answer::Done,
+            Err(why) => Answer::Refused(why),
         }
     }
 
@@ -91,7 +122,7 @@ impl Desk {
     }
 }
 
-fn may_act(peer: Peer) -> bool {
+pub(super) fn may_act(peer: Peer) -> bool {
     peer.uid == 0 || peer.uid == geteuid().as_raw()
 }
 
@@ -99,16 +130,22 @@ fn may_act(peer: Peer) -> bool {
 mod tests {
     use super::*;
 
+    fn desk(snapshots: watch::Receiver<Arc<Snapshot>>, events: Sender, switches: bool) -> Desk {
+        Desk {
+            snapshots,
+            events,
+            log: Logbook::default(),
+            button: None,
+            switches,
+            vault: Vault::new("/nonexistent".into()),
+        }
+    }
+
     #[tokio::test]
     async fn root_lets_in_only_who_waits() {
         let (events, mut inbox) = event::channel();
         let (snapshots, seen) = watch::channel(Arc::new(Snapshot::at_start("dev")));
-        let desk = Desk {
-            snapshots: seen,
-            events,
-            log: Logbook::default(),
-            button: None,
-        };
+        let desk = desk(seen, events, false);
         let root = Peer { uid: 0 };
         for (unlock, refusal) in [
             (Unlock::Locked, Some("no browser asks")),
@@ -138,16 +175,40 @@ mod tests {
         );
     }
 
+    fn passphrase() -> Passphrase {
+        Passphrase::new("correct horse").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_machine_is_switched_only_where_it_may_be() {
+        for switches in [false, true] {
+            let (events, mut inbox) = event::channel();
+            let (_keep, snapshots) = watch::channel(Arc::new(Snapshot::at_start("dev")));
+            let desk = desk(snapshots, events, switches);
+            for (request, wanted) in [
+                (Request::Reboot, event::Request::Reboot),
+                (Request::PowerOff, event::Request::PowerOff),
+            ] {
+                let answer = desk.answer(request, Peer { uid: 0 }).await;
+                if switches {
+                    assert_eq!(answer, Answer::Done);
+                    assert!(matches!(inbox.try_recv(), Ok(Event::Asked(asked)) if asked == wanted));
+                } else {
+                    assert!(
+                        matches!(&answer, Answer::Refused(why) if why.contains("none")),
+                        "{answer:?}"
+                    );
+                    assert!(inbox.try_recv().is_err());
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn strangers_may_only_look() {
         let (events, mut inbox) = event::channel();
         let (_keep, snapshots) = watch::channel(Arc::new(Snapshot::at_start("dev")));
-        let desk = Desk {
-            snapshots,
-            events,
-            log: Logbook::default(),
-            button: None,
-        };
+        let desk = desk(snapshots, events, false);
         let stranger = Peer {
             uid: geteuid().as_raw() + 4_000_000,
         };
@@ -166,6 +227,16 @@ mod tests {
             Request::Press { hold_ms: 1 },
             Request::Unlock,
             Request::Diagnose,
+            Request::Reboot,
+            Request::PowerOff,
+            Request::Backup {
+                passphrase: passphrase(),
+            },
+            Request::Restore {
+                passphrase: passphrase(),
+                sealed: String::new(),
+                identity_only: true,
+            },
         ] {
             assert!(matches!(desk.answer(request, stranger).await, Answer::Refused(why) if why.contains("only root")));
         }

@@ -20,12 +20,15 @@ use tokio::time::{sleep, timeout};
 
 pub use answer::Desk;
 
+use crate::backup::{MAX_SEALED_BYTES, Passphrase};
 use crate::event::{Event, Part, Sender};
 use crate::log::Entry;
 use crate::snapshot::Snapshot;
 
 const CONNECTIONS: usize = 16;
 const MAX_REQUEST_BYTES: u64 = 4096;
+/// Of whoever may act: a backup in base64, and the rest of the request.
+const MAX_RESTORE_BYTES: u64 = MAX_SEALED_BYTES as u64 * 4 / 3 + 8192;
 /// Longer than the longest press that means something.
 const TIMEOUT: Duration = Duration::from_secs(40);
 /// Between attempts to have the socket.
@@ -46,6 +49,18 @@ pub enum Request {
     Unlock,
     /// The report for somebody who helps.
     Diagnose,
+    /// A backup, encrypted with this passphrase.
+    Backup {
+        passphrase: Passphrase,
+    },
+    /// `sealed` is a backup in base64.
+    Restore {
+        passphrase: Passphrase,
+        sealed: String,
+        identity_only: bool,
+    },
+    Reboot,
+    PowerOff,
     /// The simulated button, held for so long.
     Press {
         hold_ms: u64,
@@ -58,6 +73,8 @@ pub enum Answer {
     Status(Box<Snapshot>),
     Logs(Vec<Entry>),
     Text(String),
+    /// A backup in base64.
+    Sealed(String),
     Done,
     Refused(String),
 }
@@ -131,9 +148,12 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
     };
     let (reading, mut writing) = stream.split();
     let mut line = String::new();
-    BufReader::new(reading.take(MAX_REQUEST_BYTES))
-        .read_line(&mut line)
-        .await?;
+    let most = if answer::may_act(peer) {
+        MAX_RESTORE_BYTES
+    } else {
+        MAX_REQUEST_BYTES
+    };
+    BufReader::new(reading.take(most)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
         Ok(request) => desk.answer(request, peer).await,
         Err(error) => Answer::Refused(format!("not a request: {error}")),

@@ -58,6 +58,7 @@ pub(super) fn done(request: &Request) -> &'static str {
         Request::Reboot => "reboot",
         Request::PowerOff => "power-off",
         Request::FactoryReset => "factory-reset",
+        Request::Restore => "restore",
     }
 }
 
@@ -138,6 +139,7 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
         &texts::DIAGNOSTICS
     );
     put!(*out, "</button></form></li>");
+    copies(out, csrf);
     if view.switches {
         for (what, label, hint) in [
             ("reboot", texts::REBOOT, texts::REBOOT_HINT),
@@ -156,6 +158,59 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
         true,
     );
     put!(*out, "</ul>");
+}
+
+/// Backup and restore.
+fn copies(out: &mut Markup, csrf: &str) {
+    put!(
+        *out,
+        "<li><form method=\"post\" action=\"/backup\"><input type=\"hidden\" name=\"csrf\" value=\"",
+        &csrf,
+        "\"><p class=\"hint\">",
+        &texts::BACKUP_HINT,
+        "</p>"
+    );
+    for (name, label) in [("passphrase", texts::PASSPHRASE), ("again", texts::PASSPHRASE_AGAIN)] {
+        put!(
+            *out,
+            "<label class=\"line\">",
+            &label,
+            " <input type=\"password\" name=\"",
+            &name,
+            "\" autocomplete=\"new-password\" minlength=\"10\" required></label>"
+        );
+    }
+    put!(*out, "<button>", &texts::BACKUP, "</button></form></li>");
+    put!(
+        *out,
+        "<li><form method=\"post\" action=\"/restore\" enctype=\"multipart/form-data\"><input type=\"hidden\" name=\"csrf\" value=\"",
+        &csrf,
+        "\"><p class=\"hint\">",
+        &texts::RESTORE_HINT,
+        "</p>"
+    );
+    put!(
+        *out,
+        "<label class=\"line\">",
+        &texts::RESTORE_FILE,
+        " <input type=\"file\" name=\"file\" required></label>"
+    );
+    put!(
+        *out,
+        "<label class=\"line\">",
+        &texts::PASSPHRASE,
+        " <input type=\"password\" name=\"passphrase\" autocomplete=\"off\" required></label>"
+    );
+    put!(
+        *out,
+        "<label class=\"sure\"><input type=\"checkbox\" name=\"identity\" value=\"only\"> ",
+        &texts::RESTORE_IDENTITY,
+        "</label><label class=\"sure\"><input type=\"checkbox\" name=\"sure\" value=\"yes\" required> ",
+        &texts::SURE,
+        "</label><button class=\"grave\">",
+        &texts::RESTORE,
+        "</button></form></li>"
+    );
 }
 
 fn deed(out: &mut Markup, csrf: &str, what: &str, label: &str, hint: &str, service: Option<&str>, grave: bool) {

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
 
-/// No form of the page is longer.
+/// No form of the page is longer, but for the one with a backup in it.
 pub(super) const MOST_BYTES: usize = 4096;
+pub(super) const FIELDS: &str = "application/x-www-form-urlencoded";
+pub(super) const UPLOAD: &str = "multipart/form-data";
 
 /// Whether the request was caused by this very page: its origin is the host that it asks, and a browser that says how
-/// it came about says the same.
-pub(super) fn from_this_page<B>(request: &Request<B>) -> bool {
+/// it came about says the same. `wanted` is the kind of form that belongs there.
+pub(super) fn from_this_page<B>(request: &Request<B>, wanted: &str) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let (Some(origin), Some(host)) = (header(ORIGIN.as_str()), header(HOST.as_str())) else {
         return false;
@@ -22,7 +24,7 @@ pub(super) fn from_this_page<B>(request: &Request<B>) -> bool {
     let kind = header(CONTENT_TYPE.as_str()).is_some_and(|kind| {
         kind.split(';')
             .next()
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
     });
     own && kind && header("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn only_from_this_page() {
-        const FORM: &str = "application/x-www-form-urlencoded";
+        const FORM: &str = FIELDS;
         let cases: &[(&[(&str, &str)], bool)] = &[
             (
                 &[
@@ -136,7 +138,9 @@ mod tests {
             let request = headers.iter().fold(Request::builder(), |request, (name, value)| {
                 request.header(*name, *value)
             });
-            assert_eq!(from_this_page(&request.body(()).unwrap()), *allowed, "{headers:?}");
+            let request = request.body(()).unwrap();
+            assert_eq!(from_this_page(&request, FIELDS), *allowed, "{headers:?}");
+            assert!(!from_this_page(&request, UPLOAD), "{headers:?}");
         }
     }
 

@@ -23,6 +23,7 @@ mod serve;
 mod sessions;
 mod texts;
 mod token;
+mod upload;
 mod view;
 
 use std::io;
@@ -35,6 +36,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
@@ -56,6 +58,8 @@ pub struct Options {
     pub switches: bool,
     /// A file with a word that lets a browser in.
     pub token_file: Option<PathBuf>,
+    /// For backup and restore.
+    pub vault: Vault,
 }
 
 /// The first wait for a port that is taken, and the longest.

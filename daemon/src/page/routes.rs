@@ -19,10 +19,11 @@ use tokio::time::timeout;
 
 use super::change::{self, Lock};
 use super::history::History;
-use super::sessions::Sessions;
+use super::sessions::{Session, Sessions};
 use super::token::{Tried, Tries};
 use super::view::{self, View};
-use super::{Options, form, host, metrics, texts};
+use super::{Options, form, host, metrics, texts, upload};
+use crate::backup::Passphrase;
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::indicator::SILENCE;
@@ -30,8 +31,11 @@ use crate::snapshot::{BoxState, Snapshot, Unlock};
 
 pub(super) type Answer = Full<Bytes>;
 
-/// For a form's body to come.
+/// For a form's body to come, and for one with a file in it.
 const FORM: Duration = Duration::from_secs(5);
+const FILE: Duration = Duration::from_secs(15);
+/// What may be posted to.
+const FORMS: [&str; 5] = ["/ask", "/act", "/diagnostics", "/backup", "/restore"];
 const HTML: &str = "text/html; charset=utf-8";
 /// Log lines that the page shows.
 const LOG_LINES: usize = 12;
@@ -127,12 +131,18 @@ impl Desk {
         };
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, Instant::now()),
-            (&Method::POST, "/ask" | "/act" | "/diagnostics") => {
-                if !form::from_this_page(&request) {
+            (&Method::POST, path) if FORMS.contains(&path) => {
+                let (kind, most, within) = match path {
+                    "/restore" => (form::UPLOAD, upload::MOST_BYTES, FILE),
+                    _ => (form::FIELDS, form::MOST_BYTES, FORM),
+                };
+                // A stranger's file is not even read.
+                let stranger = path == "/restore" && self.session(&request, Instant::now()).is_none();
+                if stranger || !form::from_this_page(&request, kind) {
                     return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
                 }
                 let (head, body) = request.into_parts();
-                let body = match timeout(FORM, Limited::new(body, form::MOST_BYTES).collect()).await {
+                let body = match timeout(within, Limited::new(body, most).collect()).await {
                     Ok(Ok(body)) => body,
                     Ok(Err(_)) => return self.text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE),
                     Err(_) => return self.text(StatusCode::REQUEST_TIMEOUT, texts::REFUSED_SIZE),
@@ -142,16 +152,14 @@ impl Desk {
                 match request.uri().path() {
                     "/ask" => self.ask(&request, &body, Instant::now()),
                     "/diagnostics" => self.diagnostics(&request, &body, Instant::now()),
+                    "/backup" => self.backup(&request, &body).await,
+                    "/restore" => self.restore(&request, body).await,
                     _ => self.act(&request, &body, Instant::now()),
                 }
             }
             (_, path) => {
                 let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
-                let allowed = if matches!(path, "/ask" | "/act" | "/diagnostics") {
-                    "POST"
-                } else {
-                    "GET, HEAD"
-                };
+                let allowed = if FORMS.contains(&path) { "POST" } else { "GET, HEAD" };
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
                 response
             }
@@ -204,16 +212,19 @@ impl Desk {
         response
     }
 
-    /// The fields of a form, if it comes from a browser that was let in: its cookie, its form's secret and the
-    /// supervisor's word must agree.
-    fn granted(&self, request: &Request<()>, body: &[u8], now: Instant) -> Option<BTreeMap<String, String>> {
+    /// The session of a browser that was let in: its cookie and the supervisor's word agree.
+    fn session<B>(&self, request: &Request<B>, now: Instant) -> Option<Session> {
         let session = self.seen().sessions.find(cookies(request), now).cloned()?;
-        let granted = self.snapshots.borrow().unlock
-            == Unlock::Granted {
-                browser: session.browser,
-            };
-        let fields = form::fields(body)?;
-        (granted && fields.get("csrf").is_some_and(|csrf| session.owns(csrf))).then_some(fields)
+        let granted = Unlock::Granted {
+            browser: session.browser,
+        };
+        (self.snapshots.borrow().unlock == granted).then_some(session)
+    }
+
+    /// The fields of a form, if it comes from a browser that was let in and carries that session's secret.
+    fn granted(&self, request: &Request<()>, body: &[u8], now: Instant) -> Option<BTreeMap<String, String>> {
+        let session = self.session(request, now)?;
+        form::fields(body).filter(|fields| fields.get("csrf").is_some_and(|csrf| session.owns(csrf)))
     }
 
     fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
@@ -244,6 +255,58 @@ impl Desk {
         let name = HeaderValue::from_static("attachment; filename=\"pillarbox-diagnostics.txt\"");
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
         response
+    }
+
+    /// Identity and settings, encrypted with the passphrase that was typed twice.
+    async fn backup(&self, request: &Request<()>, body: &[u8]) -> Response<Answer> {
+        let Some(mut fields) = self.granted(request, body, Instant::now()) else {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+        };
+        let passphrase = fields.remove("passphrase").unwrap_or_default();
+        if fields.get("again") != Some(&passphrase) {
+            return self.text(StatusCode::UNPROCESSABLE_ENTITY, texts::REFUSED_AGAIN);
+        }
+        let made = match Passphrase::new(&passphrase) {
+            Ok(passphrase) => self.options.vault.backup(passphrase).await,
+            Err(why) => Err(why),
+        };
+        match made {
+            Ok(sealed) => {
+                tracing::info!(bytes = sealed.len(), "backup made for the page");
+                let mut response = self.response(StatusCode::OK, "application/octet-stream", sealed);
+                let name = HeaderValue::from_static("attachment; filename=\"pillarbox-backup.age\"");
+                response.headers_mut().insert(CONTENT_DISPOSITION, name);
+                response
+            }
+            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+        }
+    }
+
+    async fn restore(&self, request: &Request<()>, body: Bytes) -> Response<Answer> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let upload = upload::read(kind.unwrap_or_default(), body).await;
+        let session = self.session(request, Instant::now());
+        let (Some(upload), Some(session)) = (upload, session) else {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+        };
+        let field = |name: &str| upload.fields.get(name).map(String::as_str).unwrap_or_default();
+        if !session.owns(field("csrf")) || field("sure") != "yes" {
+            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+        }
+        let identity_only = field("identity") == "only";
+        let restored = match Passphrase::given(field("passphrase")) {
+            Ok(passphrase) => {
+                let vault = &self.options.vault;
+                vault
+                    .restore(passphrase, &upload.file, identity_only, &self.events)
+                    .await
+            }
+            Err(why) => Err(why),
+        };
+        match restored {
+            Ok(()) => self.see_other("/?done=restore"),
+            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+        }
     }
 
     /// The page as one browser sees it. All that never asked to be let in see the same one, so it is made once a second

@@ -39,7 +39,7 @@ const WHOLE: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// What a peer may still be sending when it was answered; more than that is cut off.
-const LEFTOVER_BYTES: usize = 64 * 1024;
+const LEFTOVER_BYTES: usize = 1024 * 1024;
 const LEFTOVER: Duration = Duration::from_secs(1);
 /// After an error of `accept` that closing the oldest connection did not mend.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

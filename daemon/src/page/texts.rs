@@ -99,6 +99,16 @@ pub(super) const POWER_OFF: &str = "Switch the box off";
 pub(super) const POWER_OFF_HINT: &str = "Before unplugging it. To switch it on again, unplug it and plug it in.";
 pub(super) const FACTORY_RESET: &str = "Reset to factory settings";
 pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and an empty archive. The old ones are set aside on the card; the box's identity stays.";
+pub(super) const BACKUP: &str = "Download a backup";
+pub(super) const BACKUP_HINT: &str = "The box\u{2019}s identity and settings, without any message. Only the passphrase opens it: at least ten letters, and keep it well.";
+pub(super) const PASSPHRASE: &str = "Passphrase";
+pub(super) const PASSPHRASE_AGAIN: &str = "The same again";
+pub(super) const RESTORE: &str = "Restore the backup";
+pub(super) const RESTORE_HINT: &str =
+    "Takes identity and settings from a backup. The present ones are set aside on the card, and the box starts anew.";
+pub(super) const RESTORE_FILE: &str = "Backup";
+pub(super) const RESTORE_IDENTITY: &str = "Only the identity, not the settings";
+pub(super) const REFUSED_AGAIN: &str = "The two passphrases differ. Go back and type them again.\n";
 pub(super) const SURE: &str = "I am sure";
 pub(super) const REFUSED_FORM: &str =
     "Refused: this did not come from the box's own page, or not in time. Open the page again.\n";
@@ -110,6 +120,11 @@ pub(super) fn restart_service(name: &str) -> String {
     format!("Restart {name}")
 }
 
+/// A refusal that says why and what to do.
+pub(super) fn refused(why: &str) -> String {
+    format!("Not done: {why}.\n")
+}
+
 /// What is said after a deed, by the word in the page's address.
 pub(super) fn done(word: &str) -> Option<&'static str> {
     match word {
@@ -117,6 +132,7 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
         "reboot" => Some("The box restarts now. The page comes back by itself."),
         "power-off" => Some("The box switches off now. Unplug it when its light is dark."),
         "factory-reset" => Some("The box sets its state aside and starts anew."),
+        "restore" => Some("The backup is being restored. The page comes back by itself."),
         _ => None,
     }
 }
@@ -228,6 +244,7 @@ pub(super) fn subject(subject: Subject) -> &'static str {
         Subject::Settings => "Settings",
         Subject::LastEnvelope => "Newest message",
         Subject::Reachability => "From outside",
+        Subject::Limits => "Limits of services",
     }
 }
 

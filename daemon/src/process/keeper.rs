@@ -8,6 +8,7 @@
 
 use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -82,6 +83,7 @@ fn spawn(launch: &Launch) -> Result<Pid, String> {
         .arg(LAUNCHER)
         .arg(getpid().to_string())
         .arg(launch.user.as_deref().unwrap_or_default())
+        .arg(launch.entrance.as_deref().unwrap_or(Path::new("")))
         .arg(writes_to)
         .arg(&launch.program)
         .args(&launch.arguments)

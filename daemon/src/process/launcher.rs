@@ -1,6 +1,7 @@
 //! The launcher: what has to be done in the child before the service's program takes its place.
 //!
-//! No signal blocked (the keeper blocks them, and exec passes that on); own session, no controlling terminal; the account of the service; SIGKILL when the keeper dies (after the change of
+//! No signal blocked (the keeper blocks them, and exec passes that on); own session, no controlling terminal; its
+//! control group, while it still may; the account of the service; SIGKILL when the keeper dies (after the change of
 //! account, which would clear it); no new privileges; no writing but to its own places. Then exec.
 
 use std::ffi::OsString;
@@ -18,8 +19,8 @@ use super::sandbox;
 /// As a shell has it for a program that cannot be executed.
 const EXIT_NO_EXEC: u8 = 126;
 
-/// `KEEPER_PID USER WRITES_TO PROGRAM ARGUMENT…`; an empty user leaves the account as it is, and `WRITES_TO` is a JSON
-/// list of paths or nothing. Returns only when it fails.
+/// `KEEPER_PID USER ENTRANCE WRITES_TO PROGRAM ARGUMENT…`; an empty user leaves the account as it is, an empty entrance
+/// the control group, and `WRITES_TO` is a JSON list of paths or nothing. Returns only when it fails.
 pub(super) fn launch(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Err(error) = become_program(&mut arguments);
     eprintln!("{error:#}");
@@ -33,10 +34,15 @@ fn become_program(arguments: &mut dyn Iterator<Item = OsString>) -> anyhow::Resu
         .parse()
         .context("launcher: keeper's pid")?;
     let user = next("user")?;
+    let entrance = next("control group")?;
     let writes_to = next("sandbox")?;
     let program = next("program")?;
     SigSet::empty().thread_set_mask().context("cannot unblock signals")?;
     unistd::setsid().context("cannot start a session")?;
+    if !entrance.is_empty() {
+        std::fs::write(&entrance, std::process::id().to_string())
+            .with_context(|| format!("cannot enter the control group {}", entrance.display()))?;
+    }
     if !user.is_empty() {
         become_user(&user.to_string_lossy())?;
     }

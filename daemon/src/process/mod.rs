@@ -12,6 +12,7 @@
 //!
 //! The daemon's side of a run is [`run::run`].
 
+pub mod cgroup;
 pub mod command;
 pub mod keeper;
 pub mod launcher;
@@ -20,6 +21,7 @@ pub mod power;
 pub mod run;
 mod sandbox;
 mod stamp;
+pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,9 +29,10 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-/// First argument by which the program is told to be a keeper or a launcher instead of the daemon.
+/// First argument by which the program is told to be one of its small processes instead of the daemon.
 pub const KEEPER: &str = "__keeper";
 pub const LAUNCHER: &str = "__launcher";
+pub(crate) const VAULT: &str = "__vault";
 
 static OWN_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
@@ -44,7 +47,7 @@ fn own_program() -> &'static Path {
     OWN_PROGRAM.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path)
 }
 
-/// Whether this process was started as a keeper or launcher; then it has done that, and this is its exit code. To be
+/// Whether this process was started as a keeper, a launcher or a vault; then it has done that, and this is its exit code. To be
 /// called first of all in `main`.
 pub fn enter() -> Option<std::process::ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
@@ -53,6 +56,8 @@ pub fn enter() -> Option<std::process::ExitCode> {
         Some(keeper::keep())
     } else if mode == LAUNCHER {
         Some(launcher::launch(arguments))
+    } else if mode == VAULT {
+        Some(crate::backup::work())
     } else {
         None
     }
@@ -72,6 +77,8 @@ pub struct Launch {
     pub user: Option<String>,
     /// The only places that it may write to, where the kernel can see to that.
     pub writes_to: Option<Vec<PathBuf>>,
+    /// Of its control group, where it has one: the file that a process writes its number into.
+    pub entrance: Option<PathBuf>,
 }
 
 /// What a keeper is told afterwards, a line each.

@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Level;
 
+use super::cgroup::{Group, Tree};
 use super::output::{Lines, Piece};
 use super::{End, KEEPER, Launch, Order, Report, stamp};
-use crate::config::service::OutputRules;
+use crate::config::service::{Limits, OutputRules};
 use crate::event::{Event, Exit, RunId, Sender, ServiceId};
 use crate::log::SERVICE;
 
@@ -31,6 +32,9 @@ pub struct Job {
     pub run: RunId,
     pub launch: Launch,
     pub output: OutputRules,
+    /// Where its limits can be had.
+    pub tree: Option<Tree>,
+    pub limits: Limits,
 }
 
 /// The handle to a run. Dropping it ends the run: SIGTERM, a second, SIGKILL.
@@ -75,10 +79,15 @@ pub fn start(job: Job, events: Sender) -> Handle {
 }
 
 async fn run_to_end(
-    job: Job,
+    mut job: Job,
     mut orders: mpsc::Receiver<Order>,
     events: &Sender,
 ) -> Result<(Exit, Option<String>), String> {
+    let bound = job.tree.as_ref().filter(|_| job.limits.is_some());
+    let group = bound
+        .map(|tree| tree.group(&job.launch.name, job.run.0, job.limits))
+        .transpose()?;
+    job.launch.entrance = group.as_ref().map(Group::entrance);
     let mut keeper = spawn_keeper(&job.launch)?;
     let mut stdin = keeper.stdin.take();
     let mut reports = BufReader::new(keeper.stdout.take().ok_or("no pipe from the keeper")?).lines();
@@ -141,7 +150,8 @@ async fn run_to_end(
         None => Exit::Unknown,
     };
     let last_line = lines.last().map(|line| stamp::strip(&line).1.to_owned());
-    Ok((exit, last_line))
+    let verdict = group.as_ref().and_then(Group::verdict);
+    Ok((exit, verdict.or(last_line)))
 }
 
 fn spawn_keeper(launch: &Launch) -> Result<Child, String> {

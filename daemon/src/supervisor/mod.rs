@@ -53,6 +53,8 @@ pub struct State {
     writer: WriterStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
+    /// Whether limits on services hold, or why they cannot.
+    limits: Result<(), String>,
 }
 
 /// The settings that hold until the daemon is started again.
@@ -78,6 +80,7 @@ impl Fixed {
             (own.health != other.health, "health"),
             (own.notify != other.notify, "notify"),
             (own.page != other.page, "page"),
+            (own.backup != other.backup, "backup"),
         ]
         .into_iter()
         .find_map(|(differs, key)| differs.then_some(key))
@@ -99,6 +102,7 @@ enum Finally {
     Reboot,
     PowerOff,
     FactoryReset,
+    Restore,
 }
 
 impl State {
@@ -128,6 +132,7 @@ impl State {
             writer: WriterStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
+            limits: Err("nobody looked for control groups".to_owned()),
         };
         state.add_archives(config.retention);
         state
@@ -210,6 +215,10 @@ impl State {
         &self.fixed.config.state_dir
     }
 
+    pub fn set_limits(&mut self, limits: Result<(), String>) {
+        self.limits = limits;
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
     }
@@ -280,6 +289,7 @@ impl State {
             Request::Reboot => self.stop(Finally::Reboot, now.mono, actions),
             Request::PowerOff => self.stop(Finally::PowerOff, now.mono, actions),
             Request::FactoryReset => self.stop(Finally::FactoryReset, now.mono, actions),
+            Request::Restore => self.stop(Finally::Restore, now.mono, actions),
         }
     }
 
@@ -331,6 +341,7 @@ impl State {
             Finally::Reboot => Some(Action::Reboot),
             Finally::PowerOff => Some(Action::PowerOff),
             Finally::FactoryReset => Some(Action::FactoryReset),
+            Finally::Restore => Some(Action::Restore),
         });
         actions.push(Action::Exit);
         if let Some(stopping) = &mut self.stopping {

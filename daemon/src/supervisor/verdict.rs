@@ -65,6 +65,7 @@ impl State {
         find(Subject::Peers, Some(Fault::Peers), around.peers_finding());
         find(Subject::Reachability, None, around.reachability_finding());
         find(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
+        find(Subject::Limits, None, self.limits_finding());
         find(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
         let archive = self
             .archives
@@ -231,6 +232,19 @@ impl State {
             },
             None => ok("all there"),
         }
+    }
+
+    /// A service that is not held to its limits does its job all the same.
+    fn limits_finding(&self) -> Option<Finding> {
+        let limited = self.services.iter().filter(|service| service.spec.limits.is_some());
+        let count = limited.count();
+        if count == 0 {
+            return None;
+        }
+        Some(match &self.limits {
+            Ok(()) => ok(&format!("{count} services are held to theirs")),
+            Err(why) => ok(&format!("services run without theirs: {why}")),
+        })
     }
 
     fn settings_finding(&self) -> Finding {

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use crate::retention::{fill, now_ns};
 use crate::support::{Files, Program, pids, wait_until};
 
-fn pillarbox(files: &Files, arguments: &[&str]) -> Output {
+pub(crate) fn pillarbox(files: &Files, arguments: &[&str]) -> Output {
     let socket = files.path("state/control");
     Command::new(env!("CARGO_BIN_EXE_pillarbox"))
         .arg("--socket")
@@ -15,12 +15,16 @@ fn pillarbox(files: &Files, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// The command's JSON, once it satisfies the condition.
-fn json_until(files: &Files, arguments: &[&str], condition: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+pub(crate) fn json_until(
+    files: &Files,
+    arguments: &[&str],
+    condition: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
     let mut found = serde_json::Value::Null;
     wait_until(&format!("{arguments:?}"), || {
         let output = pillarbox(files, &[&["--json"], arguments].concat());

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{User, geteuid};
 
-use crate::support::{Daemon, Files, wait_until};
+use crate::command_line::json_until;
+use crate::support::{Daemon, Files, Program, lives, pids, wait_until};
 
 /// A line of /proc/PID/status.
 fn status(pid: u32, field: &str) -> String {
@@ -73,6 +74,38 @@ fn kernel_has_landlock() -> bool {
         rules.restrict_self().unwrap().ruleset != RulesetStatus::NotEnforced
     });
     asked.join().unwrap()
+}
+
+/// Where the machine lets the daemon have control groups, what exceeds its memory ends and is told so; where it does
+/// not, that is said, and the service runs all the same. Either is asserted, by what the machine says of itself.
+#[test]
+fn a_service_is_held_to_its_memory_or_it_is_said_that_it_is_not() {
+    // tail keeps the whole of a line.
+    let shell = "echo $$ >> $D/pids; test -e $D/greedy && head -c 300000000 /dev/zero | tail -n 1 > /dev/null
+        exec sleep 1000";
+    let limits = "essential = true\n[limits]\nmemory_mib = 64\ncpu_percent = 150\n";
+    let files = Files::new("").service("one", shell, limits);
+    let _program = Program::start(&files);
+    let status = json_until(&files, &["status"], |status| status["state"] == "ok");
+    let detail = status["health"]["limits"]["detail"].as_str().unwrap().to_owned();
+    assert_eq!(status["health"]["limits"]["level"], "ok", "never a fault");
+    std::fs::write(files.path("greedy"), "").unwrap();
+    let first = pids(&files.path("pids"), 1)[0];
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", std::process::id())).unwrap_or_default();
+    eprintln!("limits: {detail}; this process is in {groups:?}");
+    if detail.contains("are held to theirs") {
+        json_until(&files, &["status"], |status| {
+            let reason = status["services"][0]["reason"].as_str().unwrap_or_default();
+            reason.contains("used more than 64 MiB of memory")
+        });
+    } else {
+        assert!(detail.starts_with("services run without theirs: "), "{detail}");
+        assert!(detail.contains("control group"), "and why: {detail}");
+        let second = pids(&files.path("pids"), 2)[1];
+        json_until(&files, &["status"], |status| status["state"] == "ok");
+        assert!(lives(second));
+    }
 }
 
 fn read(path: &Path) -> String {

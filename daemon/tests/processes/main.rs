@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod backup;
+mod clock;
 mod command_line;
 mod crashes;
 mod files;
@@ -14,6 +16,7 @@ mod lights;
 mod limits;
 mod notify;
 mod orphans;
+mod power;
 mod program;
 mod retention;
 mod settings;

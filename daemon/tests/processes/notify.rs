@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -41,8 +41,20 @@ async fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// A head and a body.
+/// A head in small letters, and a body.
 type Posted = (String, String);
+
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Posted {
+    let (mut head, mut line) = (String::new(), String::new());
+    while stream.read_line(&mut line).await.unwrap() > 2 {
+        head.push_str(&line.to_ascii_lowercase());
+        line.clear();
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
 
 /// An HTTPS server that answers with these statuses, one a request, and passes on what it got.
 async fn serve_https(listener: TcpListener, statuses: &[u16], got: mpsc::UnboundedSender<Posted>) {
@@ -50,21 +62,11 @@ async fn serve_https(listener: TcpListener, statuses: &[u16], got: mpsc::Unbound
     for status in statuses {
         let stream = accept(&listener, &acceptor).await;
         let mut stream = BufReader::new(stream);
-        let (mut head, mut line) = (String::new(), String::new());
-        while stream.read_line(&mut line).await.unwrap() > 2 {
-            head.push_str(&line.to_ascii_lowercase());
-            line.clear();
-        }
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .unwrap();
-        let mut body = vec![0; length.parse().unwrap()];
-        stream.read_exact(&mut body).await.unwrap();
+        let posted = read_request(&mut stream).await;
         let answer = format!("HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
         let _ = stream.get_mut().shutdown().await;
-        got.send((head, String::from_utf8(body).unwrap())).unwrap();
+        got.send(posted).unwrap();
     }
 }
 
@@ -75,9 +77,32 @@ async fn accept(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<Tcp
 
 /// An SMTP server over TLS that takes one mail (RFC 5321); the whole conversation of the client comes back.
 async fn take_mail(listener: TcpListener) -> String {
-    let mut stream = BufReader::new(accept(&listener, &acceptor()).await);
-    let mut said = String::new();
+    let mut stream = accept(&listener, &acceptor()).await;
+    stream.write_all(b"220 test ESMTP\r\n").await.unwrap();
+    converse(stream).await
+}
+
+/// The same after STARTTLS (RFC 3207): what was said in the open, and what under TLS.
+async fn take_mail_by_starttls(listener: TcpListener) -> (String, String) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
     stream.get_mut().write_all(b"220 test ESMTP\r\n").await.unwrap();
+    let mut open = String::new();
+    while !open.to_ascii_uppercase().ends_with("STARTTLS\r\n") {
+        let answer: &[u8] = match stream.read_line(&mut open).await.unwrap() {
+            0 => panic!("gone before STARTTLS: {open}"),
+            _ if open.to_ascii_uppercase().ends_with("STARTTLS\r\n") => b"220 go on\r\n",
+            _ => b"250-test\r\n250 STARTTLS\r\n",
+        };
+        stream.get_mut().write_all(answer).await.unwrap();
+    }
+    let stream = acceptor().accept(stream.into_inner()).await.unwrap();
+    (open, converse(stream).await)
+}
+
+async fn converse(stream: TlsStream<TcpStream>) -> String {
+    let mut stream = BufReader::new(stream);
+    let mut said = String::new();
     let (mut in_mail, mut line) = (false, String::new());
     while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
         said.push_str(&line);
@@ -165,6 +190,76 @@ async fn a_failure_is_told_by_every_way_until_it_is_taken() {
     assert_eq!(asked, b"POST");
     served.await.unwrap();
     drop(program);
+}
+
+/// One HTTP request in the open, answered with 200.
+async fn take_post(listener: TcpListener) -> Posted {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    let posted = read_request(&mut stream).await;
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
+    stream.get_mut().write_all(answer).await.unwrap();
+    posted
+}
+
+fn by_starttls(mail_port: u16, more: &str) -> String {
+    format!(
+        "expects = \"nothing\"\n[notify]\nca_file = \"{DATA}/ca.pem\"\n{more}\
+         [notify.email]\nserver = \"localhost\"\nport = {mail_port}\ntls = \"starttls\"\nuser = \"box\"\n\
+         password = \"hush-password\"\nfrom = \"box@example.org\"\nto = [\"owner@example.org\"]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ntfy_and_a_mail_server_with_starttls_take_it() {
+    let (mail, mail_port) = listen().await;
+    let (topic, topic_port) = listen().await;
+    let ntfy = format!("[notify.ntfy]\nurl = \"http://127.0.0.1:{topic_port}/my-box\"\ntoken = \"tk_hush\"\n");
+    let files = Files::expecting(&by_starttls(mail_port, &ntfy), "").service(
+        "one",
+        "echo no such flag >&2; exit 78",
+        "essential = true",
+    );
+    let mailed = tokio::spawn(take_mail_by_starttls(mail));
+    let posted = tokio::spawn(take_post(topic));
+    let _program = Program::start(&files);
+
+    let (head, body) = within("ntfy", posted).await.unwrap();
+    assert!(head.starts_with("post /my-box http/1.1"), "{head}");
+    for line in [
+        "authorization: bearer tk_hush",
+        "priority: high",
+        "tags: rotating_light",
+        "title: ",
+    ] {
+        assert!(head.contains(line), "{line} is not in\n{head}");
+    }
+    assert!(body.contains("no such flag") && body.contains("What to do:"), "{body}");
+
+    let (open, sealed) = within("the mail", mailed).await.unwrap();
+    let plain = data_encoding::BASE64.encode(b"\0box\0hush-password");
+    assert!(sealed.contains(&plain) && sealed.contains("has failed"), "{sealed}");
+    assert!(
+        !open.contains("AUTH") && !open.contains("MAIL"),
+        "nothing but STARTTLS in the open: {open}"
+    );
+}
+
+/// Whoever stands between cannot talk the box out of TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_starttls_hears_no_password() {
+    let (mail, mail_port) = listen().await;
+    let files = Files::expecting(&by_starttls(mail_port, ""), "").service("one", "exit 78", "essential = true");
+    let _program = Program::start(&files);
+    let (stream, _) = within("the mail", mail.accept()).await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.get_mut().write_all(b"220 test ESMTP\r\n").await.unwrap();
+    let mut said = String::new();
+    while within("its end", stream.read_line(&mut said)).await.unwrap_or(0) > 0 {
+        let _ = stream.get_mut().write_all(b"250-test\r\n250 AUTH PLAIN\r\n").await;
+    }
+    assert!(said.starts_with("EHLO"), "{said}");
+    assert!(!said.contains("AUTH") && !said.contains("MAIL"), "{said}");
 }
 
 #[test]

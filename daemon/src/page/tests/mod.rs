@@ -34,6 +34,7 @@ fn options(listen: SocketAddr) -> Options {
         log: Logbook::default(),
         switches: true,
         token_file: None,
+        vault: Vault::new("/nonexistent".into()),
     }
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Services};
-use crate::config::service::{HealthRules, OutputRules, RestartPolicy, RestartRules, StopRules};
+use crate::config::service::{HealthRules, Limits, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
 use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
 use crate::snapshot::{Activity, BoxState, ServiceStateName, Unlock};
@@ -30,6 +30,7 @@ fn spec(name: &str, checked: bool) -> Spec {
         identity: Vec::new(),
         user: None,
         writes_to: None,
+        limits: Limits::default(),
         directory: "/".into(),
         stop: StopRules {
             grace: Span(millis(500)),
@@ -79,6 +80,7 @@ fn config(specs: Vec<Spec>) -> Config {
         health: crate::config::Health::default(),
         notify: crate::config::Notify::default(),
         reported: crate::config::Reported::default(),
+        backup: None,
         services: Services {
             enabled: specs,
             disabled: Vec::new(),

@@ -1,0 +1,57 @@
+//! The process that encrypts a backup or opens one ([`crate::backup`]): takes a second and 64 MiB, and is gone.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+
+use crate::backup::MAX_SEALED_BYTES;
+
+/// Scrypt takes about two seconds on the slowest board; the page gives up after 30 s.
+const WITHIN: Duration = Duration::from_secs(25);
+const MAX_SENTENCE_BYTES: u64 = 2048;
+
+/// What the worker answers, or the sentence that it ends with. Dropping the future kills it.
+pub(crate) async fn work(input: Vec<u8>) -> Result<Vec<u8>, String> {
+    let worker = Command::new(super::own_program())
+        .arg(super::VAULT)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("cannot start a process for it: {error}"))?;
+    tokio::time::timeout(WITHIN, converse(worker, input))
+        .await
+        .map_err(|_| format!("not done within {} s; is the box busy? Try again", WITHIN.as_secs()))?
+}
+
+async fn converse(mut worker: Child, input: Vec<u8>) -> Result<Vec<u8>, String> {
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (worker.stdin.take(), worker.stdout.take(), worker.stderr.take())
+    else {
+        return Err("no pipe to the process".to_owned());
+    };
+    let (mut answer, mut sentence) = (Vec::new(), String::new());
+    let give = async move {
+        // A worker that refuses may not have read all of it.
+        let _ = stdin.write_all(&input).await;
+    };
+    let mut stdout = stdout.take(MAX_SEALED_BYTES as u64);
+    let mut stderr = stderr.take(MAX_SENTENCE_BYTES);
+    let ((), read, said) = tokio::join!(
+        give,
+        stdout.read_to_end(&mut answer),
+        stderr.read_to_string(&mut sentence)
+    );
+    let status = worker
+        .wait()
+        .await
+        .map_err(|error| format!("the process is lost: {error}"))?;
+    match (status.success(), read, said) {
+        (true, Ok(_), _) => Ok(answer),
+        (false, _, Ok(length)) if length > 0 => Err(sentence.trim_end().to_owned()),
+        _ => Err(format!("the process for it ended with {status}; is memory short?")),
+    }
+}
