@@ -5,24 +5,34 @@ tools="${CARGO_TARGET_DIR:-$PWD/target}/tools"
 
 say() { printf '\n== %s\n' "$*" >&2; }
 
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 # need COMMAND PACKAGE...: Debian packages, unless the command is there already.
 need() {
   local command="$1"; shift
-  command -v "$command" >/dev/null 2>&1 && return 0
-  say "installing $* (for $command)"
-  local as_root=()
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null 2>&1 || {
-      echo "$command is missing. Become root or install sudo, then run this again; or: apt-get install $*" >&2
-      exit 1
-    }
-    as_root=(sudo)
+  command -v "$command" >/dev/null 2>&1 || install_packages "$command" "$@"
+}
+
+# need_file FILE PACKAGE...: the same for a file.
+need_file() {
+  local file="$1"; shift
+  [ -e "$file" ] || install_packages "$file" "$@"
+}
+
+install_packages() {
+  local wanted="$1"; shift
+  say "installing $* (for $wanted)"
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
+    echo "$wanted is missing. Become root or install sudo, then run this again; or: apt-get install $*" >&2
+    exit 1
   fi
   if [ -z "${apt_updated:-}" ]; then
-    "${as_root[@]}" apt-get update -qq
+    as_root apt-get update -qq
     apt_updated=1
   fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 need_rust() {

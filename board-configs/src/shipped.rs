@@ -12,7 +12,7 @@ const BASES: &[(&str, &str)] = &[
 
 const BOARDS: &[(&str, &str)] = &[
     ("dev", include_str!("../boards/dev.toml")),
-    ("orangepi-pc2", include_str!("../boards/orangepi-pc2.toml")),
+    ("pine-a64-lts", include_str!("../boards/pine-a64-lts.toml")),
     ("qemu-virt", include_str!("../boards/qemu-virt.toml")),
     ("rockpro64", include_str!("../boards/rockpro64.toml")),
     ("rpi-3", include_str!("../boards/rpi-3.toml")),

@@ -69,10 +69,7 @@ pub fn build(order: Order) -> Result<PathBuf> {
     }
     let mut workshop = Workshop::new(order.out.join(&order.board), order.epoch)?;
     let tools = Tools::new(order.out.join(&order.board).join("log/sources.log"), order.epoch);
-    let mut sources = Sources::of(&tools.debian_archives()?, tools.apt_transport_options()?);
-    if !order.mirrors.is_empty() {
-        sources.lines.clone_from(&order.mirrors);
-    }
+    let sources = Sources::found(&tools, &order.mirrors)?;
     let names = |common: &[&str], own: &[String]| {
         let common = common.iter().map(|name| (*name).to_owned());
         common.chain(own.iter().cloned()).collect::<Vec<_>>()
@@ -195,12 +192,7 @@ impl Plan {
     }
 
     fn boot_packages(&self, tools: &Tools, into: &Path) -> Result<()> {
-        let root = into.join("root");
-        tools.mmdebstrap_extract(&self.boot_packages, &self.sources, &root)?;
-        // base-files would bring this link; depmod looks in /lib.
-        root::relink(&root.join("lib"), "usr/lib")?;
-        tools.depmod(&root, &kernel_of(&root)?)?;
-        Ok(())
+        unpack(tools, &self.boot_packages, &self.sources, &into.join("root"))
     }
 
     fn root(&self, workshop: &Workshop, tools: &Tools, into: &Path) -> Result<()> {
@@ -362,6 +354,15 @@ impl Plan {
         )?;
         files::remove(&data)
     }
+}
+
+/// Boot packages, unpacked and not installed, with the kernel's modules in their order.
+pub(crate) fn unpack(tools: &Tools, packages: &[String], sources: &Sources, root: &Path) -> Result<()> {
+    tools.mmdebstrap_extract(packages, sources, root)?;
+    // base-files would bring this link; depmod looks in /lib.
+    root::relink(&root.join("lib"), "usr/lib")?;
+    tools.depmod(root, &kernel_of(root)?)?;
+    Ok(())
 }
 
 pub(crate) fn kernel_of(boot_packages: &Path) -> Result<String> {

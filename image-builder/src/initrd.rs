@@ -62,7 +62,7 @@ pub(crate) fn build(
     files::remove(&plain)
 }
 
-fn is_builtin(builtin: &str, name: &str) -> bool {
+pub(crate) fn is_builtin(builtin: &str, name: &str) -> bool {
     builtin.lines().any(|line| {
         let file = line.rsplit('/').next().unwrap_or(line);
         file.trim_end_matches(".ko").replace('-', "_") == name.replace('-', "_")

@@ -6,6 +6,7 @@
 
 pub mod bootscript;
 pub mod bootstate;
+pub mod check;
 pub mod cpio;
 pub mod disk;
 mod files;

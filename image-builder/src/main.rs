@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use pillarbox_image::check;
 use pillarbox_image::image::{self, Order};
 
 #[derive(Parser)]
@@ -48,47 +49,61 @@ enum Command {
         #[arg(long)]
         until: Option<String>,
     },
+    /// Checks that the packages have every file and module that the boards' files name.
+    Check {
+        /// Packages are unpacked below it.
+        #[arg(long, default_value = "target/image")]
+        out: PathBuf,
+        /// As of `build`.
+        #[arg(long = "mirror")]
+        mirrors: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Build {
-        board,
-        programs,
-        out,
-        repository,
-        epoch,
-        mirrors,
-        crates,
-        published_at,
-        fast,
-        until,
-    } = Arguments::parse().command;
-    let order = Order {
-        board,
-        repository,
-        programs,
-        out,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        epoch,
-        mirrors,
-        crates,
-        published_at,
-        fast,
-        until,
-    };
-    match image::build(order) {
-        Ok(dir) => {
-            // The only line on stdout, for scripts.
-            let said = writeln!(std::io::stdout(), "{}", dir.display());
-            if said.is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+    // The only line on stdout, for scripts.
+    let said = run(Arguments::parse().command).and_then(|line| Ok(writeln!(std::io::stdout(), "{line}")?));
+    match said {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "pillarbox-image: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<String> {
+    match command {
+        Command::Build {
+            board,
+            programs,
+            out,
+            repository,
+            epoch,
+            mirrors,
+            crates,
+            published_at,
+            fast,
+            until,
+        } => {
+            let order = Order {
+                board,
+                repository,
+                programs,
+                out,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                epoch,
+                mirrors,
+                crates,
+                published_at,
+                fast,
+                until,
+            };
+            Ok(image::build(order)?.display().to_string())
+        }
+        Command::Check { out, mirrors } => {
+            let boards = check::check(&out, &mirrors)?;
+            Ok(format!("every file is there: {}", boards.join(", ")))
         }
     }
 }

@@ -18,6 +18,9 @@ pub const PACKAGES: &[&str] = &[
     "e2fsprogs",
     "iproute2",
     "kmod",
+    // systemd-resolved 257 loads it when it is there; without it, it takes the box's name for broken, calls the box
+    // `linux`, and no `pillarbox-XXXX.local` is announced.
+    "libidn2-0",
     "libnss-myhostname",
     "libnss-resolve",
     "nftables",

@@ -390,6 +390,15 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// The given lines of a sources.list, or those of this machine's own archives when there are none.
+    pub fn found(tools: &Tools, mirrors: &[String]) -> Result<Sources> {
+        let mut sources = Sources::of(&tools.debian_archives()?, tools.apt_transport_options()?);
+        if !mirrors.is_empty() {
+            sources.lines = mirrors.to_vec();
+        }
+        Ok(sources)
+    }
+
     /// The image's suite from the archives that this machine's apt already uses; no archive is named anywhere else.
     pub fn of(archives: &[Archive], apt_options: Vec<String>) -> Sources {
         let components = recipe::COMPONENTS.replace(',', " ");

@@ -1,65 +1,42 @@
-//! One emulated board: qemu, its card, its serial console, and the wires to its GPIO controller.
+//! One emulated board: qemu, its card, its serial console, its network card, and the wires to its GPIO controller.
 //!
-//! The board gets what a real one has: firmware, a card, a network cable. It ends with its owner: dropping a `Machine`
-//! is pulling the plug.
+//! The board gets what a real one has: firmware, a card, a network cable, and a clock that is wrong. It ends with its
+//! owner: dropping a `Machine` is pulling the plug.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
+use crate::card::Card;
+use crate::lan;
 use crate::wires::Wires;
 
-/// As the card's image would be on a card of a usual size; sparse.
-const CARD_BYTES: u64 = 4 << 30;
-
-/// A card with a copy of the image.
-pub(crate) struct Card {
-    pub(crate) path: PathBuf,
-}
-
-impl Card {
-    pub(crate) fn flash(image: &Path, dir: &Path) -> Result<Card> {
-        let path = dir.join("card.img");
-        // Sparse, because most of the image and nearly all of the card is empty.
-        let status = Command::new("cp")
-            .args(["--sparse=always", "--reflink=auto"])
-            .arg(image)
-            .arg(&path)
-            .status()
-            .context("cannot start cp")?;
-        ensure!(
-            status.success(),
-            "cannot copy {} to {}",
-            image.display(),
-            path.display()
-        );
-        File::options()
-            .write(true)
-            .open(&path)
-            .and_then(|file| file.set_len(CARD_BYTES))
-            .with_context(|| format!("cannot make {} as large as a card", path.display()))?;
-        Ok(Card { path })
-    }
-}
+/// What the board believes when it is switched on, as one without a clock of its own does.
+const WRONG_TIME: &str = "2020-01-01T00:00:00";
+/// How often to look again. Looking costs the emulated board time.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 pub(crate) struct Machine {
     child: Child,
     console: PathBuf,
     powered_on: Instant,
-    /// Where the box's port 80 is reached.
-    pub(crate) page_port: u16,
     pub(crate) wires: Wires,
+}
+
+/// The network cable when the board is switched on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cable {
+    In,
+    Out,
 }
 
 impl Machine {
     /// Switches a `-M virt` board on. `u_boot` is in its flash memory.
-    pub(crate) fn virt(card: &Card, u_boot: &Path, dir: &Path, name: &str) -> Result<Machine> {
+    pub(crate) fn virt(card: &Card, u_boot: &Path, dir: &Path, name: &str, cable: Cable) -> Result<Machine> {
         let console = dir.join(format!("{name}.console"));
-        let page_port = free_port()?;
         let qtest = dir.join("qtest.sock");
         let qmp = dir.join("qmp.sock");
         for socket in [&qtest, &qmp] {
@@ -68,31 +45,23 @@ impl Machine {
             }
         }
         let listening = |path: &Path| format!("unix:{},server=on,wait=off", path.display());
-        let mut command = Command::new("qemu-system-aarch64");
+        // The kernel ends it with this program, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "qemu-system-aarch64"]);
         // With firmware in flash and ACPI on, this machine has its power key on another device and no GPIO controller
         // (QEMU, hw/arm/virt.c, machvirt_init). No other board here has ACPI either.
-        command.args([
-            "-M",
-            "virt,acpi=off",
-            "-cpu",
-            "cortex-a53",
-            "-smp",
-            "2",
-            "-m",
-            "1024",
-            "-display",
-            "none",
-        ]);
+        command.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024"]);
+        command.args(["-display", "none", "-rtc", &format!("base={WRONG_TIME}")]);
         command.arg("-bios").arg(u_boot);
         command.arg("-serial").arg(format!("file:{}", console.display()));
         command
             .arg("-drive")
             .arg(format!("if=none,id=card,format=raw,file={}", card.path.display()));
         command.args(["-device", "virtio-blk-pci,drive=card"]);
-        command
-            .arg("-netdev")
-            .arg(format!("user,id=net,hostfwd=tcp:127.0.0.1:{page_port}-:80"));
-        command.args(["-device", "virtio-net-pci,netdev=net"]);
+        let netdev = format!("tap,id=net,ifname={},script=no,downscript=no", lan::CABLE);
+        command.args(["-netdev", &netdev]);
+        let device = format!("virtio-net-pci,netdev=net,id={NETWORK_CARD},mac={}", lan::BOX_MAC);
+        command.args(["-device", &device]);
         command
             .arg("-qtest")
             .arg(listening(&qtest))
@@ -110,13 +79,18 @@ impl Machine {
             child,
             console,
             powered_on,
-            page_port,
             wires: Wires::new(qtest, qmp),
         };
         machine
             .wires
             .connect(|| machine.child.try_wait().is_ok_and(|ended| ended.is_none()))?;
+        machine.plug(cable)?;
         Ok(machine)
+    }
+
+    /// Puts the network cable in or takes it out.
+    pub(crate) fn plug(&mut self, cable: Cable) -> Result<()> {
+        self.wires.link(NETWORK_CARD, cable == Cable::In)
     }
 
     pub(crate) fn since_power_on(&self) -> Duration {
@@ -155,13 +129,14 @@ impl Machine {
                     tail.join("\n")
                 );
             }
-            std::thread::sleep(Duration::from_millis(250));
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 
-    pub(crate) fn wait_for_console(&mut self, text: &str, limit: Duration) -> Result<()> {
+    /// Waits until the console has shown `text` so many times since power-on.
+    pub(crate) fn wait_for_console(&mut self, text: &str, times: usize, limit: Duration) -> Result<()> {
         self.wait_for(&format!("{text:?} on the console"), limit, |machine| {
-            Ok(machine.console().contains(text).then_some(()))
+            Ok((machine.console().matches(text).count() >= times).then_some(()))
         })
     }
 
@@ -169,16 +144,13 @@ impl Machine {
     pub(crate) fn cut_power(self) {}
 }
 
+/// What the network card is called at qemu's monitor.
+const NETWORK_CARD: &str = "nic";
+
 impl Drop for Machine {
     fn drop(&mut self) {
         // It may have ended already; either way it is gone afterwards.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that was free a moment ago. qemu cannot choose one itself and tell.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("cannot find a free port")?;
-    Ok(listener.local_addr().context("cannot read the free port")?.port())
 }

@@ -1,9 +1,19 @@
 //! Boots an image on an emulated board and does with it what a person does: flash, plug in, open the page, press the
-//! button, pull the plug. Nothing is passed to the board that a real one would not have.
+//! button, pull the plug. Nothing is passed to the board that a real one would not have. Needs root, for a network of
+//! its own.
 
+mod card;
+mod envelope;
+mod lan;
+mod life;
+mod light;
 mod machine;
+mod neighbours;
 mod page;
 mod scenarios;
+mod shell;
+mod slots;
+mod time_server;
 mod wires;
 
 use std::io::Write;
@@ -33,7 +43,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
+    match lan::enter().and_then(|()| run(&arguments)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -45,6 +55,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&arguments.dir).context("cannot make the directory for cards")?;
+    let home = tempfile::tempdir().context("cannot make a directory")?;
+    let _lan = lan::Lan::lay(home.path())?;
     let mut failed = 0;
     let mut ran = 0;
     for (name, scenario) in scenarios::ALL.iter().filter(|(name, _)| name.contains(&arguments.only)) {

@@ -1,12 +1,15 @@
 //! The page as a browser on the LAN gets it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
+use crate::lan::BOX;
+
+const PORT: u16 = 80;
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
@@ -15,16 +18,15 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+pub(crate) fn get(path: &str) -> Result<Answer> {
+    let address = SocketAddr::from((IpAddr::V4(BOX), PORT));
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_LIMIT).context("cannot connect to the page")?;
     stream
         .set_read_timeout(Some(ANSWER_LIMIT))
         .context("cannot set a timeout")?;
-    // The address that a browser on the emulated network would use: the board's own.
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: 10.0.2.15\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {BOX}\r\nConnection: close\r\n\r\n"
     )
     .context("cannot ask")?;
     let mut bytes = Vec::new();
@@ -49,8 +51,8 @@ pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
     })
 }
 
-pub(crate) fn status(port: u16) -> Result<Value> {
-    let answer = get(port, "/status.json")?;
+pub(crate) fn status() -> Result<Value> {
+    let answer = get("/status.json")?;
     ensure!(answer.status == 200, "/status.json answers {}", answer.status);
     serde_json::from_str(&answer.body).context("/status.json is not JSON")
 }

@@ -106,6 +106,12 @@ impl Wires {
         Ok(word & (1 << line) != 0)
     }
 
+    /// Whether the network card has a cable that leads somewhere.
+    pub(crate) fn link(&mut self, card: &str, up: bool) -> Result<()> {
+        self.ask("set_link", json!({"name": card, "up": up}))?;
+        Ok(())
+    }
+
     /// The levels of a line over some time, as runs: each level with how long it was seen.
     pub(crate) fn record(&mut self, line: u32, time: Duration) -> Result<Vec<(bool, Duration)>> {
         let mut runs: Vec<(bool, Duration)> = Vec::new();

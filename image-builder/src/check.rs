@@ -1,0 +1,136 @@
+//! Whether Debian's packages have what the boards' files name: boot files, loaders, device trees, modules. One unpacking
+//! for all boards, so that a name which a newer package dropped is found without building an image for each.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use board_configs::{Board, Image};
+
+use crate::modules::Modules;
+use crate::tool::{Sources, Tools};
+use crate::{files, image, initrd, recipe};
+
+/// Unpacks the packages below `out` and returns the names of the boards whose files are all there.
+pub fn check(out: &Path, mirrors: &[String]) -> Result<Vec<&'static str>> {
+    let dir = out.join("check");
+    files::remove(&dir)?;
+    files::make_dir(&dir)?;
+    let tools = Tools::new(dir.join("check.log"), 0);
+    let sources = Sources::found(&tools, mirrors)?;
+    let mut boards = Vec::new();
+    for name in board_configs::names() {
+        if let Some(image) = Board::named(name)?.image {
+            boards.push((name, image));
+        }
+    }
+    let common = recipe::BOOT_PACKAGES.iter().map(|package| (*package).to_owned());
+    let own = boards.iter().flat_map(|(_, image)| image.boot_packages.iter().cloned());
+    let packages: BTreeSet<String> = common.chain(own).collect();
+    let root = dir.join("root");
+    image::unpack(&tools, &packages.into_iter().collect::<Vec<_>>(), &sources, &root)?;
+    let shelf = Shelf::of(&root)?;
+    let missing: Vec<String> = boards
+        .iter()
+        .flat_map(|(name, image)| {
+            shelf
+                .missing(image)
+                .into_iter()
+                .map(move |what| format!("{name}: {what}"))
+        })
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "no package of the board has what its file names:\n{}",
+        missing.join("\n")
+    );
+    files::remove(&root)?;
+    Ok(boards.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Unpacked packages.
+struct Shelf {
+    root: PathBuf,
+    kernel: String,
+    modules: Modules,
+    /// Paths below `kernel/`.
+    module_paths: Vec<PathBuf>,
+    builtin: String,
+}
+
+impl Shelf {
+    fn of(root: &Path) -> Result<Shelf> {
+        let kernel = image::kernel_of(root)?;
+        let base = root.join("usr/lib/modules").join(&kernel);
+        let text = |name: &str| {
+            String::from_utf8(files::read(&base.join(name))?).with_context(|| format!("{name} is not text"))
+        };
+        Ok(Shelf {
+            root: root.to_owned(),
+            modules: Modules::parse(&text("modules.dep")?),
+            module_paths: files::walk(&base.join("kernel"))?,
+            builtin: text("modules.builtin")?,
+            kernel,
+        })
+    }
+
+    fn missing(&self, image: &Image) -> Vec<String> {
+        let boot_files = image
+            .boot_files
+            .iter()
+            .map(|file| file.from.replace("{kernel}", &self.kernel));
+        let loaders = image.loaders.iter().map(|loader| loader.from.clone());
+        let trees = image
+            .device_trees
+            .iter()
+            .map(|tree| format!("usr/lib/linux-image-{}/{tree}", self.kernel));
+        let files = boot_files
+            .chain(loaders)
+            .chain(trees)
+            .filter(|path| !self.root.join(path).exists());
+        let modules = image
+            .modules
+            .iter()
+            .filter(|wanted| !self.module_paths.iter().any(|path| path.starts_with(wanted)))
+            .map(|wanted| format!("module {wanted}"));
+        let initrd = image
+            .initrd_modules
+            .iter()
+            .filter(|name| !initrd::is_builtin(&self.builtin, name))
+            .filter(|name| self.modules.load_order(&[(*name).clone()]).is_err())
+            .map(|name| format!("module {name} of the initrd"));
+        files.chain(modules).chain(initrd).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let modules = "usr/lib/modules/6.1/";
+        for (path, text) in [
+            ("usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b.dtb", ""),
+            ("usr/lib/modules/6.1/kernel/drivers/net/x/x.ko.xz", ""),
+            (&format!("{modules}modules.dep"), "kernel/drivers/net/x/x.ko.xz:\n"),
+            (&format!("{modules}modules.builtin"), "kernel/drivers/mmc/bcm2835.ko\n"),
+        ] {
+            files::write(&root.path().join(path), text.as_bytes(), 0o644).unwrap();
+        }
+        let shelf = Shelf::of(root.path()).unwrap();
+        let mut image = Board::named("rpi-3").unwrap().image.unwrap();
+        image.boot_files.retain(|file| file.to.starts_with("bcm2837"));
+        image.modules = vec!["drivers/net/x".to_owned(), "drivers/net/y".to_owned()];
+        assert_eq!(
+            shelf.missing(&image),
+            [
+                "usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b-plus.dtb",
+                "usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b-plus.dtb",
+                "module drivers/net/y",
+                "module sdhci_iproc of the initrd",
+            ]
+        );
+    }
+}

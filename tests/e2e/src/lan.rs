@@ -1,0 +1,117 @@
+//! A home network for the emulated board: a cable (tap device), a router that gives addresses (dnsmasq) and knows a
+//! time server, and nothing behind it. All of it lies in a network namespace of this process's own, so the machine that
+//! tests is not touched.
+
+use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::time_server;
+
+/// The cable's end at the computer.
+pub(crate) const CABLE: &str = "lan0";
+/// The computer, which is the router as well.
+pub(crate) const COMPUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
+/// What the router gives to the box.
+pub(crate) const BOX: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
+/// The box's network card (52:54:00 is QEMU's).
+pub(crate) const BOX_MAC: &str = "52:54:00:70:62:10";
+const NETMASK: &str = "255.255.255.0";
+
+/// Starts this program again in a network namespace of its own, unless it is in one that has no network yet.
+pub(crate) fn enter() -> Result<()> {
+    let table = std::fs::read_to_string("/proc/self/net/dev").context("cannot read the list of network interfaces")?;
+    if interfaces(&table).all(|name| name == "lo") {
+        return Ok(());
+    }
+    let program = std::env::current_exe().context("cannot tell this program's file")?;
+    // Comes back only when it could not.
+    let error = Command::new("unshare")
+        .arg("--net")
+        .arg(program)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    bail!("cannot start unshare (util-linux): {error}");
+}
+
+fn interfaces(table: &str) -> impl Iterator<Item = &str> {
+    table
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim())
+}
+
+/// The network; dropping it ends the router.
+pub(crate) struct Lan {
+    router: Child,
+}
+
+impl Lan {
+    pub(crate) fn lay(dir: &Path) -> Result<Lan> {
+        ip(&["link", "set", "lo", "up"])?;
+        ip(&["tuntap", "add", "mode", "tap", "name", CABLE])?;
+        ip(&["address", "add", &format!("{COMPUTER}/24"), "dev", CABLE])?;
+        ip(&["link", "set", CABLE, "up"])?;
+        // Questions to everybody (mDNS) leave by the cable.
+        ip(&["route", "add", "224.0.0.0/4", "dev", CABLE])?;
+        time_server::start(COMPUTER)?;
+        let log = std::fs::File::create(dir.join("router.log")).context("cannot write the router's log")?;
+        // The kernel ends it with this program, however that ends.
+        let router = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "dnsmasq"])
+            .args([
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--log-facility=-",
+                "--log-dhcp",
+            ])
+            .args(["--user=root", "--group=root", "--pid-file", "--port=0"])
+            .args(["--bind-interfaces", &format!("--interface={CABLE}")])
+            .arg(format!("--dhcp-range={BOX},{BOX},{NETMASK},1h"))
+            .arg(format!("--dhcp-host={BOX_MAC},{BOX}"))
+            .arg(format!("--dhcp-option=option:ntp-server,{COMPUTER}"))
+            .arg(format!("--dhcp-leasefile={}", dir.join("leases").display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start dnsmasq; it is in Debian's dnsmasq-base")?;
+        Ok(Lan { router })
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        // It may have ended already; either way it is gone afterwards.
+        let _ = self.router.kill();
+        let _ = self.router.wait();
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("cannot start ip; it is in Debian's iproute2")?;
+    ensure!(
+        output.status.success(),
+        "ip {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_told_from_headings() {
+        let table = "Inter-|   Receive\n face |bytes    packets\n    lo:       0       0\n  eth0: 12 3\n";
+        assert_eq!(interfaces(table).collect::<Vec<_>>(), ["lo", "eth0"]);
+    }
+}
