@@ -20,8 +20,8 @@ use self::target::Target;
 #[derive(Parser)]
 #[command(name = "bench-mailserver", about = "A mailserver's speed and size")]
 struct Arguments {
-    /// The program to measure, as it is shipped: built with --release and stripped
-    #[arg(long, default_value = "target/release/pillarbox-mailserver")]
+    /// The program to measure, as it is shipped: built with --profile dist
+    #[arg(long, default_value = "target/dist/pillarbox-mailserver")]
     binary: PathBuf,
     /// Envelopes a second
     #[arg(long, default_value_t = 1000)]
