@@ -32,6 +32,10 @@ pub const PACKAGES: &[&str] = &[
     "systemd-zram-generator",
     "tzdata",
     "udev",
+    // Which channels and how loud in which country: the kernel reads it with the firmware.
+    "wireless-regdb",
+    // Not iwd, which needs the D-Bus that a box does without.
+    "wpasupplicant",
 ];
 
 /// Cut from the root: what a system without a package manager and without a screen never opens.
