@@ -125,9 +125,6 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
     tokio::spawn(pass_on_signals(config.file.clone(), events.clone())?);
     let (root, state_dir) = (config.health.root.clone(), config.state_dir.clone());
     tokio::spawn(system::watch(root, state_dir, events.clone()));
-    if let Some(node) = config.services.enabled.iter().find_map(|service| service.node.clone()) {
-        tokio::spawn(node::watch(node, events.clone()));
-    }
     let _lights = start_lights(config, &events, seen.clone())?;
     let vault = Vault::new(config.file.clone());
     let options = page::Options {
@@ -153,7 +150,8 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
     let page_at = page::start(options, seen.clone(), events.clone()).context("cannot start the page")?;
     tokio::spawn(announce(page_at, seen));
     let tree = cgroup::Tree::claim(Path::new("/"));
-    let runner = Runner::new(state, clock, inbox, events, snapshots).limited(tree);
+    let runner = Runner::new(state, clock, inbox, events.clone(), snapshots).limited(tree);
+    tokio::spawn(node::watch(runner.nodes(), events));
     let ending = runner.run().await;
     tracing::info!(?ending, "stopped");
     Ok(ending)
@@ -226,7 +224,14 @@ fn pass_on_signals(file: PathBuf, events: Sender) -> anyhow::Result<impl Future<
             let event = tokio::select! {
                 _ = terminate.recv() => Event::Stop,
                 _ = interrupt.recv() => Event::Stop,
-                _ = hangup.recv() => Event::Reread(Box::new(Config::read(&file))),
+                _ = hangup.recv() => {
+                    let file = file.clone();
+                    // The disk that they are on may be slow.
+                    match tokio::task::spawn_blocking(move || Config::read(&file)).await {
+                        Ok(read) => Event::Reread(Box::new(read)),
+                        Err(_) => continue,
+                    }
+                }
             };
             if events.send(event).await.is_err() {
                 return;

@@ -66,14 +66,10 @@ impl Clock {
         self.judge.floor_ns
     }
 
-    /// Keeps a trusted time for the next start.
-    pub fn save(&mut self, now: Now) -> std::io::Result<()> {
-        if !now.trusted || now.wall_ns <= self.judge.floor_ns {
-            return Ok(());
-        }
-        let temporary = self.saved_file.with_extension("new");
-        std::fs::write(&temporary, format!("{}\n", now.wall_ns / NS_PER_SEC))?;
-        std::fs::rename(&temporary, &self.saved_file)
+    /// The file and the text that keep a trusted time for the next start.
+    pub fn to_save(&self, now: Now) -> Option<(PathBuf, String)> {
+        let worth_it = now.trusted && now.wall_ns > self.judge.floor_ns;
+        worth_it.then(|| (self.saved_file.clone(), format!("{}\n", now.wall_ns / NS_PER_SEC)))
     }
 }
 
@@ -100,28 +96,57 @@ pub fn stamp() -> String {
 
 /// The month as `2026-01`, in UTC.
 pub fn month_of(unix_secs: i64) -> String {
-    let stamp = stamp_of(unix_secs);
-    let (year_and_month, _) = stamp.split_once('T').unwrap_or((&stamp, ""));
-    let (year, month) = year_and_month.split_at(year_and_month.len().saturating_sub(4));
-    format!("{year}-{}", &month[..month.len().min(2)])
+    let Civil { year, month, .. } = Civil::of(unix_secs);
+    format!("{year:04}-{month:02}")
 }
 
-/// Days to a civil date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (civil_from_days).
+/// `2026-01-31 23:59:59 UTC`, for people.
+pub fn utc_of(unix_secs: i64) -> String {
+    let time = Civil::of(unix_secs);
+    let (year, month, day) = (time.year, time.month, time.day);
+    let (hour, minute, second) = (time.hour, time.minute, time.second);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 fn stamp_of(unix_secs: i64) -> String {
-    let (days, secs) = (unix_secs.div_euclid(86_400) + 719_468, unix_secs.rem_euclid(86_400));
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+    let time = Civil::of(unix_secs);
+    let (year, month, day) = (time.year, time.month, time.day);
+    let (hour, minute, second) = (time.hour, time.minute, time.second);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// A time in UTC, taken apart.
+struct Civil {
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+}
+
+impl Civil {
+    /// Days to a civil date after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (civil_from_days).
+    fn of(unix_secs: i64) -> Civil {
+        let (days, secs) = (unix_secs.div_euclid(86_400) + 719_468, unix_secs.rem_euclid(86_400));
+        let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 {
+            from_march + 3
+        } else {
+            from_march - 9
+        };
+        Civil {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            hour: secs / 3600,
+            minute: secs / 60 % 60,
+            second: secs % 60,
+        }
+    }
 }
 
 fn wall_ns() -> i64 {
@@ -283,6 +308,7 @@ mod tests {
         ] {
             assert_eq!(stamp_of(unix_secs), wanted);
         }
+        assert_eq!(utc_of(1_795_262_252), "2026-11-21 11:57:32 UTC");
     }
 
     #[test]
@@ -295,7 +321,7 @@ mod tests {
     #[test]
     fn only_trusted_times_are_saved() {
         let folder = tempfile::tempdir().unwrap();
-        let mut clock = Clock::new(ClockSource::Trusted, folder.path());
+        let clock = Clock::new(ClockSource::Trusted, folder.path());
         let built_ns = clock.floor_ns();
         assert!(built_ns > 0);
         let year_ns = YEARS_10 / 10;
@@ -304,9 +330,10 @@ mod tests {
             wall_ns: built_ns + year_ns,
             trusted,
         };
-        clock.save(later(false)).unwrap();
+        assert_eq!(clock.to_save(later(false)), None);
         assert_eq!(Clock::new(ClockSource::Trusted, folder.path()).floor_ns(), built_ns);
-        clock.save(later(true)).unwrap();
+        let (file, text) = clock.to_save(later(true)).unwrap();
+        std::fs::write(file, text).unwrap();
         let mut next = Clock::new(ClockSource::Trusted, folder.path());
         assert_eq!(next.floor_ns(), built_ns + year_ns);
         assert!(!next.now().trusted, "the present is before the floor now");

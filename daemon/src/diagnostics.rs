@@ -1,5 +1,6 @@
 //! The report for somebody who helps: state and last words, with what must not leave the house taken out.
 
+use crate::clock::utc_of;
 use crate::log::Logbook;
 use crate::redact::redact;
 use crate::snapshot::Snapshot;
@@ -11,7 +12,8 @@ pub(crate) fn report(snapshot: &Snapshot, log: &Logbook) -> String {
     let mut text = format!("{HEAD}\n\n{status}\n\n");
     for entry in log.last(usize::MAX, None) {
         let service = entry.service.as_deref().unwrap_or("pillarboxd");
-        text.push_str(&format!("{} {} {service}: {}\n", entry.at, entry.level, entry.text));
+        let at = utc_of(entry.at);
+        text.push_str(&format!("{at} {} {service}: {}\n", entry.level, entry.text));
     }
     redact(&text)
 }

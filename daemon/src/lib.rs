@@ -16,6 +16,7 @@ pub mod control;
 mod diagnostics;
 pub mod event;
 pub mod fault;
+pub mod fuzzed;
 pub mod hardware;
 pub mod health;
 pub mod indicator;

@@ -43,9 +43,8 @@ fn prune_nwaku(file: &Path, policy: &Policy) -> Result<PruneReport, archive::Err
 fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
     // A policy that cannot be read is replaced.
     let before = retention::read_policy(dir).ok().flatten();
-    if before.is_none_or(|before| is_news(&before, policy)) {
-        retention::write_policy(dir, policy)?;
-    }
+    let is_news = before.is_none_or(|before| is_news(&before, policy));
+    let told = !is_news || retention::write_policy(dir, policy).is_ok();
     let removed = match policy.cutoff.filter(|_| policy.clock_trusted) {
         Some(cutoff) => {
             for old in reset::all_set_aside(dir) {
@@ -55,6 +54,10 @@ fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::E
         }
         None => retention::Removed::default(),
     };
+    // On a full disk there is room now, if anything expired.
+    if !told {
+        retention::write_policy(dir, policy)?;
+    }
     let survey = retention::survey(dir)?;
     Ok(PruneReport {
         removed_envelopes: removed.envelopes,

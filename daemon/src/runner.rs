@@ -5,17 +5,18 @@
 //! which is the sign of life that the LEDs and the watchdogs go by.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use archive::Policy;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::clock::Clock;
-use crate::config::service::{Schema, Service as Spec};
+use crate::config::service::{Node, Schema, Service as Spec};
 use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
 use crate::lifeline::Lifeline;
@@ -28,7 +29,9 @@ use crate::supervisor::State;
 /// A snapshot at least so often, changed or not.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The trusted time is kept for the next start so often: a card wears with every write.
-const SAVE_TIME_EVERY: Duration = Duration::from_secs(3600);
+const SAVE_EVERY: Duration = Duration::from_secs(3600);
+/// What saving may take when the daemon ends.
+const LAST_SAVE: Duration = Duration::from_millis(400);
 /// Beside it, in the state directory: the month's traffic.
 const TRAFFIC: &str = "traffic";
 
@@ -45,6 +48,8 @@ pub struct Runner {
     lifeline: Lifeline,
     /// For the limits of services, where it can be had.
     tree: Option<Tree>,
+    /// The node that is asked about itself.
+    nodes: watch::Sender<Option<Node>>,
 }
 
 /// What is left to do when all services have ended.
@@ -82,7 +87,13 @@ impl Runner {
             ending: Ending::Exit,
             lifeline: Lifeline::new(),
             tree: None,
+            nodes: watch::channel(None).0,
         }
+    }
+
+    /// Which node is to be asked about itself, now and after each change of the settings.
+    pub fn nodes(&self) -> watch::Receiver<Option<Node>> {
+        self.nodes.subscribe()
     }
 
     /// With limits on its services, or the reason why there are none.
@@ -110,15 +121,22 @@ impl Runner {
             let snapshot = Arc::new(self.state.snapshot(now));
             self.lifeline.beat(&snapshot, self.state.is_stopping(), now.mono);
             self.snapshots.send_replace(snapshot);
-            if leaving
-                || self
-                    .saved_at
-                    .is_none_or(|at| now.mono.saturating_sub(at) >= SAVE_TIME_EVERY)
-            {
-                self.save_time(now);
-            }
+            self.nodes.send_if_modified(|node| {
+                let asked = self.state.node();
+                let differs = node.as_ref() != asked;
+                if differs {
+                    *node = asked.cloned();
+                }
+                differs
+            });
             if leaving {
+                // A stuck disk holds up no stop.
+                let _ = timeout(LAST_SAVE, self.save(now)).await;
                 return self.ending;
+            }
+            let saved_at = self.saved_at;
+            if saved_at.is_none_or(|at| now.mono.saturating_sub(at) >= SAVE_EVERY) {
+                self.save(now);
             }
             let wait = self
                 .state
@@ -229,20 +247,27 @@ impl Runner {
         });
     }
 
-    fn save_time(&mut self, now: Now) {
+    /// Writes down what the next start goes on from; not on this thread, for a card may take its time.
+    fn save(&mut self, now: Now) -> JoinHandle<()> {
         self.saved_at = Some(now.mono);
-        if let Err(error) = self.clock.save(now) {
-            tracing::warn!(%error, "trusted time not saved");
-        }
-        if let Some(text) = self.state.traffic_text() {
-            let file = self.state.state_dir().join(TRAFFIC);
-            let temporary = file.with_extension("new");
-            let saved = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &file));
-            if let Err(error) = saved {
-                tracing::warn!(%error, "traffic not saved");
+        let traffic = self.state.traffic_text();
+        let traffic = traffic.map(|text| (self.state.state_dir().join(TRAFFIC), text));
+        let files: Vec<(PathBuf, String)> = self.clock.to_save(now).into_iter().chain(traffic).collect();
+        tokio::task::spawn_blocking(move || {
+            for (file, text) in files {
+                if let Err(error) = replace(&file, &text) {
+                    tracing::warn!(file = %file.display(), %error, "not saved");
+                }
             }
-        }
+        })
     }
+}
+
+/// The file with this text, or as it was.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = file.with_extension("new");
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, file)
 }
 
 fn forget_ended(runs: &mut BTreeMap<ServiceId, Live>, event: &Event) {

@@ -81,6 +81,8 @@ pub enum Subject {
     Reachability,
     /// Whether services are held to their limits on memory and processor time; null when none has any.
     Limits,
+    /// The hardware watchdog, compared with what it was to be set to; null where there is none.
+    Watchdog,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -209,8 +211,21 @@ pub struct SystemStatus {
     /// Processors that the load is shared by.
     pub cores: Option<u32>,
     pub power: PowerStatus,
+    /// The hardware watchdog, by its driver.
+    pub watchdog: Option<WatchdogStatus>,
     /// A program that lives has written its number into `/run/pillarbox/updating`.
     pub updating: bool,
+}
+
+/// A hardware watchdog as it is in effect, not as it was asked to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchdogStatus {
+    /// What the driver calls it.
+    pub name: String,
+    /// Counting.
+    pub active: bool,
+    /// Without a sign of life for so long, it restarts the machine.
+    pub timeout_secs: u32,
 }
 
 /// What the board tells of its supply and of slowing itself down; null where it cannot.
@@ -244,6 +259,8 @@ pub struct TrafficStatus {
     pub month: Option<String>,
     pub received_bytes: u64,
     pub sent_bytes: u64,
+    /// What the services may receive a second, and send as much; null where nothing is capped.
+    pub cap_kib_per_sec: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

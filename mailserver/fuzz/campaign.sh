@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs fuzz targets under libFuzzer, a few at once, and prints what each did. `scripts/campaign fuzz` calls it.
-#   campaign.sh [--minutes N | --seconds N] [--jobs N] [TARGET...]     10 minutes each, 2 at once, all targets
+#   campaign.sh [--of daemon] [--minutes N | --seconds N] [--jobs N] [TARGET...]     10 minutes each, 2 at once, all targets
 # What was learnt is kept in target/fuzz/corpus, so the next campaign goes on from there. Ends with 1 when an input was
-# found that panics, hangs or takes too much memory, and names its file: add it to tests/fuzzed/seeds.rs with the mend.
+# found that panics, hangs or takes too much memory, and names its file: add it to the seeds (tests/fuzzed/seeds.rs of
+# the mailserver, fuzz/seeds of the daemon) with the mend.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 . scripts/install.sh
@@ -14,19 +15,21 @@ memory_mib=1024
 # The longest input. What these parsers refuse for length alone is covered by tests.
 input_bytes=4096
 
+of=mailserver
 seconds=600
 jobs=2
 targets=()
 while [ $# -gt 0 ]; do
   case "$1" in
+    --of) of="$2"; shift 2 ;;
     --minutes) seconds=$(($2 * 60)); shift 2 ;;
     --seconds) seconds="$2"; shift 2 ;;
     --jobs) jobs="$2"; shift 2 ;;
-    -*) echo "$1 is not known: $0 [--minutes N | --seconds N] [--jobs N] [TARGET...]" >&2; exit 2 ;;
+    -*) echo "$1 is not known: $0 [--of daemon] [--minutes N | --seconds N] [--jobs N] [TARGET...]" >&2; exit 2 ;;
     *) targets+=("$1"); shift ;;
   esac
 done
-mapfile -t known < <(sed -n '/^\[\[bin\]\]/{n;s/^name = "\(.*\)"/\1/p}' mailserver/fuzz/Cargo.toml)
+mapfile -t known < <(sed -n '/^\[\[bin\]\]/{n;s/^name = "\(.*\)"/\1/p}' "$of/fuzz/Cargo.toml")
 [ ${#targets[@]} -gt 0 ] || targets=("${known[@]}")
 for target in "${targets[@]}"; do
   [[ " ${known[*]} " == *" $target "* ]] || { echo "$target is not a target: ${known[*]}" >&2; exit 2; }
@@ -36,14 +39,15 @@ need_rust
 need c++ g++
 need_cargo_fuzz
 folder="$(realpath -m "${CARGO_TARGET_DIR:-target}")/fuzz"
+[ "$of" = mailserver ] || folder="$folder/$of"
 host="$(rustc -vV | sed -n 's/^host: //p')"
 # Without a sanitizer stable Rust will do; overflow and debug assertions are checked all the same.
-(cd mailserver && cargo fuzz build -s none --target-dir "$folder")
+(cd "$of" && cargo fuzz build -s none --target-dir "$folder")
 
 run() {
   local target="$1" corpus="$folder/corpus/$1" artifacts="$folder/artifacts/$1"
   mkdir -p "$corpus" "$artifacts"
-  "$folder/$host/release/$target" "$corpus" "mailserver/fuzz/seeds/$target" \
+  "$folder/$host/release/$target" "$corpus" "$of/fuzz/seeds/$target" \
     -artifact_prefix="$artifacts/" -max_total_time="$seconds" -max_len="$input_bytes" -timeout="$hang_secs" \
     -rss_limit_mb="$memory_mib" -print_final_stats=1 >"$folder/$target.log" 2>&1
   echo $? >"$folder/$target.status"

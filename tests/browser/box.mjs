@@ -77,9 +77,16 @@ start_limit = 3
 `;
 
 export class Box {
-  /** `services` maps a service's name to the text of its file; `settings` is added to the daemon's, `path` put before PATH. */
-  static async start(services, { settings = "", path } = {}) {
+  /**
+   * `services` maps a service's name to the text of its file; `settings` is added to the daemon's, `path` put before
+   * PATH; `root` maps files to texts that are there instead of the kernel's own.
+   */
+  static async start(services, { settings = "", path, root } = {}) {
     const dir = await mkdtemp(join(tmpdir(), "pillarbox-browser-"));
+    for (const [name, text] of Object.entries(root ?? {})) {
+      await mkdir(dirname(join(dir, "root", name)), { recursive: true });
+      await writeFile(join(dir, "root", name), text);
+    }
     const [port] = await freePorts(1);
     await mkdir(join(dir, "services"));
     for (const [name, text] of Object.entries(services)) {
@@ -95,6 +102,7 @@ ${settings}
 listen = "127.0.0.1:${port}"
 [health]
 expects = "nothing"
+${root ? 'root = "root"' : ""}
 `);
     const log = await open(join(dir, "log"), "w");
     const child = spawn(PILLARBOXD, ["--config", config], {

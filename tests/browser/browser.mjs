@@ -53,18 +53,25 @@ export async function axeFinds(page) {
 }
 
 /** What must hold of every state: checked and photographed on a phone and a desktop, in light and dark. */
-export async function inspect(browser, box, name, check) {
+export async function look(page, name, check = () => {}) {
   for (const [device, viewport] of [["phone", PHONE], ["desktop", DESKTOP]]) {
     for (const colorScheme of ["light", "dark"]) {
       const where = `${name}, ${device}, ${colorScheme}`;
-      const page = await visit(browser, box, { viewport, colorScheme, bypassCSP: false });
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
       await check(page, where);
       const overhang = await page.evaluate(() => document.scrollingElement.scrollWidth - window.innerWidth);
       assert.ok(overhang <= 0, `${where}: ${overhang} px too wide`);
       await page.screenshot({ path: join(PICTURES, `${name}-${device}-${colorScheme}.png`), fullPage: true });
       assert.deepEqual(page.complaints, [], where);
       assert.deepEqual(await axeFinds(page), [], where);
-      await page.context().close();
     }
   }
+}
+
+/** The same of a browser that has just come. */
+export async function inspect(browser, box, name, check) {
+  const page = await visit(browser, box);
+  await look(page, name, check);
+  await page.context().close();
 }

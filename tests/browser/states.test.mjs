@@ -62,7 +62,8 @@ describe("a box whose mailserver crashes", () => {
 describe("a working box", () => {
   let box;
   before(async () => {
-    box = await Box.start({ mailserver: await mailserver() });
+    const settings = "[network]\ncluster = 16\nshards = [32, 64]\nbandwidth_kib_per_sec = 500";
+    box = await Box.start({ mailserver: await mailserver() }, { settings });
     await box.statusWhen("ok", ({ state, leds, mailserver }) => state === "ok" && leds.status === "ok" && mailserver.peer_id);
   });
   after(() => box?.stop());
@@ -78,6 +79,7 @@ describe("a working box", () => {
       assert.ok(status.mailserver.multiaddrs.includes(address), `${where}: ${address}`);
       assert.ok(address.endsWith(`/p2p/${status.mailserver.peer_id}`), where);
       assert.equal(await page.locator(".qr").count(), 1, where);
+      assert.match(await page.locator("#system").textContent(), /Traffic is held to\s*500\sKiB a second each way/, where);
       assert.match(await page.locator("#day").textContent(), /No message has come in yet/, where);
       assert.match(await page.locator("#services").textContent(), /mailserver\s*Running/, where);
       assert.equal(await page.locator(".fault").count(), 0, where);
@@ -139,6 +141,23 @@ describe("a box with something broken beside the mailserver", () => {
       assert.match(services, /mailserver\s*Running/, where);
     });
     assert.equal((await fetch(box.url("/healthz"))).status, 200, "the mailserver does its job");
+  });
+});
+
+describe("a box on which a new version is being installed", () => {
+  it("says to leave it switched on", async () => {
+    const root = { "run/pillarbox/updating": "77\n", "proc/77/stat": "" };
+    const box = await Box.start({ mailserver: await mailserver() }, { root });
+    try {
+      await box.statusWhen("updating", ({ state, activity, leds }) =>
+        state === "ok" && activity === "updating" && leds.status === "updating");
+      await inspect(browser, box, "updating", async (page, where) => {
+        assert.equal(await page.locator("h1").textContent(), "Working", where);
+        assert.match(await light(page).textContent(), /Leave the box switched on/, where);
+      });
+    } finally {
+      await box.stop();
+    }
   });
 });
 

@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { Box, mailserver } from "./box.mjs";
-import { inspect, launch, visit, PICTURES } from "./browser.mjs";
-import { join } from "node:path";
+import { inspect, launch, look, visit } from "./browser.mjs";
 
 describe("changing something", () => {
   let browser, box;
@@ -26,7 +25,7 @@ describe("changing something", () => {
     await mine.getByRole("button", { name: "Ask to be let in" }).click();
     await mine.getByText("Press the button on the box now").waitFor();
     await box.statusWhen("the light's question", ({ leds }) => leds.status === "press-wanted");
-    await mine.screenshot({ path: join(PICTURES, "asking.png") });
+    await look(mine, "asking");
 
     await box.press();
     await mine.getByRole("button", { name: "Restart mailserver" }).waitFor();
@@ -34,7 +33,8 @@ describe("changing something", () => {
     assert.ok(status.unlocked_until > Date.now() / 1000);
     await other.getByText("Another browser was let in just now").waitFor();
     assert.equal(await other.locator("#change form").count(), 0);
-    await mine.screenshot({ path: join(PICTURES, "unlocked.png"), fullPage: true });
+    await look(mine, "unlocked");
+    await look(other, "taken");
 
     const { pid, restarts } = status.services[0];
     await mine.getByRole("button", { name: "Restart mailserver" }).click();

@@ -22,7 +22,7 @@ const MAX_FILES: usize = 128;
 const MAX_NAME_BYTES: usize = 64;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     #[error("this is no backup of a Pillarbox; choose the file that was downloaded")]
     NoBackup,
     #[error("the backup has version {0} and this Pillarbox reads version {VERSION}; restore it on a newer Pillarbox")]
@@ -39,14 +39,14 @@ pub(super) enum Unusable {
 
 /// A file in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Name {
+pub(crate) enum Name {
     Settings(Kind),
     Identity { service: String, file: String },
 }
 
 /// Which settings: what a person wrote on the card, or the daemon's own file where there is no card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Card,
     Daemon,
 }
@@ -80,8 +80,8 @@ impl Name {
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Bundle {
-    pub(super) files: BTreeMap<Name, Vec<u8>>,
+pub(crate) struct Bundle {
+    pub(crate) files: BTreeMap<Name, Vec<u8>>,
 }
 
 /// Names only: contents are secrets.
@@ -115,7 +115,7 @@ struct Head {
 }
 
 impl Bundle {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Bundle, Unusable> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Bundle, Unusable> {
         if bytes.len() > MAX_BYTES {
             return Err(Unusable::TooLarge);
         }
@@ -146,7 +146,7 @@ impl Bundle {
         Ok(bundle)
     }
 
-    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Unusable> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Unusable> {
         let files = self.files.iter().map(|(name, content)| File {
             name: name.to_string(),
             content: BASE64.encode(content),

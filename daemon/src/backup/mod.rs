@@ -9,7 +9,7 @@
 //! said before anything stops. When all services have ended, [`files::commit`] sets the old files aside and puts the
 //! staged ones in their place.
 
-mod bundle;
+pub(crate) mod bundle;
 pub mod files;
 mod seal;
 mod worker;

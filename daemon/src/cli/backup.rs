@@ -111,12 +111,7 @@ pub(super) fn restore(arguments: &RestoreArguments, socket: Option<&Path>, json:
         sealed: BASE64.encode(&sealed),
         identity_only: arguments.identity_only,
     };
-    let text = done(client::ask(socket, &request)?, json)?;
-    Ok(if json {
-        text
-    } else {
-        "Restored; the box starts anew with it.\n".to_owned()
-    })
+    done(socket, &request, json, "Restored; the box starts anew with it.")
 }
 
 impl From {

@@ -12,13 +12,13 @@ mod manual;
 mod show;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Shown};
+use crate::config::{Config, Services, Shown};
 use crate::control::{Answer, Request};
 use crate::snapshot::{BoxState, Snapshot};
 
@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let json = arguments.json;
+    let (json, socket) = (arguments.json, arguments.socket.as_deref());
     let mut well = true;
     let text = match &arguments.command {
         Command::Config {
@@ -130,17 +130,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
             }
         },
-        Command::Unlock => done(client::ask(arguments.socket.as_deref(), &Request::Unlock)?, json)?,
-        Command::Diagnose => match client::ask(arguments.socket.as_deref(), &Request::Diagnose)? {
+        Command::Unlock => done(
+            socket,
+            &Request::Unlock,
+            json,
+            "The browser that asked is let in for five minutes.",
+        )?,
+        Command::Diagnose => match client::ask(socket, &Request::Diagnose)? {
             Answer::Text(report) if json => to_json(&report)?,
             Answer::Text(report) => report,
             other => bail!(unexpected(other)),
         },
         Command::Archive(arguments) => return archive::run(arguments, json),
-        Command::Backup(what) => backup::backup(what, arguments.socket.as_deref(), json)?,
-        Command::Restore(what) => backup::restore(what, arguments.socket.as_deref(), json)?,
-        Command::Reboot => done(client::ask(arguments.socket.as_deref(), &Request::Reboot)?, json)?,
-        Command::PowerOff => done(client::ask(arguments.socket.as_deref(), &Request::PowerOff)?, json)?,
+        Command::Backup(what) => backup::backup(what, socket, json)?,
+        Command::Restore(what) => backup::restore(what, socket, json)?,
+        Command::Reboot => done(socket, &Request::Reboot, json, "The box restarts now.")?,
+        Command::PowerOff => done(socket, &Request::PowerOff, json, "The box switches off now.")?,
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::write(folder, json)?,
         Command::Logs { service, lines } => {
@@ -148,27 +153,21 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 lines: *lines,
                 service: service.clone(),
             };
-            match client::ask(arguments.socket.as_deref(), &request)? {
+            match client::ask(socket, &request)? {
                 Answer::Logs(entries) if json => to_json(&entries)?,
                 Answer::Logs(entries) => show::logs(&entries),
                 other => bail!(unexpected(other)),
             }
         }
-        Command::Restart { service } => done(
-            client::ask(
-                arguments.socket.as_deref(),
-                &Request::Restart {
-                    service: service.clone(),
-                },
-            )?,
-            json,
-        )?,
+        Command::Restart { service } => {
+            let request = Request::Restart {
+                service: service.clone(),
+            };
+            done(socket, &request, json, &format!("{service} is being restarted."))?
+        }
         Command::Press { hold } => {
             let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-            done(
-                client::ask(arguments.socket.as_deref(), &Request::Press { hold_ms })?,
-                json,
-            )?
+            done(socket, &Request::Press { hold_ms }, json, "The button was pressed.")?
         }
         Command::Status => {
             let snapshot = snapshot(arguments)?;
@@ -228,10 +227,11 @@ fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {
     }
 }
 
-fn done(answer: Answer, json: bool) -> anyhow::Result<String> {
-    match answer {
+/// Asks for a deed, and says that it is done.
+fn done(socket: Option<&Path>, request: &Request, json: bool, words: &str) -> anyhow::Result<String> {
+    match client::ask(socket, request)? {
         Answer::Done if json => to_json(&serde_json::json!({ "done": true })),
-        Answer::Done => Ok(String::new()),
+        Answer::Done => Ok(format!("{words}\n")),
         other => bail!(unexpected(other)),
     }
 }
@@ -243,19 +243,26 @@ fn unexpected(answer: Answer) -> String {
     }
 }
 
-fn check(file: &std::path::Path, json: bool) -> anyhow::Result<ExitCode> {
-    let mistakes = match Config::read(file) {
-        Ok(config) => config
-            .services
-            .disabled
-            .into_iter()
-            .filter_map(|disabled| disabled.mistake)
-            .collect(),
-        Err(mistake) => vec![mistake],
+fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let (mistakes, services) = match Config::read(file) {
+        Ok(config) => {
+            let Services {
+                enabled,
+                disabled,
+                unheeded,
+            } = config.services;
+            let on: Vec<String> = enabled.into_iter().map(|service| service.name).collect();
+            let mistakes = disabled.into_iter().filter_map(|disabled| disabled.mistake);
+            (mistakes.chain(unheeded).collect(), on)
+        }
+        Err(mistake) => (vec![mistake], Vec::new()),
     };
     let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
     print(&if json {
         to_json(&mistakes)?
+    } else if mistakes.is_empty() {
+        let services = services.join(", ");
+        format!("{} is right; services that are on: {services}\n", file.display())
     } else {
         mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
     });

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::clock::utc_of;
 use crate::fault::Fault;
 use crate::log::Entry;
+use crate::page;
 use crate::snapshot::{Level, Snapshot};
 
 pub(super) fn status(snapshot: &Snapshot) -> String {
@@ -85,7 +87,9 @@ pub(super) fn peers(snapshot: &Snapshot) -> String {
     let peers = mailserver
         .peers
         .map_or_else(|| "not known".to_owned(), |peers| peers.to_string());
-    line(&mut text, "connected", &peers);
+    let ways = mailserver.peers_in.zip(mailserver.peers_out);
+    let ways = ways.map_or_else(String::new, |(came, went)| format!(" ({came} in, {went} out)"));
+    line(&mut text, "connected", &format!("{peers}{ways}"));
     line(
         &mut text,
         "peer id",
@@ -100,7 +104,8 @@ pub(super) fn peers(snapshot: &Snapshot) -> String {
 pub(super) fn leds(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for (name, pattern) in &snapshot.leds {
-        line(&mut text, name, pattern);
+        let words = pattern.parse().map(page::light_in_words).unwrap_or_default();
+        line(&mut text, name, &format!("{pattern:12} {words}"));
     }
     text
 }
@@ -110,7 +115,7 @@ pub(super) fn logs(entries: &[Entry]) -> String {
     for entry in entries {
         let who = entry.service.as_deref().unwrap_or("pillarboxd");
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{} {:5} {who}: {}", entry.at, entry.level, entry.text);
+        let _ = writeln!(text, "{} {:5} {who}: {}", utc_of(entry.at), entry.level, entry.text);
     }
     text
 }

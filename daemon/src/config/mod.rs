@@ -103,6 +103,8 @@ pub enum Power {
 pub struct Network {
     pub cluster: u16,
     pub shards: Vec<u16>,
+    /// What the services may receive a second, and send as much; none is no cap.
+    pub bandwidth_kib_per_sec: Option<NonZeroU32>,
 }
 
 impl Default for Network {
@@ -111,6 +113,7 @@ impl Default for Network {
         Network {
             cluster: 16,
             shards: vec![32, 64],
+            bandwidth_kib_per_sec: None,
         }
     }
 }
@@ -155,6 +158,8 @@ pub struct Backup {
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     pub expects: Expects,
+    /// What systemd sets the hardware watchdog to (`RuntimeWatchdogSec=`); without it nobody compares.
+    pub watchdog: Option<Span>,
     /// Where the kernel's `proc` and `sys` are.
     pub root: PathBuf,
 }
@@ -163,6 +168,7 @@ impl Default for Health {
     fn default() -> Health {
         Health {
             expects: Expects::Internet,
+            watchdog: None,
             root: PathBuf::from("/"),
         }
     }
@@ -222,6 +228,10 @@ impl Config {
         let file = std::path::absolute(file)
             .map_err(|error| Mistake::in_file(file, format!("is no path: {error}"), "name a file"))?;
         let raw: File = parse::read(&file)?;
+        Config::understand(raw, file, search)
+    }
+
+    fn understand(raw: File, file: PathBuf, search: &[PathBuf]) -> Result<Config, Mistake> {
         let base = file.parent().unwrap_or(Path::new("/")).to_owned();
         check(&file, &raw)?;
         let state_dir = tidy(&base.join(raw.state_dir));
@@ -264,6 +274,33 @@ impl Config {
         };
         config.services = services_dir::read_all(&context, &directory, &raw.required, &raw.services)?;
         Ok(config)
+    }
+}
+
+/// The main file's text as somebody might have written it, for [`crate::fuzzed`]; a mistake says all that it has to.
+pub(crate) fn read_main(text: &str) {
+    let file = Path::new("/nonexistent/main.toml");
+    let read = parse::parse(file, text).and_then(|raw| Config::understand(raw, file.to_owned(), &[]));
+    if let Err(mistake) = read {
+        assert!(!mistake.to_string().contains('\n'), "more than a line: {mistake}");
+    }
+}
+
+/// A service's text, likewise, under the settings of a box.
+pub(crate) fn read_service(text: &str) {
+    let main = "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"/proc/sys/fs\"\n";
+    let file = Path::new("/nonexistent/one.toml");
+    let raw: Result<File, Mistake> = parse::parse(file, main);
+    let config = raw.and_then(|raw| Config::understand(raw, file.to_owned(), &[]));
+    let config = config.expect("these settings are right");
+    let search = [PathBuf::from("/bin")];
+    let context = services_dir::Context {
+        config: &config,
+        search: &search,
+    };
+    let read = parse::parse(file, text).and_then(|raw| services_dir::understand(&context, file, "one", raw, None));
+    if let Err(mistake) = read {
+        assert!(!mistake.to_string().contains('\n'), "more than a line: {mistake}");
     }
 }
 

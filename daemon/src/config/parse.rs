@@ -1,6 +1,7 @@
 //! Strict TOML: a file becomes a value or one [`Mistake`] that names the file, the line, the key and the mend.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -51,10 +52,31 @@ impl Mistake {
     }
 }
 
+/// No settings are longer; what is would be another file by mistake.
+const MAX_BYTES: u64 = 256 * 1024;
+
 pub fn read<T: DeserializeOwned>(file: &Path) -> Result<T, Mistake> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Mistake::in_file(file, format!("cannot be read: {error}"), "name a readable file"))?;
-    parse(file, &text)
+    parse(file, &text(file)?)
+}
+
+fn text(file: &Path) -> Result<String, Mistake> {
+    let unreadable =
+        |error: std::io::Error| Mistake::in_file(file, format!("cannot be read: {error}"), "name a readable file");
+    // Asked before it is opened: a FIFO would keep whoever opens it waiting.
+    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(Mistake::in_file(file, "is no ordinary file", "name a file of text"));
+    }
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let mut text = String::new();
+    opened
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    if text.len() as u64 > MAX_BYTES {
+        let what = format!("is longer than {} KiB", MAX_BYTES / 1024);
+        return Err(Mistake::in_file(file, what, "name a file of settings"));
+    }
+    Ok(text)
 }
 
 pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Mistake> {

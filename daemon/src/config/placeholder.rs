@@ -8,6 +8,7 @@
 //! | `{retention_secs}` | the retention in seconds |
 //! | `{cluster}` | the cluster |
 //! | `{shard}` | a shard; an argument with it is repeated for each |
+//! | `{bandwidth_kib_per_sec}` | the cap on traffic; an argument with it is left out where there is none |
 //! | `{port.NAME}` | the port under `[ports.NAME]` |
 //!
 //! A brace that is meant is written twice.
@@ -18,16 +19,21 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     pub plain: BTreeMap<String, String>,
-    pub shards: Vec<u16>,
+    /// What an argument is repeated for, as often as there are values: never where there are none.
+    pub repeated: BTreeMap<String, Vec<String>>,
 }
 
 impl Values {
-    /// One argument as many, once for each shard if it names `{shard}`; `Err` is the name of an unknown placeholder.
+    /// One argument as many, once for each value of what is repeated in it; `Err` is the name of an unknown placeholder.
     pub fn expand(&self, text: &str) -> Result<Vec<String>, String> {
-        if !text.contains("{shard}") {
-            return Ok(vec![self.fill(text, None)?]);
+        let mut repeated = self.repeated.iter();
+        match repeated.find(|(name, _)| text.contains(&format!("{{{name}}}"))) {
+            None => Ok(vec![self.fill(text, None)?]),
+            Some((name, values)) => values
+                .iter()
+                .map(|value| self.fill(text, Some((name, value))))
+                .collect(),
         }
-        self.shards.iter().map(|shard| self.fill(text, Some(*shard))).collect()
     }
 
     /// A text that has to stay one.
@@ -35,7 +41,7 @@ impl Values {
         self.fill(text, None)
     }
 
-    fn fill(&self, text: &str, shard: Option<u16>) -> Result<String, String> {
+    fn fill(&self, text: &str, repeated: Option<(&str, &str)>) -> Result<String, String> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
@@ -52,8 +58,8 @@ impl Values {
                 .filter(|_| brace == "{")
                 .ok_or_else(|| "a single brace".to_owned())?;
             let name = &rest[..end];
-            match (name, shard) {
-                ("shard", Some(shard)) => filled.push_str(&shard.to_string()),
+            match repeated {
+                Some((known, value)) if known == name => filled.push_str(value),
                 _ => filled.push_str(self.plain.get(name).ok_or_else(|| format!("{{{name}}}"))?),
             }
             rest = &rest[end + 1..];
@@ -71,12 +77,16 @@ mod tests {
     fn expansion() {
         let values = Values {
             plain: BTreeMap::from([("a".to_owned(), "1".to_owned())]),
-            shards: vec![32, 64],
+            repeated: BTreeMap::from([
+                ("shard".to_owned(), vec!["32".to_owned(), "64".to_owned()]),
+                ("cap".to_owned(), Vec::new()),
+            ]),
         };
         for (text, wanted) in [
             ("plain", Ok(vec!["plain"])),
             ("--x={a}/{a}", Ok(vec!["--x=1/1"])),
             ("--shard={shard}", Ok(vec!["--shard=32", "--shard=64"])),
+            ("--cap={cap}", Ok(Vec::new())),
             ("{{a}}", Ok(vec!["{a}"])),
             ("{b}", Err("{b}")),
             ("{a", Err("a single brace")),

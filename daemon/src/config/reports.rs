@@ -1,11 +1,12 @@
 //! What ran before the daemon may have left it a sentence for the page, in files that the main file names.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 /// A report is a sentence for the page.
-const MAX_REPORT_BYTES: usize = 400;
+const MAX_REPORT_BYTES: u64 = 400;
 
 /// The files. One that is not there is no trouble.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -27,8 +28,10 @@ pub struct Reported {
 impl Reports {
     pub(super) fn read(&self, base: &Path) -> Reported {
         let sentence = |path: &Option<PathBuf>| {
-            let text = std::fs::read(base.join(path.as_ref()?)).ok()?;
-            let text = String::from_utf8_lossy(&text[..text.len().min(MAX_REPORT_BYTES)]).into_owned();
+            let mut text = Vec::new();
+            let file = std::fs::File::open(base.join(path.as_ref()?)).ok()?;
+            file.take(MAX_REPORT_BYTES).read_to_end(&mut text).ok()?;
+            let text = String::from_utf8_lossy(&text).into_owned();
             text.lines().next().map(str::to_owned).filter(|line| !line.is_empty())
         };
         Reported {

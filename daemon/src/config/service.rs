@@ -85,6 +85,8 @@ pub struct Service {
     pub ports: BTreeMap<String, Port>,
     pub node: Option<Node>,
     pub output: OutputRules,
+    /// The cap on traffic, where its arguments tell it.
+    pub bandwidth_kib_per_sec: Option<NonZeroU32>,
 }
 
 /// A service that is not run: switched off, or its file is wrong.
@@ -99,6 +101,8 @@ pub struct Services {
     /// In start order, then by name.
     pub enabled: Vec<Service>,
     pub disabled: Vec<Disabled>,
+    /// What none of them can do though the main file asks for it.
+    pub unheeded: Option<Mistake>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

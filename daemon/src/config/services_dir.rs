@@ -1,6 +1,7 @@
 //! Reading the services directory: each `*.toml` becomes a [`Service`] or a [`Disabled`] with its mistake.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::parse::{self, Mistake};
@@ -10,6 +11,8 @@ use super::service::{
     Service, Services,
 };
 use super::{Config, Override};
+
+const BANDWIDTH: &str = "bandwidth_kib_per_sec";
 
 /// What a service's file is read against.
 pub(super) struct Context<'a> {
@@ -72,10 +75,22 @@ pub(super) fn read_all(
             ));
         }
     }
+    services.unheeded = unheeded(config, &services.enabled);
     services
         .enabled
         .sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
     Ok(services)
+}
+
+/// A cap that no service is told would be a promise that nobody keeps.
+fn unheeded(config: &Config, enabled: &[Service]) -> Option<Mistake> {
+    let wanted = config.network.bandwidth_kib_per_sec.is_some() && !enabled.is_empty();
+    let kept = enabled.iter().any(|service| service.bandwidth_kib_per_sec.is_some());
+    (wanted && !kept).then(|| {
+        let mend = "use one with {bandwidth_kib_per_sec} in its arguments, or remove the key";
+        let key = "network.bandwidth_kib_per_sec";
+        Mistake::in_key(&config.file, key, "no service that is on can be held to it", mend)
+    })
 }
 
 fn service_files(main_file: &Path, directory: &Path) -> Result<Vec<PathBuf>, Mistake> {
@@ -107,7 +122,6 @@ fn read_one(
     name: &str,
     over: Option<&Override>,
 ) -> Result<Option<Service>, Mistake> {
-    let config = context.config;
     let usable = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if name.is_empty() || name.len() > 32 || !name.bytes().all(usable) {
         let mend = "rename the file to at most 32 letters, digits, - and _ before .toml";
@@ -117,15 +131,36 @@ fn read_one(
             mend,
         ));
     }
-    let raw: File = parse::read(file)?;
+    understand(context, file, name, parse::read(file)?, over)
+}
+
+/// The service that a file describes, or its mistake; nothing where it is switched off.
+pub(super) fn understand(
+    context: &Context<'_>,
+    file: &Path,
+    name: &str,
+    raw: File,
+    over: Option<&Override>,
+) -> Result<Option<Service>, Mistake> {
+    let config = context.config;
     let over = over.cloned().unwrap_or_default();
     if !over.enabled.unwrap_or(raw.enabled) {
         return Ok(None);
     }
     let ports = ports(config, name, raw.ports, &over)?;
     let directory = config.state_dir.join(name);
+    let bandwidth = config.network.bandwidth_kib_per_sec;
     let mut values = Values {
-        shards: config.network.shards.clone(),
+        repeated: BTreeMap::from([
+            (
+                "shard".to_owned(),
+                config.network.shards.iter().map(u16::to_string).collect(),
+            ),
+            (
+                BANDWIDTH.to_owned(),
+                bandwidth.iter().map(NonZeroU32::to_string).collect(),
+            ),
+        ]),
         ..Values::default()
     };
     let mut put = |key: &str, value: String| values.plain.insert(key.to_owned(), value);
@@ -245,6 +280,10 @@ fn read_one(
         ports,
         node: raw.node.map(|node| node_addresses(file, &values, node)).transpose()?,
         output: raw.output,
+        bandwidth_kib_per_sec: bandwidth.filter(|_| {
+            let mut given = raw.arguments.iter().chain(&over.extra_arguments);
+            given.any(|argument| argument.contains(&format!("{{{BANDWIDTH}}}")))
+        }),
     }))
 }
 
@@ -273,8 +312,8 @@ fn filled(values: &Values, file: &Path, key: &str, text: &str) -> Result<String,
 }
 
 fn no_placeholder(file: &Path, key: &str, unknown: &str) -> Mistake {
-    let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {port.NAME}, {shard} in \
-                arguments, or {{ for a brace";
+    let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {port.NAME}, in arguments \
+                {shard} and {bandwidth_kib_per_sec}, or {{ for a brace";
     Mistake::in_key(file, key, format!("{unknown} is no placeholder"), mend)
 }
 

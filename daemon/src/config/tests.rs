@@ -76,6 +76,12 @@ fn every_mistake_in_the_main_file_names_file_key_and_mend() {
             "70000",
             "u16",
         ),
+        (
+            with("[network]\ncluster = 16\nshards = [1]\nbandwidth_kib_per_sec = 0"),
+            "network.bandwidth_kib_per_sec",
+            "0",
+            "nonzero",
+        ),
         (with("[page]\nlisten = \"here\""), "page.listen", "", "correct"),
         (with("[page]\ncolour = 1"), "page.colour", "unknown key", "`listen`"),
         (with("required = [\"nobody\"]"), "required", "\"nobody\"", "nobody.toml"),
@@ -225,6 +231,37 @@ fn a_bad_service_file_disables_that_service_alone_unless_it_is_required() {
 }
 
 #[test]
+fn what_is_no_file_of_settings_is_not_read_for_ever() {
+    let tree = Tree::new(
+        MAIN,
+        &[("good.toml", SERVICE), ("long.toml", &"# long\n".repeat(50_000))],
+    );
+    let services = tree.folder.path().join("services");
+    nix::unistd::mkfifo(&services.join("fifo.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", services.join("zero.toml")).unwrap();
+    std::fs::create_dir(services.join("folder.toml")).unwrap();
+    std::fs::write(services.join("bytes.toml"), [0xff, 0xfe]).unwrap();
+    let config = tree.read().unwrap();
+    assert_eq!(config.services.enabled.len(), 1);
+    let said: Vec<(&str, &str)> = config
+        .services
+        .disabled
+        .iter()
+        .map(|off| (off.name.as_str(), off.mistake.as_ref().unwrap().what.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("bytes", "cannot be read: stream did not contain valid UTF-8"),
+            ("fifo", "is no ordinary file"),
+            ("folder", "is no ordinary file"),
+            ("long", "is longer than 256 KiB"),
+            ("zero", "is no ordinary file"),
+        ]
+    );
+}
+
+#[test]
 fn a_switched_off_service_is_neither_run_nor_a_mistake() {
     let tree = Tree::new(MAIN, &[("off.toml", "program = \"child\"\nenabled = false")]);
     let config = tree.read().unwrap();
@@ -349,6 +386,38 @@ fn the_main_file_moves_ports_and_adds_arguments() {
     let main = format!("{MAIN}[services.one]\nextra_arguments = [\"--more\"]\nports = {{ tcp = 7 }}\n");
     let config = Tree::new(&main, &[("one.toml", service)]).read().unwrap();
     assert_eq!(config.services.enabled[0].arguments, ["--tcp=7", "--more"]);
+}
+
+#[test]
+fn a_cap_on_traffic_reaches_the_services_that_can_be_held_to_it() {
+    let arguments = "arguments = [\"--limit={bandwidth_kib_per_sec}\", \"--else\"]\n";
+    let held = format!("{SERVICE}{arguments}");
+    let files = [("held.toml", held.as_str()), ("other.toml", SERVICE)];
+    let shown = |config: &Config| {
+        let now = crate::event::Now {
+            mono: Duration::ZERO,
+            wall_ns: 0,
+            trusted: true,
+        };
+        let shown = crate::supervisor::State::new(config, 0, 1).snapshot(now);
+        let settings = shown.health[&crate::snapshot::Subject::Settings].clone().unwrap();
+        (shown.traffic.cap_kib_per_sec, settings.detail)
+    };
+    let config = Tree::new(MAIN, &files).read().unwrap();
+    assert_eq!(config.services.enabled[0].arguments, ["--else"], "no cap, no argument");
+    assert_eq!(shown(&config), (None, "no mistakes".to_owned()));
+
+    let main = format!("{MAIN}[network]\ncluster = 16\nshards = [32]\nbandwidth_kib_per_sec = 500\n");
+    let config = Tree::new(&main, &files).read().unwrap();
+    assert_eq!(config.services.enabled[0].arguments, ["--limit=500", "--else"]);
+    assert_eq!(shown(&config), (Some(500), "no mistakes".to_owned()));
+
+    let (cap, mistake) = shown(&Tree::new(&main, &files[1..]).read().unwrap());
+    assert_eq!(cap, None);
+    assert!(
+        mistake.contains("network.bandwidth_kib_per_sec: no service that is on can be held to it"),
+        "{mistake}"
+    );
 }
 
 #[test]

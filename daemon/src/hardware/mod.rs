@@ -68,3 +68,48 @@ impl Error {
         move |source| Error::File { path, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use board_configs::{OutputLine, RppalOutput};
+
+    use super::*;
+
+    fn refusal(driver: &LedDriver) -> String {
+        match open_lamp("status", driver, Path::new("/nonexistent")) {
+            Ok(_) => panic!("this machine has such a part"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// rppal works on a Raspberry Pi whose kernel lets it, in a build that was asked for; elsewhere the box runs on and
+    /// says which of the two it was.
+    #[test]
+    fn rppal_says_what_it_lacks() {
+        let output = RppalOutput {
+            pin: 17,
+            active_low: false,
+        };
+        let said = refusal(&LedDriver::Rppal(output));
+        let wanted = if cfg!(feature = "rppal") {
+            "does the kernel offer /dev/gpiomem?"
+        } else {
+            "build with --features rppal, or use gpiocdev"
+        };
+        assert!(said.contains(wanted), "{said}");
+    }
+
+    #[test]
+    fn a_missing_controller_is_named_with_those_that_are_there() {
+        let line = OutputLine {
+            chip: "no-such-controller".to_owned(),
+            line: 5,
+            active_low: false,
+        };
+        let said = refusal(&LedDriver::Gpiocdev(line));
+        assert!(
+            said.contains("\"no-such-controller\"") && said.contains("this kernel has: "),
+            "{said}"
+        );
+    }
+}

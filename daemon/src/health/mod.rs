@@ -10,4 +10,5 @@ pub mod node;
 pub mod power;
 pub mod probe;
 pub mod system;
-mod writer;
+pub mod watchdog;
+pub(crate) mod writer;

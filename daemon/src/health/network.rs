@@ -72,7 +72,7 @@ fn counters(class: &Path, links: &[String]) -> (u64, u64) {
 }
 
 /// The addresses that the routing trie calls the host's own.
-fn own_v4(trie: &str) -> BTreeSet<Ipv4Addr> {
+pub(crate) fn own_v4(trie: &str) -> BTreeSet<Ipv4Addr> {
     let mut own = BTreeSet::new();
     let mut leaf = None;
     for line in trie.lines().map(str::trim) {
@@ -86,7 +86,7 @@ fn own_v4(trie: &str) -> BTreeSet<Ipv4Addr> {
 }
 
 /// 32 digits, then number, prefix, scope and flags; scope 0 is global.
-fn own_v6(table: &str) -> BTreeSet<Ipv6Addr> {
+pub(crate) fn own_v6(table: &str) -> BTreeSet<Ipv6Addr> {
     table
         .lines()
         .filter_map(|line| {
@@ -108,7 +108,7 @@ fn v6(digits: &str) -> Option<Ipv6Addr> {
 }
 
 /// Interface, destination, gateway, flags, …; the addresses as the kernel has them in memory.
-fn gateway_v4(table: &str) -> Option<Ipv4Addr> {
+pub(crate) fn gateway_v4(table: &str) -> Option<Ipv4Addr> {
     table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [_, "00000000", gateway, flags, ..] = fields[..] else {
@@ -121,7 +121,7 @@ fn gateway_v4(table: &str) -> Option<Ipv4Addr> {
 }
 
 /// Destination, its prefix, source, its prefix, gateway, metric, uses, users, flags, interface.
-fn gateway_v6(table: &str) -> Option<Ipv6Addr> {
+pub(crate) fn gateway_v6(table: &str) -> Option<Ipv6Addr> {
     table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let [destination, "00", _, _, gateway, _, _, _, flags, ..] = fields[..] else {

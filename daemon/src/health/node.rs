@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use serde::Deserialize;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{http, writer};
@@ -39,16 +40,21 @@ struct Peer {
     multiaddr: String,
 }
 
-/// Asks for as long as the daemon lives.
-pub async fn watch(node: Node, events: Sender) {
-    let Some(info) = HttpAddress::parse(&node.info) else {
-        return;
-    };
-    let optional = |text: &Option<String>| text.as_deref().and_then(HttpAddress::parse);
-    let (metrics, peers) = (optional(&node.metrics), optional(&node.peers));
+/// Asks for as long as the daemon lives; another node than before is asked at once, and known by nothing yet.
+pub async fn watch(mut nodes: watch::Receiver<Option<Node>>, events: Sender) {
+    let mut asked = None;
     let mut seen = MailserverStatus::default();
     loop {
-        let body = fetch(Some(&info), MAX_INFO_BYTES).await;
+        let node = nodes.borrow_and_update().clone();
+        if node != asked {
+            seen = MailserverStatus::default();
+            asked = node.clone();
+        }
+        let parsed = |text: Option<&String>| text.and_then(|text| HttpAddress::parse(text));
+        let info = parsed(node.as_ref().map(|node| &node.info));
+        let metrics = parsed(node.as_ref().and_then(|node| node.metrics.as_ref()));
+        let peers = parsed(node.as_ref().and_then(|node| node.peers.as_ref()));
+        let body = fetch(info.as_ref(), MAX_INFO_BYTES).await;
         let listens = body.and_then(|body| serde_json::from_slice::<Info>(&body).ok());
         let answered = listens.is_some();
         if let Some(Info { listen_addresses }) = listens {
@@ -89,7 +95,11 @@ pub async fn watch(node: Node, events: Sender) {
                 return;
             }
         }
-        sleep(if answered { EVERY } else { EAGER }).await;
+        let pause = if answered || node.is_none() { EVERY } else { EAGER };
+        tokio::select! {
+            changed = nodes.changed() => if changed.is_err() { return },
+            () = sleep(pause) => {}
+        }
     }
 }
 
@@ -100,7 +110,7 @@ async fn fetch(address: Option<&HttpAddress>, max_bytes: usize) -> Option<Bytes>
 }
 
 /// How many of the listed peers have a public address.
-fn public(body: &[u8]) -> Option<u64> {
+pub(crate) fn public(body: &[u8]) -> Option<u64> {
     let peers: Vec<Peer> = serde_json::from_slice(body).ok()?;
     let public = peers
         .iter()
@@ -110,7 +120,7 @@ fn public(body: &[u8]) -> Option<u64> {
 }
 
 /// What the calls back found, once there is any confidence in it.
-fn reachable(text: &str) -> Option<bool> {
+pub(crate) fn reachable(text: &str) -> Option<bool> {
     let sure = |reachability: &str| {
         let label = format!("reachability=\"{reachability}\"");
         value(text, "libp2p_autonat_reachability_confidence", &[&label]).is_some_and(|confidence| confidence > 0.0)

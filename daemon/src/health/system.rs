@@ -10,7 +10,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use sysinfo::System;
 use tokio::time::sleep;
 
-use super::{network, power};
+use super::{network, power, watchdog};
 use crate::event::{Event, Sender};
 use crate::snapshot::{DiskStatus, MemoryStatus, NetworkStatus, SystemStatus};
 
@@ -58,6 +58,7 @@ fn sample(system: Option<&mut System>, root: &Path, state_dir: &Path) -> (System
             .ok()
             .and_then(|cores| u32::try_from(cores.get()).ok()),
         power: power::read(root),
+        watchdog: watchdog::read(root),
         updating: is_updating(root),
     };
     (sample, network::read(root))

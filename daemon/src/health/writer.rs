@@ -8,7 +8,7 @@ use super::node::sum;
 use crate::snapshot::WriterStatus;
 
 /// From Prometheus's text format; all unknown for a node that has none of these metrics.
-pub(super) fn counts(text: &str) -> WriterStatus {
+pub(crate) fn counts(text: &str) -> WriterStatus {
     let count = |name: &str, labels: &[&str]| sum(text, &format!("pillarbox_archive_{name}"), labels);
     let refused: BTreeMap<String, u64> = Refusal::ALL
         .iter()

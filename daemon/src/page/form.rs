@@ -30,7 +30,7 @@ pub(super) fn from_this_page<B>(request: &Request<B>, wanted: &str) -> bool {
 }
 
 /// The fields by name; nothing when a field comes twice or is not well-formed UTF-8.
-pub(super) fn fields(body: &[u8]) -> Option<BTreeMap<String, String>> {
+pub(crate) fn fields(body: &[u8]) -> Option<BTreeMap<String, String>> {
     let mut fields = BTreeMap::new();
     for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');

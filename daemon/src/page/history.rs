@@ -46,7 +46,7 @@ impl History {
             self.hours.pop_front();
         }
         if let Some(envelopes) = snapshot.archive.envelopes {
-            let counted = envelopes + snapshot.archive.pruned_total;
+            let counted = envelopes.saturating_add(snapshot.archive.pruned_total);
             if let (Some(before), Some(last)) = (self.counted, self.hours.back_mut()) {
                 // Less than before: a file was set aside.
                 *last += counted.saturating_sub(before);

@@ -116,6 +116,16 @@ pub(super) fn text(snapshot: &Snapshot, silent: Duration) -> String {
         "Peers that the mailserver is connected to.",
         snapshot.mailserver.peers,
     );
+    out.gauge(
+        "pillarbox_mailserver_peers_in",
+        "Of them, those that came to us.",
+        snapshot.mailserver.peers_in,
+    );
+    out.gauge(
+        "pillarbox_mailserver_peers_out",
+        "Of them, those that we went to.",
+        snapshot.mailserver.peers_out,
+    );
     system(&mut out, snapshot);
     out.0
 }
@@ -249,6 +259,11 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
         "pillarbox_traffic_month_sent_bytes",
         "What the box sent this month.",
         traffic.map(|traffic| traffic.sent_bytes),
+    );
+    out.gauge(
+        "pillarbox_traffic_cap_bytes_per_second",
+        "What the services may receive a second, and send as much; absent where nothing is capped.",
+        snapshot.traffic.cap_kib_per_sec.map(|cap| u64::from(cap) * 1024),
     );
     let findings: Vec<(String, u8)> = snapshot
         .health

@@ -8,8 +8,9 @@
 mod change;
 mod chart;
 mod crowd;
-mod form;
+pub(crate) mod form;
 mod format;
+pub(crate) mod fuzzed;
 mod history;
 mod host;
 mod lamp;
@@ -23,7 +24,7 @@ mod serve;
 mod sessions;
 mod texts;
 mod token;
-mod upload;
+pub(crate) mod upload;
 mod view;
 
 use std::io;
@@ -38,6 +39,7 @@ use tokio::sync::watch;
 
 use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
+use crate::indicator::Pattern;
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
 use neighbours::Neighbours;
@@ -132,6 +134,11 @@ fn report(events: &Sender, trouble: Option<String>) {
         part: Part::Page,
         trouble,
     });
+}
+
+/// How a light looks and what that says, in the page's own words.
+pub fn light_in_words(pattern: Pattern) -> String {
+    format!("{}. {}", texts::looks(pattern), texts::means(pattern))
 }
 
 /// What the lights say, as a Markdown table in the page's own words, for the README.

@@ -10,18 +10,20 @@ use crate::snapshot::{Level, ServiceHealth, ServiceStateName, ServiceStatus, Wri
 pub(super) fn tiles(view: &View<'_>) -> Markup {
     let snapshot = view.snapshot;
     let unknown = || texts::UNKNOWN.to_owned();
-    let peers = snapshot.mailserver.peers;
+    let node = &snapshot.mailserver;
+    let ways = node.peers_in.zip(node.peers_out);
+    let peers = ways.map_or_else(|| texts::PEERS.to_owned(), |(came, went)| texts::peers(came, went));
     let tiles = [
         (
-            texts::KEPT,
+            texts::KEPT.to_owned(),
             snapshot.archive.envelopes.map_or_else(unknown, format::count),
         ),
-        (texts::PEERS, peers.map_or_else(unknown, format::count)),
+        (peers, node.peers.map_or_else(unknown, format::count)),
         (
-            texts::STORAGE,
+            texts::STORAGE.to_owned(),
             snapshot.archive.bytes.map_or_else(unknown, format::bytes),
         ),
-        (texts::RUNNING, format::span(snapshot.uptime_secs)),
+        (texts::RUNNING.to_owned(), format::span(snapshot.uptime_secs)),
     ];
     let mut out = Markup::new();
     put!(
@@ -333,6 +335,9 @@ pub(super) fn system(view: &View<'_>) -> Markup {
     if traffic.month.is_some() {
         let (received, sent) = (format::bytes(traffic.received_bytes), format::bytes(traffic.sent_bytes));
         fact(&mut out, texts::TRAFFIC, &texts::in_and_out(&received, &sent));
+    }
+    if let Some(cap) = traffic.cap_kib_per_sec {
+        fact(&mut out, texts::CAP, &texts::each_way(cap));
     }
     fact(&mut out, texts::BOARD, &view.snapshot.board);
     fact(&mut out, texts::VERSION, &view.snapshot.version);

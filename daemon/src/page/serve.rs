@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -134,9 +134,20 @@ where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Answer>> + Send + 'static,
 {
-    if !matches!(timeout(FIRST_BYTE, stream.readable()).await, Ok(Ok(()))) {
-        return;
+    if matches!(timeout(FIRST_BYTE, stream.readable()).await, Ok(Ok(())))
+        && let Some(stream) = exchange(stream, answer).await
+    {
+        part(stream).await;
     }
+}
+
+/// One request and its answer; nothing when the peer's bytes are no HTTP.
+pub(super) async fn exchange<S, F, A>(stream: S, answer: F) -> Option<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Answer>> + Send + 'static,
+{
     let service = service_fn(move |request| {
         let answer = answer.clone();
         async move { Ok::<_, Infallible>(answer(request).await) }
@@ -150,9 +161,7 @@ where
         .auto_date_header(false)
         .keep_alive(false);
     let connection = pin!(http.serve_connection(TokioIo::new(stream), service).without_shutdown());
-    if let Ok(parts) = connection.await {
-        part(parts.io.into_inner()).await;
-    }
+    connection.await.ok().map(|parts| parts.io.into_inner())
 }
 
 /// Ends a conversation so that the answer arrives: a socket that is closed over unread bytes takes back what was sent.

@@ -64,6 +64,7 @@ pub(super) const DISK: &str = "Disk";
 pub(super) const TEMPERATURE: &str = "Processor";
 pub(super) const LOAD: &str = "Load";
 pub(super) const TRAFFIC: &str = "Traffic this month";
+pub(super) const CAP: &str = "Traffic is held to";
 pub(super) const BOARD: &str = "Board";
 pub(super) const VERSION: &str = "Version";
 pub(super) const PEER_ID: &str = "Peer ID";
@@ -188,8 +189,17 @@ pub(super) fn of_total(used: &str, total: &str) -> String {
     format!("{used} of {total}")
 }
 
+/// Connected peers by who called whom.
+pub(super) fn peers(came: u64, went: u64) -> String {
+    format!("{PEERS}: {came} in, {went} out")
+}
+
 pub(super) fn in_and_out(received: &str, sent: &str) -> String {
     format!("{received} in, {sent} out")
+}
+
+pub(super) fn each_way(kib_per_sec: u32) -> String {
+    format!("{kib_per_sec}\u{a0}KiB a second each way")
 }
 
 pub(super) fn restarts(count: u64) -> String {
@@ -245,6 +255,7 @@ pub(super) fn subject(subject: Subject) -> &'static str {
         Subject::LastEnvelope => "Newest message",
         Subject::Reachability => "From outside",
         Subject::Limits => "Limits of services",
+        Subject::Watchdog => "Watchdog",
     }
 }
 

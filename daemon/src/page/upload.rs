@@ -14,13 +14,13 @@ const FILE: &str = "file";
 const FIELDS: [&str; 4] = ["csrf", "passphrase", "identity", "sure"];
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Upload {
-    pub(super) fields: BTreeMap<String, String>,
-    pub(super) file: Bytes,
+pub(crate) struct Upload {
+    pub(crate) fields: BTreeMap<String, String>,
+    pub(crate) file: Bytes,
 }
 
 /// Nothing when it is not that form: a field that is none of it, one that comes twice, no file, or broken bytes.
-pub(super) async fn read(content_type: &str, body: Bytes) -> Option<Upload> {
+pub(crate) async fn read(content_type: &str, body: Bytes) -> Option<Upload> {
     let boundary = multer::parse_boundary(content_type).ok()?;
     let limits = SizeLimit::new()
         .whole_stream(MOST_BYTES as u64)

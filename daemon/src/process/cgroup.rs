@@ -145,7 +145,7 @@ impl Drop for Group {
 }
 
 /// Of the first mount of type cgroup2; fields as in proc(5), `/proc/PID/mountinfo`.
-fn mount_point(mounts: &str) -> Option<&Path> {
+pub(crate) fn mount_point(mounts: &str) -> Option<&Path> {
     mounts.lines().find_map(|line| {
         let (front, back) = line.split_once(" - ")?;
         let kind = back.split(' ').next()?;

@@ -199,7 +199,7 @@ fn kill_children() {
 }
 
 /// The fourth field of `/proc/PID/stat` (proc(5)); the second is in parentheses and may hold anything.
-fn parent_of(stat: &str) -> Option<i32> {
+pub(crate) fn parent_of(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 

@@ -20,7 +20,7 @@ pub mod output;
 pub mod power;
 pub mod run;
 mod sandbox;
-mod stamp;
+pub(crate) mod stamp;
 pub(crate) mod vault;
 
 use std::collections::BTreeMap;

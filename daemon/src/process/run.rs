@@ -88,6 +88,7 @@ async fn run_to_end(
         .map(|tree| tree.group(&job.launch.name, job.run.0, job.limits))
         .transpose()?;
     job.launch.entrance = group.as_ref().map(Group::entrance);
+    prepare(&job.launch).await?;
     let mut keeper = spawn_keeper(&job.launch)?;
     let mut stdin = keeper.stdin.take();
     let mut reports = BufReader::new(keeper.stdout.take().ok_or("no pipe from the keeper")?).lines();
@@ -155,10 +156,6 @@ async fn run_to_end(
 }
 
 fn spawn_keeper(launch: &Launch) -> Result<Child, String> {
-    for directory in &launch.owned {
-        prepare(directory, launch.user.as_deref())
-            .map_err(|error| format!("cannot make {}: {error}", directory.display()))?;
-    }
     Command::new(super::own_program())
         .arg0(format!("pillar-keeper {}", launch.name))
         .arg(KEEPER)
@@ -172,8 +169,20 @@ fn spawn_keeper(launch: &Launch) -> Result<Child, String> {
         .map_err(|error| format!("cannot start a keeper: {error}"))
 }
 
+/// The service's directories; not on this thread, for the disk that they are on may be stuck.
+async fn prepare(launch: &Launch) -> Result<(), String> {
+    let (directories, user) = (launch.owned.clone(), launch.user.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        directories.iter().try_for_each(|directory| {
+            give(directory, user.as_deref()).map_err(|error| format!("cannot make {}: {error}", directory.display()))
+        })
+    });
+    made.await
+        .unwrap_or_else(|error| Err(format!("cannot make its directories: {error}")))
+}
+
 /// A directory of the service's own account. Only its top is given away: what is in it was made by the service.
-fn prepare(directory: &Path, user: Option<&str>) -> std::io::Result<()> {
+fn give(directory: &Path, user: Option<&str>) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let user = user.map(User::from_name).transpose()?.flatten();
     match user {

@@ -7,7 +7,7 @@
 use tracing::Level;
 
 /// The level, if the line names one, and what is left of the line.
-pub(super) fn strip(line: &str) -> (Option<Level>, &str) {
+pub(crate) fn strip(line: &str) -> (Option<Level>, &str) {
     let (mut level, mut rest, mut timed) = (None, line.trim_start(), false);
     loop {
         let (word, after) = rest.split_once(' ').unwrap_or((rest, ""));

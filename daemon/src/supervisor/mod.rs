@@ -20,8 +20,8 @@ pub use backoff::Random;
 pub use retention::Pruning;
 pub use service::{Service, ServiceState, Then};
 
-use crate::config::Config;
-use crate::config::service::Disabled;
+use crate::config::service::{Disabled, Node};
+use crate::config::{Config, Mistake};
 use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
 use crate::snapshot::{ServiceStateName, WriterStatus};
 use presses::Presses;
@@ -38,6 +38,7 @@ pub struct State {
     fixed: Fixed,
     pub services: Vec<Service>,
     disabled: Vec<Disabled>,
+    unheeded: Option<Mistake>,
     pub archives: Vec<Pruning>,
     /// A time known to be past, before which a cut-off cannot be wrong.
     past_ns: Option<i64>,
@@ -119,6 +120,7 @@ impl State {
             fixed: Fixed::of(config),
             services,
             disabled: config.services.disabled.clone(),
+            unheeded: config.services.unheeded.clone(),
             archives: Vec::new(),
             past_ns: (past_ns > 0).then_some(past_ns),
             mistake: None,
@@ -213,6 +215,12 @@ impl State {
 
     pub fn state_dir(&self) -> &std::path::Path {
         &self.fixed.config.state_dir
+    }
+
+    /// The node that tells of itself: the first of the services that has one.
+    pub fn node(&self) -> Option<&Node> {
+        let present = self.services.iter().filter(|service| !service.removed);
+        present.filter_map(|service| service.spec.node.as_ref()).next()
     }
 
     pub fn set_limits(&mut self, limits: Result<(), String>) {

@@ -51,6 +51,8 @@ impl State {
             }
         }
         self.disabled = config.services.disabled;
+        self.unheeded = config.services.unheeded;
+        self.fixed.config.reported = config.reported;
         self.add_archives(config.retention);
     }
 

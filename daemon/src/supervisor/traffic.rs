@@ -24,6 +24,7 @@ impl Traffic {
                 month: Some(month.to_owned()),
                 received_bytes: received,
                 sent_bytes: sent,
+                cap_kib_per_sec: None,
             };
         }
     }
@@ -33,6 +34,7 @@ impl Traffic {
             month,
             received_bytes,
             sent_bytes,
+            ..
         } = &self.status;
         month
             .as_ref()
@@ -60,8 +62,8 @@ impl Traffic {
         if let Some(last) = self.last {
             // Less than before: an interface came anew, and counts from zero.
             let grown = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
-            self.status.received_bytes += grown(counters.0, last.0);
-            self.status.sent_bytes += grown(counters.1, last.1);
+            self.status.received_bytes = self.status.received_bytes.saturating_add(grown(counters.0, last.0));
+            self.status.sent_bytes = self.status.sent_bytes.saturating_add(grown(counters.1, last.1));
         }
         self.last = Some(counters);
     }

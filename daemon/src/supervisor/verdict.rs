@@ -4,6 +4,7 @@
 //! once, `degraded` while anything is wrong that leaves the mailserver at work, and `ok` otherwise.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use archive::DiskStage;
 
@@ -11,9 +12,10 @@ use super::surroundings::last_envelope_finding;
 use super::{Finally, Service, ServiceState, State};
 use crate::event::Now;
 use crate::fault::Fault;
+use crate::health::watchdog;
 use crate::snapshot::{
     Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
-    Subject,
+    Subject, TrafficStatus,
 };
 
 /// So many failures in a row are no longer a hiccup.
@@ -44,9 +46,15 @@ impl State {
             Some(services_fault),
             Some(services.unwrap_or_else(|| ok("all run"))),
         );
-        find(Subject::Archive, Some(Fault::Archive), self.archive_finding());
         find(Subject::Clock, Some(Fault::Clock), Some(clock_finding(now)));
         find(Subject::Disk, Some(Fault::Disk), self.disk_finding());
+        // An archive that cannot be written for want of a disk is not damaged.
+        let archive_fault = if self.disk_stage == DiskStage::ReadOnly {
+            Fault::Disk
+        } else {
+            Fault::Archive
+        };
+        find(Subject::Archive, Some(archive_fault), self.archive_finding());
         let around = &self.surroundings;
         let levels = &around.levels;
         find(
@@ -66,6 +74,7 @@ impl State {
         find(Subject::Reachability, None, around.reachability_finding());
         find(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
         find(Subject::Limits, None, self.limits_finding());
+        find(Subject::Watchdog, None, self.watchdog_finding());
         find(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
         let archive = self
             .archives
@@ -100,8 +109,20 @@ impl State {
             leds: self.leds.clone(),
             system: around.system.clone(),
             network: around.network_status(),
-            traffic: self.traffic.status(),
+            traffic: TrafficStatus {
+                cap_kib_per_sec: self.cap_kib_per_sec(),
+                ..self.traffic.status()
+            },
         }
+    }
+
+    /// One for all that can be held to it.
+    fn cap_kib_per_sec(&self) -> Option<u32> {
+        let present = self.services.iter().filter(|service| !service.removed);
+        present
+            .filter_map(|service| service.spec.bandwidth_kib_per_sec)
+            .map(NonZeroU32::get)
+            .next()
     }
 
     fn activity(&self) -> Option<Activity> {
@@ -174,12 +195,11 @@ impl State {
         }
         let quarantined = &first.status.quarantined;
         if let Some(file) = quarantined.first() {
-            let detail = format!("{} of {} set aside: {}", quarantined.len(), file.file, file.reason);
-            let detail = if quarantined.len() == 1 {
-                format!("{} set aside: {}", file.file, file.reason)
-            } else {
-                detail
+            let others = match quarantined.len() {
+                1 => String::new(),
+                count => format!(", and {} more", count - 1),
             };
+            let detail = format!("{} set aside: {}{others}", file.file, file.reason);
             return Some(Finding {
                 level: Level::Warn,
                 detail,
@@ -247,12 +267,19 @@ impl State {
         })
     }
 
+    fn watchdog_finding(&self) -> Option<Finding> {
+        let wanted = self.fixed.config.health.watchdog?;
+        let status = self.surroundings.system.watchdog.as_ref()?;
+        Some(watchdog::finding(status, wanted.0))
+    }
+
     fn settings_finding(&self) -> Finding {
         let mistakes = self.disabled.iter().filter_map(|disabled| disabled.mistake.as_ref());
         match self
             .mistake
             .clone()
             .or_else(|| mistakes.map(ToString::to_string).next())
+            .or_else(|| self.unheeded.as_ref().map(ToString::to_string))
             .or_else(|| self.fixed.config.reported.settings.clone())
         {
             Some(mistake) => Finding {

@@ -66,6 +66,42 @@ fn a_running_box_is_looked_at_and_acted_on() {
 }
 
 #[test]
+fn whatever_is_asked_comes_as_json_and_as_words() {
+    let shell = "echo hello from the service; exec sleep 1000";
+    let files = Files::new("").service("one", shell, "essential = true");
+    let _program = Program::start(&files);
+    json_until(&files, &["status"], |status| status["state"] == "ok");
+    json_until(&files, &["leds"], |leds| leds["status"] == "ok");
+    let (config, folder) = (files.config(), files.path("man"));
+    let (config, folder) = (config.to_str().unwrap(), folder.to_str().unwrap());
+    std::fs::create_dir(folder).unwrap();
+    for (arguments, words) in [
+        (&["status"][..], "ok: all is well"),
+        (&["services"], "active"),
+        (&["health"], "no mistakes"),
+        (&["peers"], "not known"),
+        (
+            &["leds"],
+            "Lit, with a short wink every two seconds. The box does its job.",
+        ),
+        (&["logs", "-n", "5"], " UTC info  one: hello from the service"),
+        (&["diagnose"], "Report of a Pillarbox"),
+        (&["restart", "one"], "one is being restarted."),
+        (&["press"], "The button was pressed."),
+        (&["config", "check", config], "is right; services that are on: one"),
+        (&["config", "show", config], "state_dir"),
+        (&["man", folder], ""),
+    ] {
+        let shown = pillarbox(&files, arguments);
+        assert!(shown.status.success(), "{arguments:?}: {}", text(&shown));
+        assert!(text(&shown).contains(words), "{arguments:?}: {}", text(&shown));
+        let output = pillarbox(&files, &[&["--json"], arguments].concat());
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+        assert!(json.is_ok(), "{arguments:?}: {}", text(&output));
+    }
+}
+
+#[test]
 fn a_pressed_simulated_button_restarts_what_failed() {
     let shell = "test -e $D/mended && exec sleep 1000; exit 78";
     let files = Files::new("").service("one", shell, "essential = true");
@@ -98,7 +134,7 @@ fn an_archive_is_looked_at_exported_and_pruned_without_a_daemon() {
     assert_eq!(stats["envelopes"], 5);
     let verified: serde_json::Value = serde_json::from_str(&run(&["verify"])).unwrap();
     assert!(
-        verified
+        verified["segments"]
             .as_array()
             .unwrap()
             .iter()
@@ -111,6 +147,61 @@ fn an_archive_is_looked_at_exported_and_pruned_without_a_daemon() {
     assert_eq!(removed["envelopes"], 3);
     let imported: serde_json::Value = serde_json::from_str(&run(&["import", nwaku.to_str().unwrap()])).unwrap();
     assert_eq!((&imported["stored"], &imported["duplicates"]), (&3.into(), &2.into()));
+
+    // As a person reads it: what is damaged has its name and its reason, and fails.
+    let said = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+            .args(["archive", "--dir", dir.to_str().unwrap()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, text) = said(&["verify"]);
+    assert!(
+        code == Some(0) && text.contains("5 envelopes in 2 segments, nothing damaged"),
+        "{text}"
+    );
+    let (_, text) = said(&["stats"]);
+    assert!(text.contains("oldest 20") && text.contains(" UTC"), "{text}");
+    let segment = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .find(|name| name.ends_with("main.sqlite"))
+        .unwrap();
+    std::fs::write(dir.join(&segment), b"no segment").unwrap();
+    let (code, text) = said(&["verify"]);
+    assert!(
+        code == Some(1) && text.contains(&segment) && text.contains("DAMAGED"),
+        "{text}"
+    );
+    let half = files.path("half.jsonl");
+    let (code, text) = said(&["export", half.to_str().unwrap()]);
+    assert!(
+        code == Some(1) && text.contains(&format!("left out {segment}")),
+        "{text}"
+    );
+    let (code, text) = said(&["export", half.to_str().unwrap()]);
+    assert!(
+        code == Some(1) && text.contains("cannot create"),
+        "never over another file: {text}"
+    );
+    let (code, text) = said(&["import", "/nowhere.sqlite3"]);
+    assert!(
+        code == Some(1) && text.contains("cannot read /nowhere.sqlite3"),
+        "{text}"
+    );
+    // Nobody can say what is old by a clock that is not trusted.
+    let policy = archive::Policy {
+        retention_secs: 86_400,
+        clock_trusted: false,
+        cutoff: None,
+        disk: archive::DiskStage::Fine,
+        quota_bytes: None,
+    };
+    archive::retention::write_policy(&dir, &policy).unwrap();
+    let (code, text) = said(&["prune", "--older-than", "1s"]);
+    assert!(code == Some(1) && text.contains("does not trust the clock"), "{text}");
 }
 
 #[test]

@@ -149,9 +149,14 @@ async fn a_service_that_ignores_the_request_to_end_is_killed_after_its_grace() {
 /// A program that leaves signals as it finds them must find none blocked (a shell would unblock them itself).
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stop_signal_reaches_a_plain_program() {
-    let files = Files::new("").service("one", "exec sleep 1000", "[stop]\nsignal = \"SIGINT\"\n");
+    let files = Files::new("");
+    let settings = "program = \"/bin/sleep\"\narguments = [\"1000\"]\n[stop]\nsignal = \"SIGINT\"\n";
+    std::fs::write(files.path("services/one.toml"), settings).unwrap();
     let mut daemon = Daemon::start(&files);
-    daemon.until_active("one").await;
+    let pid = daemon.until_active("one").await;
+    wait_until("sleep has taken the launcher's place", || {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+    });
     let service_name = "one".to_owned();
     daemon
         .send(Event::Asked(Request::Restart { service: service_name }))

@@ -1,5 +1,7 @@
 //! Settings read again, the machine switched, and what systemd is told.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use pillarboxd::event::{Event, Gesture, Request};
 use pillarboxd::runner::Ending;
 use pillarboxd::snapshot::{BoxState, ServiceStateName};
 
+use crate::command_line::json_until;
 use crate::support::{Daemon, Files, PATIENCE, Program, pids, service, wait_until};
 
 const SLEEP: &str = "echo $$ >> $D/pids; exec sleep 1000";
@@ -67,6 +70,39 @@ fn sighup_makes_the_program_read_its_settings() {
     let files = files.service("two", SLEEP, "");
     program.signal(Signal::SIGHUP);
     pids(&files.path("pids"), 2);
+}
+
+/// A node that tells one thing of itself, for as long as the test runs.
+fn node(peer_id: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let body = format!("{{\"listenAddresses\": [\"/ip4/127.0.0.1/tcp/1/p2p/{peer_id}\"]}}");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            // Who asked may be gone.
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    format!("http://{address}/debug/v1/info")
+}
+
+#[test]
+fn another_node_is_asked_after_sighup() {
+    let told = |address: &str| format!("[node]\ninfo = {address:?}\n");
+    let files = Files::new("").service("one", SLEEP, &told(&node("first")));
+    let program = Program::start(&files);
+    json_until(&files, &["peers"], |peers| peers["peer_id"] == "first");
+    let files = files.service("one", SLEEP, &told(&node("second")));
+    program.signal(Signal::SIGHUP);
+    json_until(&files, &["peers"], |peers| peers["peer_id"] == "second");
+    std::fs::remove_file(files.path("services/one.toml")).unwrap();
+    program.signal(Signal::SIGHUP);
+    json_until(&files, &["peers"], |peers| peers["peer_id"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

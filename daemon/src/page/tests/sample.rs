@@ -78,6 +78,7 @@ pub(in crate::page) fn ok() -> Snapshot {
         temperature: Some(48.3),
         cores: Some(4),
         power: PowerStatus::default(),
+        watchdog: None,
         updating: false,
     };
     snapshot.network = NetworkStatus {
@@ -91,6 +92,7 @@ pub(in crate::page) fn ok() -> Snapshot {
         month: Some("2027-01".to_owned()),
         received_bytes: 41_200_000_000,
         sent_bytes: 63_800_000_000,
+        cap_kib_per_sec: Some(500),
     };
     for (subject, detail) in [
         (Subject::Clock, "synchronised"),

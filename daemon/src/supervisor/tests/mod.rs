@@ -12,7 +12,10 @@ use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Servi
 use crate::config::service::{HealthRules, Limits, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
 use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
-use crate::snapshot::{Activity, BoxState, ServiceStateName, Unlock};
+use crate::snapshot::{
+    Activity, BoxState, DiskStatus, MailserverStatus, MemoryStatus, NetworkStatus, ServiceStateName, SystemStatus,
+    Unlock,
+};
 
 fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -55,6 +58,7 @@ fn spec(name: &str, checked: bool) -> Spec {
         ports: BTreeMap::new(),
         node: None,
         output: OutputRules::default(),
+        bandwidth_kib_per_sec: None,
     }
 }
 
@@ -84,6 +88,7 @@ fn config(specs: Vec<Spec>) -> Config {
         services: Services {
             enabled: specs,
             disabled: Vec::new(),
+            unheeded: None,
         },
     }
 }
@@ -466,6 +471,15 @@ enum Move {
     Stop,
     Leap(i64),
     Trust(bool),
+    /// A sample of the machine: disk, memory and temperature out of 100.
+    Sampled(u64, u64, f32),
+    Peers(Option<u64>),
+    Pruned(bool),
+    UnlockAsked(u64),
+    Unlocked(Option<u64>),
+    Missing(bool),
+    /// Settings with these of the three services, the first of them changed each time; none is a mistake.
+    Reread(u8),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -481,6 +495,13 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => service.prop_map(Move::Restart),
         1 => any::<i64>().prop_map(Move::Leap),
         1 => any::<bool>().prop_map(Move::Trust),
+        1 => (0_u64..=100, 0_u64..=100, any::<f32>()).prop_map(|(disk, memory, hot)| Move::Sampled(disk, memory, hot)),
+        1 => any::<Option<u64>>().prop_map(Move::Peers),
+        1 => any::<bool>().prop_map(Move::Pruned),
+        1 => (0_u64..3).prop_map(Move::UnlockAsked),
+        1 => prop::option::of(0_u64..3).prop_map(Move::Unlocked),
+        1 => any::<bool>().prop_map(Move::Missing),
+        1 => (0_u8..8).prop_map(Move::Reread),
     ]
 }
 
@@ -516,6 +537,73 @@ fn play(bench: &mut Bench, step: &Move) {
             };
             bench.feed(event);
         }
+        Move::Sampled(disk, memory, hot) => {
+            let share = |percent: u64| u64::MAX / 100 * percent;
+            let sample = SystemStatus {
+                load: Some([f64::from(*hot); 3]),
+                disk: Some(DiskStatus {
+                    total_bytes: u64::MAX,
+                    available_bytes: share(*disk),
+                    stage: archive::DiskStage::Fine,
+                    read_only: *disk == 0,
+                }),
+                memory: Some(MemoryStatus {
+                    total_bytes: u64::MAX,
+                    available_bytes: share(*memory),
+                }),
+                temperature: Some(*hot),
+                ..SystemStatus::default()
+            };
+            let network = NetworkStatus {
+                links: (*disk % 3 > 0).then(Vec::new),
+                counters: Some((share(*disk), share(*memory))),
+                ..NetworkStatus::default()
+            };
+            bench.feed(Event::Sampled(sample, network));
+        }
+        Move::Peers(peers) => {
+            let seen = MailserverStatus {
+                peers: *peers,
+                peers_public: *peers,
+                ..MailserverStatus::default()
+            };
+            bench.feed(Event::MailserverSeen(seen));
+        }
+        Move::Pruned(well) => {
+            let result = if *well {
+                Ok(PruneReport {
+                    removed_envelopes: u64::MAX,
+                    ..PruneReport::default()
+                })
+            } else {
+                Err("no".to_owned())
+            };
+            let archive = ArchiveId(0);
+            bench.feed(Event::Pruned { archive, result });
+        }
+        Move::UnlockAsked(browser) => bench.feed(Event::UnlockAsked { browser: *browser }),
+        Move::Unlocked(browser) => bench.feed(Event::Unlocked { browser: *browser }),
+        Move::Missing(missing) => {
+            let trouble = missing.then(|| "busy".to_owned());
+            let part = Part::Leds;
+            bench.feed(Event::Missing { part, trouble });
+        }
+        Move::Reread(which) => {
+            let mut specs = three();
+            specs[0].order = bench.now.mono.as_millis() as u8;
+            let mut number = 0;
+            specs.retain(|_| {
+                number += 1;
+                which & (1 << (number - 1)) != 0
+            });
+            let mistake = Mistake::in_file(std::path::Path::new("/main.toml"), "is empty", "write it");
+            let read = if specs.is_empty() {
+                Err(mistake)
+            } else {
+                Ok(config(specs))
+            };
+            bench.feed(Event::Reread(Box::new(read)));
+        }
         Move::Spawned(service) if living(bench, *service).is_some() => bench.spawned(*service),
         Move::SpawnFails(service) => {
             if let Some(run) = living(bench, *service) {
@@ -541,7 +629,9 @@ proptest! {
         for step in &steps {
             play(&mut bench, step);
         }
-        bench.pass(Duration::from_secs(31));
+        // A grant is over by then, and whoever waits has given up: the press is nobody else's.
+        play(&mut bench, &Move::Reread(7));
+        bench.pass(Duration::from_secs(301));
         bench.feed(Event::Button(Gesture::Press));
         // A world in which everything works again.
         for _ in 0..10 {
