@@ -3,42 +3,58 @@
 //!
 //! Nothing secret goes into it: SSH keys are named by their fingerprints.
 
+use std::collections::BTreeSet;
+
 use crate::settings::{Mistake, Settings};
 
 pub const FILE: &str = "pillarbox-answer.txt";
 
-/// The answer's text.
-pub fn text(version: &str, outcome: &Result<Settings, Mistake>) -> String {
-    let settings = match outcome {
-        Err(mistake) => {
-            return format!(
-                "Pillarbox {version} does not use pillarbox.toml, because of a mistake in it:\n\n  {mistake}\n\n\
-                 The box runs as if the file said nothing.\n"
-            );
-        }
-        Ok(settings) if *settings == Settings::default() => {
-            return format!("Pillarbox {version} has read pillarbox.toml, which wishes nothing.\n");
-        }
-        Ok(settings) => settings,
-    };
-    let mut lines = vec![format!("Pillarbox {version} uses pillarbox.toml:"), String::new()];
+/// The answer's text: mistakes, what is used, and what of Imager's wishes means nothing here.
+pub fn text(version: &str, settings: &Settings, mistakes: &[Mistake], unused: &BTreeSet<&'static str>) -> String {
+    let mut lines = Vec::new();
+    for mistake in mistakes {
+        let file = mistake.file;
+        lines.push(format!(
+            "Pillarbox {version} does not use {file}, because of a mistake in it:\n\n  {mistake}\n"
+        ));
+    }
+    if *settings != Settings::default() {
+        lines.push(format!("Pillarbox {version} uses:\n"));
+        lines.extend(used(settings));
+    } else if mistakes.is_empty() {
+        lines.push(format!("Pillarbox {version} has read the card, which wishes nothing."));
+    } else {
+        lines.push("The box runs as if the file said nothing.".to_owned());
+    }
+    if !unused.is_empty() {
+        lines.push("\nNot used:\n".to_owned());
+        lines.extend(unused.iter().map(|sentence| format!("  {sentence}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn used(settings: &Settings) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut say = |key: &str, value: Option<String>| lines.extend(value.map(|value| format!("  {key}: {value}")));
-    say(
-        "name",
-        settings
-            .name
-            .as_ref()
-            .map(|name| format!("{name} (http://{name}.local)")),
-    );
+    let address = |name: &String| format!("{name} (http://{name}.local)");
+    say("name", settings.name.as_ref().map(address));
     say("time zone", settings.time_zone.clone());
-    say(
-        "retention",
-        settings.retention_hours.map(|hours| format!("{hours} hours")),
-    );
+    let hours = |hours| format!("{hours} hours");
+    say("retention", settings.retention_hours.map(hours));
     say("quota", settings.quota_mib.map(|mib| format!("{mib} MiB")));
-    let shards =
-        |shards: &std::collections::BTreeSet<u16>| shards.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let shards = |shards: &BTreeSet<u16>| shards.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     say("shards", settings.shards.as_ref().map(shards));
+    let bandwidth = settings.bandwidth_kib_per_sec;
+    say("bandwidth", bandwidth.map(|kib| format!("{kib} KiB a second")));
+    if let Some(wifi) = &settings.wifi {
+        let kind = if wifi.password.is_some() {
+            "with its password"
+        } else {
+            "an open network"
+        };
+        say("Wi-Fi", Some(format!("{:?}, {kind}", wifi.name)));
+        say("country", wifi.country.clone());
+    }
     if let Some(network) = &settings.address {
         say("address", Some(format!("{}/{}", network.address, network.prefix)));
         say("gateway", network.gateway.map(|gateway| gateway.to_string()));
@@ -46,10 +62,15 @@ pub fn text(version: &str, outcome: &Result<Settings, Mistake>) -> String {
             say("name server", Some(server.to_string()));
         }
     }
+    let notify = &settings.notify;
+    let told = |who: &str, there: bool| there.then(|| who.to_owned());
+    say("news to", told("a webhook", notify.webhook.is_some()));
+    say("news to", told("ntfy", notify.ntfy.is_some()));
+    say("news to", notify.email.as_ref().map(|email| email.to.join(", ")));
     for key in &settings.ssh_keys {
         say("SSH key", Some(key.fingerprint()));
     }
-    lines.join("\n") + "\n"
+    lines
 }
 
 /// Exactly `bytes` long: cut, or filled with empty lines. Lines end as every computer's editor shows them.
@@ -78,17 +99,33 @@ mod tests {
             ("", "wishes nothing", "uses"),
             ("name = \"a\"\nshards = [64, 32]", "  shards: 32, 64", "mistake"),
             ("name = \"a\"", "http://a.local", "retention"),
-            ("name = \"_\"", "no host name", "uses pillarbox.toml"),
+            ("name = \"_\"", "no host name", "uses:"),
+            (
+                "[wifi]\nname = \"b\"\npassword = \"longenough\"",
+                "  Wi-Fi: \"b\"",
+                "longenough",
+            ),
+            (
+                "[notify.ntfy]\nurl = \"https://a.org/secret\"",
+                "news to: ntfy",
+                "a.org",
+            ),
             (
                 "[network]\naddress = \"10.0.0.2/8\"\ndns = [\"10.0.0.3\"]",
                 "  name server: 10.0.0.3",
                 "gateway",
             ),
         ] {
-            let answer = super::text("1.2.3", &parse(text.as_bytes()));
+            let (settings, mistakes) = match parse(text.as_bytes()) {
+                Ok(settings) => (settings, Vec::new()),
+                Err(mistake) => (Settings::default(), vec![mistake]),
+            };
+            let answer = super::text("1.2.3", &settings, &mistakes, &BTreeSet::new());
             assert!(answer.contains(wanted) && !answer.contains(absent), "{text}: {answer}");
             assert!(answer.contains("1.2.3"));
         }
+        let unused = BTreeSet::from(["No keyboard."]);
+        assert!(super::text("1", &Settings::default(), &[], &unused).contains("  No keyboard."));
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use board_configs::{Board, Image};
-use card_settings::answer;
+use card_settings::{address, answer, word};
 
 use crate::layout::{self, Part};
 use crate::publish::{self, Release};
@@ -21,6 +21,13 @@ const DATA_GROWS_TO_BYTES: u64 = 1 << 40;
 /// A mistake's sentence or every setting with its value, with room for later versions to say more.
 const ANSWER_BYTES: usize = 4096;
 const ANSWER_BEFORE_THE_FIRST_START: &str = "The box has not been switched on with this card yet.\n";
+
+/// Files of the FAT partition that the box writes over: name, first text, size.
+const PREPARED: &[(&str, &str, usize)] = &[
+    (answer::FILE, ANSWER_BEFORE_THE_FIRST_START, ANSWER_BYTES),
+    (address::FILE, address::NONE_YET, address::FILE_BYTES),
+    (word::FILE, word::NONE_YET, word::FILE_BYTES),
+];
 
 pub struct Order {
     pub board: String,
@@ -128,6 +135,7 @@ impl Plan {
                 add_tree(hasher, &self.order.repository.join("daemon/services"))?;
             }
             "slot-boot" => {
+                hasher.add("board", self.order.board.as_bytes());
                 hasher.add("script", bootscript::slot(&self.image).as_bytes());
                 hasher.add("trees", self.image.device_trees.join(" ").as_bytes());
                 hasher.add("modules", self.image.initrd_modules.join(" ").as_bytes());
@@ -136,15 +144,15 @@ impl Plan {
                 add_tree(hasher, &self.builder("overlay/initrd"))?;
             }
             "firmware" => {
+                hasher.add("board", self.order.board.as_bytes());
                 hasher.add("script", bootscript::chooser().as_bytes());
                 hasher.add("config", self.image.config_txt.join("\n").as_bytes());
                 for file in &self.image.boot_files {
                     hasher.add(&file.to, file.from.as_bytes());
                 }
-                hasher.add(
-                    answer::FILE,
-                    &answer::fitted(ANSWER_BEFORE_THE_FIRST_START, ANSWER_BYTES),
-                );
+                for (name, text, bytes) in PREPARED {
+                    hasher.add(name, &answer::fitted(text, *bytes));
+                }
                 add_tree(hasher, &self.builder("overlay/firmware"))?;
             }
             "disk" => {
@@ -279,11 +287,9 @@ impl Plan {
             files::copy(&own.join(&path), &content.join(&path), 0o644)?;
         }
         // The box may only write over what is there (card-settings), so the room is made now.
-        files::write(
-            &content.join(answer::FILE),
-            &answer::fitted(ANSWER_BEFORE_THE_FIRST_START, ANSWER_BYTES),
-            0o644,
-        )?;
+        for (name, text, bytes) in PREPARED {
+            files::write(&content.join(name), &answer::fitted(text, *bytes), 0o644)?;
+        }
         let script = into.join("boot.cmd");
         files::write(&script, bootscript::chooser().as_bytes(), 0o644)?;
         tools.mkimage_script(&script, &content.join("boot.scr"))?;

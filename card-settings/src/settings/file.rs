@@ -1,0 +1,90 @@
+//! `pillarbox.toml` as it is written.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+
+use super::mistake::line_at;
+use super::{Mistake, Notify, Settings, network, notify, values, wifi};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    name: Option<String>,
+    time_zone: Option<String>,
+    retention_hours: Option<u32>,
+    quota_mib: Option<u32>,
+    shards: Option<Vec<u16>>,
+    bandwidth_kib_per_sec: Option<u32>,
+    wifi: Option<wifi::Section>,
+    network: Option<network::Section>,
+    notify: notify::Section,
+    ssh: Option<Ssh>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ssh {
+    pub(super) keys: Vec<String>,
+}
+
+impl File {
+    pub(super) fn secrets(&mut self) -> Vec<&Spanned<String>> {
+        let wifi = self.wifi.iter().filter_map(|wifi| wifi.password.as_ref());
+        wifi.chain(self.notify.secrets()).collect()
+    }
+
+    pub(super) fn settings(self) -> Result<Settings, Mistake> {
+        Ok(Settings {
+            name: self.name.as_deref().map(values::name).transpose()?,
+            time_zone: self.time_zone.as_deref().map(values::time_zone).transpose()?,
+            retention_hours: self.retention_hours.map(values::retention_hours).transpose()?,
+            quota_mib: self.quota_mib.map(values::quota_mib).transpose()?,
+            shards: self.shards.map(values::shards).transpose()?,
+            bandwidth_kib_per_sec: self.bandwidth_kib_per_sec.map(values::bandwidth).transpose()?,
+            wifi: self.wifi.map(wifi::Section::settings).transpose()?,
+            address: self.network.map(network::Section::settings).transpose()?,
+            notify: Notify::read(self.notify)?,
+            ssh_keys: self.ssh.map_or(Ok(Vec::new()), |ssh| values::ssh_keys(&ssh.keys))?,
+        })
+    }
+}
+
+/// Reads TOML strictly: what is wrong is said with line and key.
+pub(crate) fn toml<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Mistake> {
+    let explain = |error: &toml::de::Error, key: Option<String>| {
+        let message = error.message().replace('\n', " ");
+        let (what, mend) = match message.split_once(", expected ") {
+            Some((what, expected)) => (
+                what.to_owned(),
+                format!("use {}", expected.trim_start_matches("one of ")),
+            ),
+            None if message.starts_with("missing field") => (message, "add it, or remove the section".to_owned()),
+            None => (message, "correct it there".to_owned()),
+        };
+        // What a number without quotes says may be a password.
+        let secret = ["password", "token", "url"].iter().any(|end| {
+            let key = key.as_deref().unwrap_or_default();
+            key.ends_with(end)
+        });
+        let what = if secret && what.starts_with("invalid type") {
+            "is no text in quotes".to_owned()
+        } else {
+            what
+        };
+        Mistake {
+            file,
+            line: error.span().map(|span| line_at(text.as_bytes(), span.start)),
+            key,
+            what,
+            mend,
+        }
+    };
+    let document = toml::Deserializer::parse(text).map_err(|error| explain(&error, None))?;
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let key = error.path().to_string();
+        // What toml calls the inside of a value whose place it remembers.
+        let key = key.split(".$__").next().unwrap_or_default().to_owned();
+        explain(error.inner(), (key != ".").then_some(key))
+    })
+}
