@@ -192,6 +192,11 @@ pub struct Counters {
     pub hole_punches: Family<DialOutcome, Counter>,
     /// Bytes on tcp and ws connections, before anything is decrypted (nim-libp2p `network_bytes`).
     pub network_bytes: Family<ByDirection, Counter>,
+    /// Bytes a second that `--bandwidth-limit` lets through each way, 0 without it.
+    pub bandwidth_limit: Gauge,
+    /// Reads and writes that waited for it, and connections that wait at this moment.
+    pub bandwidth_waits: Family<ByDirection, Counter>,
+    pub bandwidth_waiting: Family<ByDirection, Gauge>,
     /// How sure autonat is, 0 to 1 (nim-libp2p `autonat_reachability_confidence`).
     pub reachability: Family<Reachability, Level>,
     /// Inbound streams in service (nwaku `streams_peers`).
@@ -248,6 +253,9 @@ impl Counters {
             dial_attempts: Counter::default(),
             hole_punches: Family::default(),
             network_bytes: Family::default(),
+            bandwidth_limit: Gauge::default(),
+            bandwidth_waits: Family::default(),
+            bandwidth_waiting: Family::default(),
             reachability: Family::default(),
             open_streams: Family::default(),
             streams_refused: Family::default(),
@@ -255,6 +263,15 @@ impl Counters {
             disconnected: Family::default(),
             sync: sync::counters::Counters::default(),
         }
+    }
+
+    /// Whether answers are being made, or wait for the bandwidth limit.
+    pub fn busy(&self) -> bool {
+        let waiting = self
+            .bandwidth_waiting
+            .get_or_create(&ByDirection { direction: "out" })
+            .get();
+        self.requests_in_service.get() > 0 || waiting > 0
     }
 
     /// Adds one under `type=kind`.

@@ -309,6 +309,7 @@ fn peers(given: &Given, entries: &Entries) -> Result<Peers, Error> {
         max_connections: given.number("max-connections", 1, MAX_CONNECTIONS)?,
         relay_share_percent: given.value("relay-service-ratio", values::relay_share_percent)?,
         max_per_ip: Some(given.number("ip-colocation-limit", 0, MAX_CONNECTIONS)?).filter(|limit| *limit > 0),
+        bandwidth_kib_per_sec: given.value("bandwidth-limit", values::bandwidth_kib_per_sec)?,
         store_capacity: given.optional("peer-store-capacity", |text| values::number(text, 1, 1_000_000))?,
     })
 }

@@ -186,6 +186,13 @@ pub const FLAGS: &[Flag] = &[
         "most peers of one IP address; 0 is no limit",
     ),
     flag(
+        "bandwidth-limit",
+        One,
+        "0",
+        Ours,
+        "most KiB a second each way over tcp and ws, all peers together; 0 is no limit",
+    ),
+    flag(
         "peer-store-capacity",
         One,
         "",

@@ -14,6 +14,7 @@ pub mod values;
 
 use std::{
     net::IpAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -150,6 +151,7 @@ pub struct Peers {
     pub relay_share_percent: u8,
     /// `None` is no limit.
     pub max_per_ip: Option<usize>,
+    pub bandwidth_kib_per_sec: Option<NonZeroU32>,
     pub store_capacity: Option<usize>,
 }
 

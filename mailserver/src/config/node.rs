@@ -59,6 +59,7 @@ impl Config {
                     .peers
                     .max_per_ip
                     .map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+                bandwidth_kib_per_sec: self.peers.bandwidth_kib_per_sec,
                 relay_share_percent: self.peers.relay_share_percent,
                 known_peers: self.peers.store_capacity.unwrap_or(Limits::default().known_peers),
                 filter,

@@ -47,6 +47,7 @@ fn defaults_are_nwakus() {
             max_connections: 150,
             relay_share_percent: 50,
             max_per_ip: Some(5),
+            bandwidth_kib_per_sec: None,
             store_capacity: None
         }
     );
@@ -72,6 +73,109 @@ fn defaults_are_nwakus() {
     );
     assert_eq!((config.rest, config.metrics), (None, None));
     assert_eq!((config.rate_limits, config.warnings), (vec![], Vec::<String>::new()));
+}
+
+/// Section 5.3 of the facts this was written from, and beside it what nwaku's master says of those without a default there.
+#[test]
+fn every_flag_of_wakunode2_is_known_with_its_default() {
+    for (name, default) in [
+        ("log-level", "INFO"),
+        ("log-format", "TEXT"),
+        ("preset", ""),
+        ("cluster-id", "0"),
+        ("shard", ""),
+        ("num-shards-in-network", "0"),
+        ("content-topic", ""),
+        ("max-msg-size", "150KiB"),
+        ("tcp-port", "60000"),
+        ("listen-address", "0.0.0.0"),
+        ("nat", "any"),
+        ("ext-multiaddr", ""),
+        ("max-connections", "150"),
+        ("relay-service-ratio", "50:50"),
+        ("ip-colocation-limit", "5"),
+        ("relay", "true"),
+        ("store", "false"),
+        ("store-message-retention-policy", "time:172800"),
+        ("store-message-db-url", "sqlite://store.sqlite3"),
+        ("store-message-db-migration", "true"),
+        ("store-message-db-vacuum", "false"),
+        ("store-max-num-db-connections", "50"),
+        ("store-resume", "false"),
+        ("store-sync", "false"),
+        ("store-sync-interval", "300"),
+        ("store-sync-range", "3600"),
+        ("store-sync-relay-jitter", "20"),
+        ("legacy-store", "false"),
+        ("filter", "true"),
+        ("filter-subscription-timeout", "300"),
+        ("filter-max-peers-to-serve", "1000"),
+        ("filter-max-criteria", "1000"),
+        ("lightpush", "true"),
+        ("peer-exchange", "true"),
+        ("rendezvous", "true"),
+        ("discv5-discovery", "true"),
+        ("discv5-udp-port", "9000"),
+        ("dns-discovery-url", ""),
+        ("rest", "false"),
+        ("rest-address", "127.0.0.1"),
+        ("rest-port", "8645"),
+        ("rest-admin", "false"),
+        ("rest-relay-cache-capacity", "50"),
+        ("metrics-server", "false"),
+        ("metrics-server-address", "127.0.0.1"),
+        ("metrics-server-port", "8008"),
+        ("websocket-support", "false"),
+        ("websocket-port", "8000"),
+        ("websocket-secure-support", "false"),
+        ("websocket-secure-key-path", ""),
+        ("websocket-secure-cert-path", ""),
+        ("quic-support", "false"),
+        ("rate-limit", ""),
+        ("protected-shard", ""),
+        ("nodekey", ""),
+        ("staticnode", ""),
+        ("config-file", ""),
+    ] {
+        let flag = flags::find(name).unwrap_or_else(|| panic!("--{name} is not known"));
+        assert_eq!(flag.default, default, "--{name}");
+        // The default means the same when it is written out, by each of the ways of writing a flag.
+        let files = ["config-file", "preset"];
+        if default.is_empty() || files.contains(&name) {
+            continue;
+        }
+        for line in [
+            format!("--{name}={default}"),
+            format!("--{name}:{default}"),
+            format!("--{name} {default}"),
+        ] {
+            let (given, without) = (parse(&line).unwrap(), parse("").unwrap());
+            let told = |config: Config| {
+                format!(
+                    "{:?}",
+                    Config {
+                        warnings: vec![],
+                        ..config
+                    }
+                )
+            };
+            assert_eq!(told(given), told(without), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_bandwidth() {
+    let limit = |line: &str| parse(line).map(|config| config.peers.bandwidth_kib_per_sec);
+    assert_eq!(limit("--bandwidth-limit=0"), Ok(None));
+    assert_eq!(limit("--bandwidth-limit=512"), Ok(NonZeroU32::new(512)));
+    assert_eq!(
+        message("--bandwidth-limit=7"),
+        "--bandwidth-limit: \"7\" is no good: give 0 for no limit, or from 8 to 10000000 KiB a second"
+    );
+    for wrong in ["-1", "2M", "4294967296"] {
+        assert!(limit(&format!("--bandwidth-limit={wrong}")).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroU32,
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -33,6 +34,18 @@ where
 
 pub fn address(text: &str) -> Result<IpAddr, &'static str> {
     text.parse().map_err(|_| "give an IP address")
+}
+
+/// Below this not even pings and gossip of a few peers get through; above it nothing is a limit.
+const BANDWIDTH_KIB_PER_SEC: std::ops::RangeInclusive<u32> = 8..=10_000_000;
+
+/// KiB a second; 0 is no limit.
+pub fn bandwidth_kib_per_sec(text: &str) -> Result<Option<NonZeroU32>, String> {
+    let (low, high) = (*BANDWIDTH_KIB_PER_SEC.start(), *BANDWIDTH_KIB_PER_SEC.end());
+    match number(text, 0, high) {
+        Ok(given) if given == 0 || given >= low => Ok(NonZeroU32::new(given)),
+        _ => Err(format!("give 0 for no limit, or from {low} to {high} KiB a second")),
+    }
 }
 
 /// An amount of bytes: a whole number with `B`, `KB` (1000) or `KiB` (1024), a space between or not, or a bare number of

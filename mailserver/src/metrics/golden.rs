@@ -110,6 +110,12 @@ fn touch(counters: &Counters, present: &Present, found: &discovery::Counters) {
     drop(counters.dials.get_or_create(&DialOutcome { outcome: "a" }));
     counters.punched("a");
     drop(counters.network_bytes.get_or_create(&ByDirection { direction: "in" }));
+    drop(counters.bandwidth_waits.get_or_create(&ByDirection { direction: "in" }));
+    drop(
+        counters
+            .bandwidth_waiting
+            .get_or_create(&ByDirection { direction: "in" }),
+    );
     counters.reachable(None, 0.0);
     drop(counters.open_streams.get_or_create(&OpenStreams {
         direction: "In",

@@ -68,6 +68,9 @@ pub(super) fn register_counters(waku: &mut Registry, plain: &mut Registry, count
         "archived_envelopes" "Envelopes stored since the start" = counters.archived;
         "duplicate_envelopes" "Envelopes that were stored already" = counters.archive_duplicates;
         "relay_rejected" "Relayed envelopes refused" = counters.relay_rejected;
+        "bandwidth_limit_bytes_per_second" "Allowed each way, 0 is no limit" = counters.bandwidth_limit;
+        "bandwidth_waits" "Reads and writes that waited for the limit" = counters.bandwidth_waits;
+        "bandwidth_waiting" "Connections that wait for the limit" = counters.bandwidth_waiting;
         "streams_refused" "Inbound streams not served" = counters.streams_refused;
         "hole_punches" "Circuits that were to become direct connections" = counters.hole_punches;
         "peers_disconnected" "Peers disconnected by this node" = counters.disconnected;

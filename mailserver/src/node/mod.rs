@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod colocation;
+mod gaps;
 mod handle;
 mod ingest;
 pub mod key;
@@ -16,6 +17,7 @@ pub(crate) mod resume;
 pub mod settings;
 mod sync;
 mod task;
+mod throttle;
 pub mod tls;
 mod transport;
 
@@ -38,6 +40,8 @@ pub use self::handle::{
 pub use self::settings::Settings;
 
 use self::behaviour::Behaviour;
+use self::metered::Meter;
+use self::resume::Resume;
 use self::task::Task;
 pub use self::transport::TransportError;
 use crate::archivist::{Archivist, Writer};
@@ -111,7 +115,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let (transport, circuit) = transport::build(
         &settings.keypair,
         settings.listen.websocket_tls.as_ref(),
-        counters.clone(),
+        Meter::new(&counters, settings.limits.bandwidth_kib_per_sec),
     )?;
     let behaviour = Behaviour::new(&settings, &agent, streams, circuit, &counters)?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
@@ -208,10 +212,11 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         sync,
     };
     tokio::spawn(protocols::serve_all(servers, inbound));
-    if let (true, Some((archivist, _)), Some(archive)) = (settings.services.store_resume, &archive, &settings.archive)
-        && let Some(gap) = resume::gap(archivist, archive.retention)
-    {
-        tokio::spawn(resume::run(handle.clone(), archivist.clone(), gap, topics));
+    if let (true, Some((archivist, _)), Some(archive)) = (settings.services.store_resume, &archive, &settings.archive) {
+        // Before the first envelope of this run is in it.
+        let newest = archivist.stats().and_then(|stats| stats.newest);
+        let (handle, archivist) = (handle.clone(), archivist.clone());
+        tokio::spawn(Resume::new(handle, archivist, topics, &archive.dir, archive.retention).run(newest));
     }
     let task = Task::new(
         swarm,

@@ -1,49 +1,44 @@
-//! Store resume: after downtime the gap is filled from other nodes' stores, oldest first (nwaku `waku_store/resume.nim`).
+//! Store resume: what was missed is fetched from other nodes' stores, oldest first (nwaku `waku_store/resume.nim`).
 //!
-//! The gap reaches from the newest envelope of the archive, or the retention's beginning where that is later, to the
-//! start of this run; what comes since then comes live. One page is asked for at a time and inserted before the next,
-//! so the archive sets the pace. A peer that fails is followed by another, which is asked from where the last one got.
-//! What was back-filled is not pushed to subscribers: it is no news.
+//! What was missed begins with the newest envelope of the archive when the node starts, and whenever it has lost its last
+//! peer; it ends when it has peers again and its clock can be trusted. A gap is filled an hour at a time, so that whoever
+//! is interrupted goes on from there (see [`super::gaps`]). One page is asked for at a time and inserted before the next,
+//! so the archive sets the pace, and [`PAUSE`] its limit. A peer that fails is followed by another. What was back-filled is
+//! not pushed to subscribers: it is no news.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use archive::MAX_PAGE;
 use libp2p::PeerId;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::handle::{Handle, Received, Source};
+use super::gaps::{Gap, Gaps};
+use super::handle::{Handle, Received, Source, Status};
 use crate::admission;
 use crate::archivist::{Archivist, Outcome};
 use crate::clock;
 use crate::protocols::{STORE, store::status};
 use crate::wire::store::{StoreQueryRequest, WakuMessageKeyValue};
 
-/// Shorter gaps are what relay's own history covers.
-const MIN_GAP_NANOS: i64 = 10 * 1_000_000_000;
-/// Between two looks for a peer that has a store.
+/// What is asked for before progress is noted. nwaku's master refuses ranges over 24 h.
+const SLICE_NANOS: i64 = 3600 * 1_000_000_000;
+/// A dead connection is noticed after 70 to 100 s (`task.rs`): what came since then did not come here.
+const UNNOTICED_NANOS: i64 = 120 * 1_000_000_000;
+/// From the first connection to a place in the mesh: a heartbeat or two.
+const MESH_SETTLES: Duration = Duration::from_secs(5);
+/// Between two looks for a peer that has a store, and for a clock.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// Between two pages: other peers want the archive and the stores too.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Pages of one topic: at 100 envelopes each, a day of 100 envelopes a second.
-const MAX_PAGES: usize = 86_400;
-
-/// What is to be filled, nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    from: i64,
-    to: i64,
-}
-
-impl Gap {
-    /// `None` when there is nothing worth asking for.
-    pub(super) fn new(newest: Option<i64>, retention: Duration, now: i64) -> Option<Self> {
-        let retention = i64::try_from(retention.as_nanos()).unwrap_or(i64::MAX);
-        let from = newest.unwrap_or(i64::MIN).max(now.saturating_sub(retention));
-        (now.saturating_sub(from) >= MIN_GAP_NANOS).then_some(Self { from, to: now })
-    }
-}
+/// Until an archive that took nothing is tried again.
+const ARCHIVE_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two pages of 100: at most 1,000 envelopes a second, for other peers want the archive and the stores too.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Until an envelope that found the archive's queue full is offered again.
+const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+/// Pages of one topic in one slice: 1,000 envelopes a second.
+const MAX_PAGES: usize = 36_000;
 
 /// Why a peer is not asked further.
 enum Failed {
@@ -51,42 +46,155 @@ enum Failed {
     Archive,
 }
 
-/// Fills `gap` on each of `topics`; ends when it is filled or the node stops.
-pub(super) async fn run(handle: Handle, archivist: Archivist, gap: Gap, topics: Vec<String>) {
-    while !archivist.clock_trusted() {
-        // Without a clock there is no telling what the gap is.
-        tokio::time::sleep(LOOK_AGAIN).await;
+pub(super) struct Resume {
+    handle: Handle,
+    archivist: Archivist,
+    topics: Vec<String>,
+    retention: Duration,
+    gaps: Gaps,
+    stored: u64,
+}
+
+impl Resume {
+    pub(super) fn new(
+        handle: Handle,
+        archivist: Archivist,
+        topics: Vec<String>,
+        dir: &Path,
+        retention: Duration,
+    ) -> Self {
+        let gaps = Gaps::load(dir);
+        Self {
+            handle,
+            archivist,
+            topics,
+            retention,
+            gaps,
+            stored: 0,
+        }
     }
-    let mut stored = 0;
-    for topic in topics {
-        let mut from = gap.from;
+
+    /// Fills what is missing until the node stops. `newest` is the time of the archive's newest envelope.
+    pub(super) async fn run(mut self, newest: Option<i64>) {
+        let mut status = self.handle.status();
+        self.gaps.open(newest.unwrap_or(i64::MIN)).await;
+        while self.in_touch(&mut status).await.is_ok() {
+            if self.gaps.close(clock::now_nanos()).await.is_some() {
+                tracing::info!("store resume: filling what was missed");
+            }
+            let lost = |status: &Status| status.connected_peers == 0;
+            let interrupted = tokio::select! {
+                () = self.fill_all() => None,
+                lost = status.wait_for(lost) => Some(lost.is_ok()),
+            };
+            let goes_on = match interrupted {
+                Some(goes_on) => goes_on,
+                None => status.wait_for(lost).await.is_ok(),
+            };
+            if !goes_on {
+                return;
+            }
+            self.gaps.open(clock::now_nanos().saturating_sub(UNNOTICED_NANOS)).await;
+        }
+    }
+
+    /// Waits for peers and for a clock that can be trusted: without one there is no telling when a gap ends.
+    async fn in_touch(&self, status: &mut watch::Receiver<Status>) -> Result<(), watch::error::RecvError> {
+        loop {
+            status.wait_for(|status| status.connected_peers > 0).await?;
+            tokio::time::sleep(MESH_SETTLES).await;
+            while !self.archivist.clock_trusted() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            if status.borrow().connected_peers > 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn fill_all(&mut self) {
+        let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
         let mut failed = HashSet::new();
-        while from < gap.to {
-            let Some(peer) = store_peer(&handle, &failed).await else {
-                if handle.is_stopped() {
+        let before = self.stored;
+        let mut any = false;
+        while let Some(slice) = self
+            .gaps
+            .oldest(clock::now_nanos().saturating_sub(retention), SLICE_NANOS)
+        {
+            any = true;
+            let Some(peer) = store_peer(&self.handle, &failed).await else {
+                if self.handle.is_stopped() {
                     return;
                 }
                 failed.clear();
                 tokio::time::sleep(LOOK_AGAIN).await;
                 continue;
             };
-            match fill(&handle, &archivist, peer, &topic, &mut from, gap.to).await {
-                Ok(count) => {
-                    stored += count;
-                    break;
-                }
+            match self.fill(peer, slice).await {
+                Ok(()) => self.gaps.filled(slice.to).await,
                 Err(Failed::Peer(reason)) => {
                     tracing::debug!(%peer, %reason, "store resume: peer failed");
                     failed.insert(peer);
                 }
                 Err(Failed::Archive) => {
-                    tracing::warn!(%topic, "store resume given up: the archive takes nothing");
-                    return;
+                    tracing::warn!("store resume waits: the archive takes nothing");
+                    tokio::time::sleep(ARCHIVE_PATIENCE).await;
                 }
             }
         }
+        if any {
+            tracing::info!(stored = self.stored - before, "store resume done");
+        }
     }
-    tracing::info!(stored, "store resume done");
+
+    /// Asks one peer for a slice of each topic.
+    async fn fill(&mut self, peer: PeerId, slice: Gap) -> Result<(), Failed> {
+        for topic in self.topics.clone() {
+            self.fill_topic(peer, &topic, slice).await?;
+        }
+        Ok(())
+    }
+
+    async fn fill_topic(&mut self, peer: PeerId, topic: &str, slice: Gap) -> Result<(), Failed> {
+        let mut cursor = None;
+        for page in 0..MAX_PAGES {
+            let request = StoreQueryRequest {
+                request_id: Some(format!("resume-{page}")),
+                include_data: true,
+                pubsub_topic: Some(topic.to_owned()),
+                time_start: Some(slice.from),
+                time_end: Some(slice.to),
+                pagination_forward: true,
+                pagination_limit: Some(MAX_PAGE as u64),
+                pagination_cursor: cursor.take(),
+                ..Default::default()
+            };
+            let answer = self
+                .handle
+                .store_query(peer, &request)
+                .await
+                .map_err(|error| Failed::Peer(error.to_string()))?;
+            if answer.status_code != Some(status::OK) {
+                return Err(Failed::Peer(format!(
+                    "{:?} {:?}",
+                    answer.status_code, answer.status_desc
+                )));
+            }
+            let max_bytes = self.handle.info().max_message_bytes;
+            for entry in answer.messages {
+                let received =
+                    judge(entry, topic, peer, max_bytes).map_err(|reason| Failed::Peer(reason.to_owned()))?;
+                let outcome = keep(&self.archivist, received).await.ok_or(Failed::Archive)?;
+                self.stored += u64::from(outcome == Outcome::Stored);
+            }
+            cursor = answer.pagination_cursor.filter(|cursor| !cursor.is_empty());
+            tokio::time::sleep(PAUSE).await;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+        Err(Failed::Peer("its pages do not end".into()))
+    }
 }
 
 async fn store_peer(handle: &Handle, failed: &HashSet<PeerId>) -> Option<PeerId> {
@@ -95,57 +203,6 @@ async fn store_peer(handle: &Handle, failed: &HashSet<PeerId>) -> Option<PeerId>
         peer.direction.is_some() && peer.protocols.contains(&STORE) && !failed.contains(&peer.peer_id)
     };
     peers.iter().find(fit).map(|peer| peer.peer_id)
-}
-
-/// Asks one peer page by page; `from` moves with what was inserted. Returns how many envelopes were new.
-async fn fill(
-    handle: &Handle,
-    archivist: &Archivist,
-    peer: PeerId,
-    topic: &str,
-    from: &mut i64,
-    to: i64,
-) -> Result<u64, Failed> {
-    let mut cursor = None;
-    let mut stored = 0;
-    for page in 0..MAX_PAGES {
-        let request = StoreQueryRequest {
-            request_id: Some(format!("resume-{page}")),
-            include_data: true,
-            pubsub_topic: Some(topic.to_owned()),
-            time_start: Some(*from),
-            time_end: Some(to),
-            pagination_forward: true,
-            pagination_limit: Some(MAX_PAGE as u64),
-            pagination_cursor: cursor.take(),
-            ..Default::default()
-        };
-        let answer = handle
-            .store_query(peer, &request)
-            .await
-            .map_err(|error| Failed::Peer(error.to_string()))?;
-        if answer.status_code != Some(status::OK) {
-            return Err(Failed::Peer(format!(
-                "{:?} {:?}",
-                answer.status_code, answer.status_desc
-            )));
-        }
-        let max_bytes = handle.info().max_message_bytes;
-        for entry in answer.messages {
-            let received = judge(entry, topic, peer, max_bytes).map_err(|reason| Failed::Peer(reason.to_owned()))?;
-            let timestamp = received.envelope.timestamp;
-            let outcome = keep(archivist, received).await.ok_or(Failed::Archive)?;
-            stored += u64::from(outcome == Outcome::Stored);
-            *from = (*from).max(timestamp.min(to));
-        }
-        cursor = answer.pagination_cursor.filter(|cursor| !cursor.is_empty());
-        if cursor.is_none() {
-            *from = to;
-            return Ok(stored);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Err(Failed::Peer("its pages do not end".into()))
 }
 
 /// A store that sends what was not asked for, or names it wrongly, is not believed.
@@ -178,56 +235,12 @@ pub(crate) async fn keep(archivist: &Archivist, received: Received) -> Option<Ou
         archivist.offer(received.clone(), Some(done));
         match outcome.await {
             Ok(Outcome::NotStored(reason)) if reason == crate::archivist::QUEUE_FULL => {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(QUEUE_PAUSE).await;
             }
             Ok(Outcome::NotStored("read_only" | "disk_full" | "insert_failure")) | Err(_) => {
                 return None;
             }
             Ok(outcome) => return Some(outcome),
-        }
-    }
-}
-
-/// The gap at `now`, seen from what the archive holds.
-pub(super) fn gap(archivist: &Archivist, retention: Duration) -> Option<Gap> {
-    Gap::new(archivist.stats()?.newest, retention, clock::now_nanos())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_gap_is_what_is_missing_and_still_wanted() {
-        const SECOND: i64 = 1_000_000_000;
-        let now = 1_700_000_000 * SECOND;
-        let hour = Duration::from_secs(3600);
-        for (newest, expected) in [
-            (
-                None,
-                Some(Gap {
-                    from: now - 3600 * SECOND,
-                    to: now,
-                }),
-            ),
-            (
-                Some(now - 7200 * SECOND),
-                Some(Gap {
-                    from: now - 3600 * SECOND,
-                    to: now,
-                }),
-            ),
-            (
-                Some(now - 60 * SECOND),
-                Some(Gap {
-                    from: now - 60 * SECOND,
-                    to: now,
-                }),
-            ),
-            (Some(now - 9 * SECOND), None),
-            (Some(now + 20 * SECOND), None),
-        ] {
-            assert_eq!(Gap::new(newest, hour, now), expected, "{newest:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a node is told before it starts: plain values, checked by whoever read them (flags, TOML, presets).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -124,6 +125,8 @@ impl Default for Services {
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub max_connections: u32,
+    /// All tcp and ws traffic together, each way; absent is without limit.
+    pub bandwidth_kib_per_sec: Option<NonZeroU32>,
     /// Connections from one IP address; 0 is without limit.
     pub per_ip: u32,
     /// Of the connections, those meant for relay: a third of them is kept for peers that this node chose.
@@ -140,6 +143,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: 150,
+            bandwidth_kib_per_sec: None,
             per_ip: 5,
             relay_share_percent: 50,
             known_peers: 1000,

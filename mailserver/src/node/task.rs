@@ -43,6 +43,8 @@ const REPORTED_MISSES: u32 = 2;
 /// How long answers that are being made may take once the node is to end.
 const DRAIN: Duration = Duration::from_secs(3);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// What was answered is in a connection's hands until that connection's own task has run.
+const DRAIN_SETTLE: Duration = Duration::from_millis(50);
 
 type ConnectReply = oneshot::Sender<Result<PeerId, ConnectError>>;
 
@@ -126,12 +128,15 @@ impl Task {
             self.swarm.remove_listener(listener);
         }
         let begun = Instant::now();
-        let busy = |task: &Self| task.handle.counters.requests_in_service.get() > 0 || task.gives_back(begun);
-        while busy(self) && begun.elapsed() < DRAIN {
+        let mut busy_at = begun;
+        while busy_at.elapsed() < DRAIN_SETTLE && begun.elapsed() < DRAIN {
             tokio::select! {
                 Some(command) = self.commands.recv() => self.command(command),
                 event = self.swarm.select_next_some() => self.event(event),
                 () = tokio::time::sleep(DRAIN_POLL) => {}
+            }
+            if self.handle.counters.busy() || self.gives_back(begun) {
+                busy_at = Instant::now();
             }
         }
     }

@@ -10,9 +10,8 @@ use libp2p::core::upgrade::{SelectUpgrade, Version};
 use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, websocket, yamux};
 use thiserror::Error;
 
-use super::metered::Metered;
+use super::metered::Meter;
 use super::tls::{self, TlsError, TlsFiles};
-use crate::counters::Counters;
 
 /// From the first packet to a connection that carries streams, either way. autonat's peers answer within 30 s even when
 /// a router drops their dials to two ports of ours; and who connects and says nothing does not keep others out.
@@ -36,21 +35,22 @@ pub enum TransportError {
 pub(super) fn build(
     keypair: &identity::Keypair,
     websocket_tls: Option<&TlsFiles>,
-    counters: Counters,
+    meter: Meter,
 ) -> Result<(Boxed<(PeerId, StreamMuxerBox)>, relay::client::Behaviour), TransportError> {
     let (circuits, behaviour) = relay::client::new(keypair.public().to_peer_id());
-    let tcp = || dns::tokio::Transport::system(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)));
+    // Below everything else: whatever a connection costs is counted, once, since a circuit runs on another connection.
+    let tcp = || {
+        let meter = meter.clone();
+        let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
+        dns::tokio::Transport::system(tcp.map(move |connection, _| meter.wrap(connection)))
+    };
     // Without a certificate of its own it still dials wss, with the public authorities.
     let mut websocket = websocket::Config::new(tcp()?);
     if let Some(files) = websocket_tls {
         websocket.set_tls_config(tls::load(files)?);
     }
-    // A circuit runs on a connection that is counted already.
-    let direct = websocket
-        .or_transport(tcp()?)
-        .map(move |connection, _| Metered::new(connection, &counters));
     let transport = circuits
-        .or_transport(direct)
+        .or_transport(websocket.or_transport(tcp()?))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
         .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::values,
     node::{Origin, PeerInfo},
-    protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE},
+    protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, RECONCILIATION, STORE, TRANSFER},
     topics::Shard,
 };
 
@@ -25,15 +25,17 @@ const RELAY: StreamProtocol = StreamProtocol::new("/vac/waku/relay/2.0.0");
 const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
 
 /// In the order in which nwaku lists them.
-static SERVICES: [StreamProtocol; 6] = [
+static SERVICES: [StreamProtocol; 8] = [
     RELAY,
     FILTER_SUBSCRIBE,
     STORE,
     LIGHT_PUSH_LEGACY,
     LIGHT_PUSH,
     PEER_EXCHANGE,
+    RECONCILIATION,
+    TRANSFER,
 ];
-static COUNTED: [StreamProtocol; 7] = [
+static COUNTED: [StreamProtocol; 8] = [
     RELAY,
     FILTER_SUBSCRIBE,
     FILTER_PUSH,
@@ -41,6 +43,7 @@ static COUNTED: [StreamProtocol; 7] = [
     LIGHT_PUSH,
     LIGHT_PUSH_LEGACY,
     PEER_EXCHANGE,
+    RECONCILIATION,
 ];
 
 /// nwaku's `Connectedness`, as far as this node tells peers apart.

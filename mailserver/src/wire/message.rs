@@ -162,6 +162,59 @@ mod tests {
         ));
     }
 
+    /// nwaku `tests/waku_core/test_message_digest.nim`, and go-waku `waku/v2/protocol/pb/utils_test.go`, as their messages
+    /// come from the wire; RFC 14's own are in the archive's tests.
+    #[test]
+    fn deterministic_hashes_of_nwaku_and_go_waku() {
+        let payload: &[u8] = &[1, 2, 3, 4, 0x54, 0x45, 0x53, 0x54, 5, 6, 7, 8];
+        let full: Vec<u8> = (0..64).collect();
+        let short: &[u8] = b"super-secret";
+        let nwaku = ("/waku/2/rs/0/0", "/waku/2/default-content/proto", 0x1757_89bf_a23f_8400);
+        let go_waku = ("test", "ContentTopic", 0);
+        for ((pubsub_topic, content_topic, timestamp), payload, meta, expected) in [
+            (
+                nwaku,
+                payload,
+                Some(short),
+                "b9b4852f9d8c489846e8bfc6c5ca6a1a8d460a40d28832a966e029eb39619199",
+            ),
+            (
+                nwaku,
+                payload,
+                Some(&full[..]),
+                "653460d04f66c5b11814d235152f4f246e6f03ef80a305a825913636fbafd0ba",
+            ),
+            (
+                nwaku,
+                payload,
+                None,
+                "cccab07fed94181c83937c8ca8340c9108492b7ede354a6d95421ad34141fd37",
+            ),
+            (
+                nwaku,
+                &[],
+                Some(short),
+                "0f6448cc23b2db6c696aa6ab4b693eff4cf3549ff346fe1dbeb281697396a09f",
+            ),
+            (
+                go_waku,
+                &[],
+                None,
+                "9100e4a5cff71927498166b3dfc7a631f087c729b42883b95c31253303c90795",
+            ),
+        ] {
+            let sent = WakuMessage {
+                payload: Some(payload.to_vec()),
+                content_topic: Some(content_topic.into()),
+                timestamp: Some(timestamp),
+                meta: meta.map(<[u8]>::to_vec),
+                ..Default::default()
+            };
+            let received = WakuMessage::decode_valid(&sent.encode_to_vec()).unwrap();
+            assert_eq!(received.into_envelope(pubsub_topic.into()).hash().to_string(), expected);
+        }
+    }
+
     #[test]
     fn envelope_round_trip_keeps_the_hash() {
         let message = WakuMessage {

@@ -87,20 +87,38 @@ fn every_target_has_a_program_that_runs_it() {
     }
 }
 
+/// The first input, seed or mutation of one, on which a target panics.
+fn failing_input(run: fn(&[u8]), seeds: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let mut mutation = Mutation::new(CHANCE, seeds);
+    let mutations = (0..MUTATIONS).map(|_| mutation.next_input());
+    seeds
+        .iter()
+        .cloned()
+        .chain([Vec::new()])
+        .chain(mutations)
+        .find(|input| catch_unwind(AssertUnwindSafe(|| run(input))).is_err())
+}
+
 /// What an earlier campaign found is among the seeds, so it is run again here before anything else.
 #[test]
 fn no_seed_and_no_mutation_of_one_panics() {
     for (target, run) in targets::TARGETS {
         let seeds: Vec<Vec<u8>> = files(&seeds_folder(target)).into_values().collect();
-        let check = |input: &[u8]| {
-            let ended = catch_unwind(AssertUnwindSafe(|| run(input)));
-            assert!(ended.is_ok(), "{target} failed on {}", hex::encode(input));
-        };
-        seeds.iter().for_each(|seed| check(seed));
-        check(&[]);
-        let mut mutation = Mutation::new(CHANCE, &seeds);
-        for _ in 0..MUTATIONS {
-            check(&mutation.next_input());
+        let failing = failing_input(run, &seeds).map(hex::encode);
+        assert_eq!(failing, None, "{target} failed on this input");
+    }
+}
+
+/// A mistake that only some mutations meet is met: a length that is believed.
+#[test]
+fn a_target_that_fails_is_noticed() {
+    fn believes_a_length(data: &[u8]) {
+        if let Some((length, rest)) = data.split_first() {
+            let _ = rest[..usize::from(*length)].len();
         }
     }
+    let seed = vec![3, 1, 2, 3];
+    believes_a_length(&seed);
+    let failing = failing_input(believes_a_length, std::slice::from_ref(&seed)).unwrap();
+    assert_ne!(failing, seed);
 }

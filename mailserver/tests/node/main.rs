@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod bandwidth;
 mod filter;
 mod hostile;
 mod pmp;
 mod relay;
+mod resume;
 mod services;
 mod silence;
 mod support;

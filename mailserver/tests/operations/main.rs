@@ -8,6 +8,7 @@ mod full_disk;
 mod namespaces;
 mod nat;
 mod partition;
+mod paths;
 mod program;
 mod rest;
 mod services;
