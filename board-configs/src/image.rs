@@ -13,6 +13,8 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     pub partition_table: PartitionTable,
+    /// The suite that the kernel comes from, where Debian's stable one does not know the board yet.
+    pub kernel_suite: Option<String>,
     /// Debian packages that are unpacked for their boot files only.
     pub boot_packages: Vec<String>,
     /// What the FAT partition gets from those packages.
@@ -25,12 +27,16 @@ pub struct Image {
     pub device_trees: Vec<String>,
     /// The kernel's consoles, the main one last.
     pub consoles: Vec<String>,
+    /// The kernel's arguments beside those of every board.
+    pub kernel_arguments: Vec<String>,
     /// Modules that must be loaded before the root file system can be read, by name.
     pub initrd_modules: Vec<String>,
     /// The boards by the names that Raspberry Pi Imager has for them; none for boards that it does not know.
     pub imager_devices: Vec<String>,
     /// Paths below `kernel/` of modules that the common selection leaves out.
     pub modules: Vec<String>,
+    /// Paths below `/usr/lib/firmware` of what the kernel loads into the board's own devices, such as its Wi-Fi.
+    pub firmware: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -68,6 +74,7 @@ const FIRST_FREE_SECTOR: u64 = 34;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImagePart {
     partition_table: Option<PartitionTable>,
+    kernel_suite: Option<String>,
     #[serde(default)]
     boot_packages: Vec<String>,
     #[serde(default)]
@@ -81,11 +88,15 @@ pub(crate) struct ImagePart {
     #[serde(default)]
     consoles: Vec<String>,
     #[serde(default)]
+    kernel_arguments: Vec<String>,
+    #[serde(default)]
     initrd_modules: Vec<String>,
     #[serde(default)]
     imager_devices: Vec<String>,
     #[serde(default)]
     modules: Vec<String>,
+    #[serde(default)]
+    firmware: Vec<String>,
 }
 
 pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<ImagePart> {
@@ -97,9 +108,12 @@ pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<Im
             far.config_txt.extend(near.config_txt);
             far.device_trees.extend(near.device_trees);
             far.consoles.extend(near.consoles);
+            far.kernel_arguments.extend(near.kernel_arguments);
             far.initrd_modules.extend(near.initrd_modules);
             far.imager_devices.extend(near.imager_devices);
             far.modules.extend(near.modules);
+            far.firmware.extend(near.firmware);
+            far.kernel_suite = near.kernel_suite.or(far.kernel_suite);
             far.partition_table = near.partition_table.or(far.partition_table);
             Some(far)
         }
@@ -146,19 +160,47 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
     for module in &part.modules {
         inside("image.modules", module)?;
     }
+    for file in &part.firmware {
+        inside("image.firmware", file)?;
+    }
+    if let Some(suite) = &part.kernel_suite
+        && !suite.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    {
+        return Err(Error::BadValue {
+            path: path.to_owned(),
+            key: "image.kernel_suite".to_owned(),
+            value: suite.clone(),
+            expected: "use the name of a suite, such as `trixie-backports`",
+        });
+    }
+    for argument in &part.kernel_arguments {
+        // They stand between quotes in a script of U-Boot's.
+        let plain = |byte: u8| byte.is_ascii_graphic() && !br#""$;\'"#.contains(&byte);
+        if argument.is_empty() || !argument.bytes().all(plain) {
+            return Err(Error::BadValue {
+                path: path.to_owned(),
+                key: "image.kernel_arguments".to_owned(),
+                value: argument.clone(),
+                expected: "use one argument each, without spaces, quotes, `$`, `;` and `\\`",
+            });
+        }
+    }
     if part.consoles.is_empty() {
         return Err(missing("image.consoles"));
     }
     Ok(Image {
         partition_table: part.partition_table.ok_or_else(|| missing("image.partition_table"))?,
+        kernel_suite: part.kernel_suite,
         boot_packages: part.boot_packages,
         boot_files: part.boot_files,
         loaders: part.loaders,
         config_txt: part.config_txt,
         device_trees: part.device_trees,
         consoles: part.consoles,
+        kernel_arguments: part.kernel_arguments,
         initrd_modules: part.initrd_modules,
         imager_devices: part.imager_devices,
         modules: part.modules,
+        firmware: part.firmware,
     })
 }

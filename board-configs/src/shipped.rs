@@ -6,6 +6,7 @@ use crate::{Board, ButtonDriver, LedDriver, Proof, Shows};
 const BASES: &[(&str, &str)] = &[
     ("common", include_str!("../boards/common.toml")),
     ("raspberry-pi", include_str!("../boards/raspberry-pi.toml")),
+    ("raspberry-pi-act", include_str!("../boards/raspberry-pi-act.toml")),
     ("raspberry-pi-card", include_str!("../boards/raspberry-pi-card.toml")),
     ("single-board-card", include_str!("../boards/single-board-card.toml")),
 ];
@@ -13,6 +14,7 @@ const BASES: &[(&str, &str)] = &[
 const BOARDS: &[(&str, &str)] = &[
     ("dev", include_str!("../boards/dev.toml")),
     ("pine-a64-lts", include_str!("../boards/pine-a64-lts.toml")),
+    ("qemu-raspi3b", include_str!("../boards/qemu-raspi3b.toml")),
     ("qemu-virt", include_str!("../boards/qemu-virt.toml")),
     ("rockpro64", include_str!("../boards/rockpro64.toml")),
     ("rpi-3", include_str!("../boards/rpi-3.toml")),

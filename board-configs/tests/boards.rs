@@ -20,7 +20,14 @@ fn every_shipped_board_is_usable_and_every_file_ships() {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        let base = ["common", "raspberry-pi", "raspberry-pi-card", "single-board-card"].contains(&stem.as_str());
+        let bases = [
+            "common",
+            "raspberry-pi",
+            "raspberry-pi-act",
+            "raspberry-pi-card",
+            "single-board-card",
+        ];
+        let base = bases.contains(&stem.as_str());
         assert!(base || names().contains(&stem.as_str()), "{stem}.toml does not ship");
     }
 }
@@ -127,6 +134,11 @@ fn mistakes_name_file_key_and_mend() {
             &["button.debounce_ms", "9000", "1 to 200"],
         ),
         (
+            "a kernel argument that would end its quotes",
+            "like = \"rpi-4\"\n[image]\nkernel_arguments = [\"a\\\";reset\"]\n".to_owned(),
+            &["image.kernel_arguments", "one argument each"],
+        ),
+        (
             "an LED's name",
             format!("{HEAD}[leds.\"../x\"]\nshows = \"all\"\ndriver = \"simulated\"\n"),
             &["../x"],
@@ -183,7 +195,13 @@ fn a_file_may_be_like_its_namesake() {
 fn a_card_takes_the_rest_from_its_family() {
     let image = Board::named("rpi-4").unwrap().image.unwrap();
     assert_eq!(image.partition_table, PartitionTable::Hybrid);
-    assert_eq!(image.boot_packages, ["raspi-firmware", "u-boot-rpi"]);
+    assert_eq!(
+        image.boot_packages,
+        ["raspi-firmware", "u-boot-rpi", "firmware-brcm80211"]
+    );
+    assert_eq!(image.kernel_suite, None);
+    let newer = Board::named("rpi-5").unwrap().image.unwrap();
+    assert_eq!(newer.kernel_suite.as_deref(), Some("trixie-backports"));
     let names: Vec<&str> = image.boot_files.iter().map(|file| file.to.as_str()).collect();
     assert!(
         names.contains(&"u-boot.bin") && names.contains(&"start4cd.elf"),
@@ -228,6 +246,14 @@ fn mistakes_in_a_card_name_key_and_mend() {
         (
             "partition_table = \"gpt\"\nconsoles = [\"c\"]\nboot_files = [{ from = \"/a\", to = \"b\" }]\n",
             &["image.boot_files.from", "/a"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nfirmware = [\"/etc/shadow\"]\n",
+            &["image.firmware", "/etc/shadow"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nkernel_suite = \"sid main\"\n",
+            &["image.kernel_suite", "sid main"],
         ),
         ("colour = 1\n", &["colour"]),
     ];

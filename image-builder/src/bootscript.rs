@@ -78,7 +78,9 @@ pub fn slot(image: &Image) -> String {
         .iter()
         .map(|console| format!("console={console} "))
         .collect();
-    let fixed = recipe::kernel_arguments().join(" ");
+    let own = image.kernel_arguments.iter().map(String::as_str);
+    let fixed: Vec<&str> = recipe::kernel_arguments().into_iter().chain(own).collect();
+    let fixed = fixed.join(" ");
     let mut script = format!(
         "setenv bootargs \"{consoles}{fixed} pillarbox.slot=${{pb_name}}\"\n\
          load ${{devtype}} ${{devnum}}:${{pb_boot}} ${{kernel_addr_r}} vmlinuz || exit\n"

@@ -1,7 +1,7 @@
-//! Whether Debian's packages have what the boards' files name: boot files, loaders, device trees, modules. One unpacking
-//! for all boards, so that a name which a newer package dropped is found without building an image for each.
+//! Whether Debian's packages have what the boards' files name: boot files, loaders, device trees, firmware, modules.
+//! Few unpackings for all boards, so that a name which a newer package dropped is found without building an image for each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -11,41 +11,44 @@ use crate::modules::Modules;
 use crate::tool::{Sources, Tools};
 use crate::{files, image, initrd, recipe};
 
-/// Unpacks the packages below `out` and returns the names of the boards whose files are all there.
+/// Unpacks the packages below `out` and returns the names of the boards whose files are all there. Boards that take their
+/// kernel from the same suite share an unpacking.
 pub fn check(out: &Path, mirrors: &[String]) -> Result<Vec<&'static str>> {
     let dir = out.join("check");
     files::remove(&dir)?;
     files::make_dir(&dir)?;
     let tools = Tools::new(dir.join("check.log"), 0);
-    let sources = Sources::found(&tools, mirrors)?;
-    let mut boards = Vec::new();
+    let mut suites: BTreeMap<Option<String>, Vec<(&'static str, Image)>> = BTreeMap::new();
     for name in board_configs::names() {
         if let Some(image) = Board::named(name)?.image {
-            boards.push((name, image));
+            suites
+                .entry(image.kernel_suite.clone())
+                .or_default()
+                .push((name, image));
         }
     }
-    let common = recipe::BOOT_PACKAGES.iter().map(|package| (*package).to_owned());
-    let own = boards.iter().flat_map(|(_, image)| image.boot_packages.iter().cloned());
-    let packages: BTreeSet<String> = common.chain(own).collect();
-    let root = dir.join("root");
-    image::unpack(&tools, &packages.into_iter().collect::<Vec<_>>(), &sources, &root)?;
-    let shelf = Shelf::of(&root)?;
-    let missing: Vec<String> = boards
-        .iter()
-        .flat_map(|(name, image)| {
-            shelf
-                .missing(image)
-                .into_iter()
-                .map(move |what| format!("{name}: {what}"))
-        })
-        .collect();
+    let mut missing = Vec::new();
+    for (suite, boards) in &suites {
+        let packages: BTreeSet<String> = boards
+            .iter()
+            .flat_map(|(_, image)| image::boot_packages(image))
+            .collect();
+        let sources = Sources::found(&tools, mirrors, suite.as_deref())?;
+        let root = dir.join(suite.as_deref().unwrap_or(recipe::SUITE));
+        image::unpack(&tools, &packages.into_iter().collect::<Vec<_>>(), &sources, &root)?;
+        let shelf = Shelf::of(&root)?;
+        for (name, image) in boards {
+            missing.extend(shelf.missing(image).into_iter().map(|what| format!("{name}: {what}")));
+        }
+        files::remove(&root)?;
+    }
     ensure!(
         missing.is_empty(),
         "no package of the board has what its file names:\n{}",
         missing.join("\n")
     );
-    files::remove(&root)?;
-    Ok(boards.into_iter().map(|(name, _)| name).collect())
+    let names = suites.into_values().flatten().map(|(name, _)| name);
+    Ok(names.collect())
 }
 
 /// Unpacked packages.
@@ -84,9 +87,11 @@ impl Shelf {
             .device_trees
             .iter()
             .map(|tree| format!("usr/lib/linux-image-{}/{tree}", self.kernel));
+        let firmware = image.firmware.iter().map(|file| format!("usr/lib/firmware/{file}"));
         let files = boot_files
             .chain(loaders)
             .chain(trees)
+            .chain(firmware)
             .filter(|path| !self.root.join(path).exists());
         let modules = image
             .modules
@@ -122,12 +127,14 @@ mod tests {
         let shelf = Shelf::of(root.path()).unwrap();
         let mut image = Board::named("rpi-3").unwrap().image.unwrap();
         image.boot_files.retain(|file| file.to.starts_with("bcm2837"));
+        image.firmware = vec!["brcm/none.bin".to_owned()];
         image.modules = vec!["drivers/net/x".to_owned(), "drivers/net/y".to_owned()];
         assert_eq!(
             shelf.missing(&image),
             [
                 "usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b-plus.dtb",
                 "usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b-plus.dtb",
+                "usr/lib/firmware/brcm/none.bin",
                 "module drivers/net/y",
                 "module sdhci_iproc of the initrd",
             ]

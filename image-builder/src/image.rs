@@ -76,14 +76,10 @@ pub fn build(order: Order) -> Result<PathBuf> {
     }
     let mut workshop = Workshop::new(order.out.join(&order.board), order.epoch)?;
     let tools = Tools::new(order.out.join(&order.board).join("log/sources.log"), order.epoch);
-    let sources = Sources::found(&tools, &order.mirrors)?;
-    let names = |common: &[&str], own: &[String]| {
-        let common = common.iter().map(|name| (*name).to_owned());
-        common.chain(own.iter().cloned()).collect::<Vec<_>>()
-    };
+    let sources = Sources::found(&tools, &order.mirrors, image.kernel_suite.as_deref())?;
     let plan = Plan {
-        boot_packages: names(recipe::BOOT_PACKAGES, &image.boot_packages),
-        packages: names(recipe::PACKAGES, &[]),
+        boot_packages: boot_packages(&image),
+        packages: recipe::PACKAGES.iter().map(|name| (*name).to_owned()).collect(),
         order,
         title: board.title,
         image,
@@ -128,6 +124,7 @@ impl Plan {
                 hasher.add("masked", format!("{:?}", recipe::MASKED_UNITS).as_bytes());
                 hasher.add("module cuts", recipe::MODULE_CUTS.join(" ").as_bytes());
                 hasher.add("modules", self.image.modules.join(" ").as_bytes());
+                hasher.add("firmware", self.image.firmware.join(" ").as_bytes());
                 for (program, to) in recipe::PROGRAMS {
                     hasher.add(to, &files::read(&self.order.programs.join(program))?);
                 }
@@ -211,6 +208,7 @@ impl Plan {
             kernel: &kernel_of(&boot_packages)?,
             boot_packages: &boot_packages,
             modules: &self.image.modules,
+            firmware: &self.image.firmware,
             programs: &self.order.programs,
             overlay: &self.builder("overlay/root"),
             services: &self.order.repository.join("daemon/services"),
@@ -227,11 +225,7 @@ impl Plan {
         let packages = workshop.output("boot-packages").join("root");
         let kernel = kernel_of(&packages)?;
         let content = into.join("content");
-        files::copy(
-            &packages.join(format!("boot/vmlinuz-{kernel}")),
-            &content.join("vmlinuz"),
-            0o644,
-        )?;
+        files::copy(&kernel_image(&packages, &kernel), &content.join("vmlinuz"), 0o644)?;
         for tree in &self.image.device_trees {
             let from = packages.join(format!("usr/lib/linux-image-{kernel}")).join(tree);
             files::copy(&from, &content.join("dtb").join(tree), 0o644)
@@ -373,6 +367,24 @@ pub(crate) fn unpack(tools: &Tools, packages: &[String], sources: &Sources, root
 
 pub(crate) fn kernel_of(boot_packages: &Path) -> Result<String> {
     files::only_entry(&boot_packages.join("usr/lib/modules"))
+}
+
+/// Where Debian's kernel packages have it: in `/boot`, and in newer ones beside the modules.
+fn kernel_image(packages: &Path, kernel: &str) -> PathBuf {
+    let beside = packages.join("usr/lib/modules").join(kernel).join("vmlinuz");
+    if beside.is_file() {
+        return beside;
+    }
+    packages.join(format!("boot/vmlinuz-{kernel}"))
+}
+
+/// As apt takes them: a package from another suite is followed by it.
+pub(crate) fn boot_packages(image: &Image) -> Vec<String> {
+    let common = recipe::BOOT_PACKAGES.iter().map(|name| match &image.kernel_suite {
+        Some(suite) if *name == recipe::KERNEL_PACKAGE => format!("{name}/{suite}"),
+        _ => (*name).to_owned(),
+    });
+    common.chain(image.boot_packages.iter().cloned()).collect()
 }
 
 /// A FAT volume's number: any, but the same in every build.

@@ -80,6 +80,7 @@ fn components(tools: &Tools, release: &Release) -> Result<Vec<Component>> {
     let mut found = sbom::debian_packages(&text(&release.packages.join("var/lib/dpkg/status"))?);
     let kernel = format!("linux-image-{}", image::kernel_of(release.boot_packages)?);
     for name in release.boot_package_names.iter().chain([&kernel]) {
+        let name = name.split('/').next().unwrap_or(name);
         let log = release
             .boot_packages
             .join("usr/share/doc")
@@ -111,8 +112,8 @@ struct Facts {
     download_digest: String,
 }
 
-/// raspberrypi/rpi-imager, doc/schema-notes.md. `init_format` none: the settings of Imager's own dialogue are not read,
-/// so it must not offer them.
+/// raspberrypi/rpi-imager, doc/schema-notes.md. Of the forms that `init_format` names the box reads two (card-settings'
+/// `imager`); every Imager 2 writes cloud-init's, few write `rpi-preseed` yet.
 fn imager_manifest(release: &Release, facts: &Facts) -> Value {
     json!({
         "os_list": [{
@@ -125,7 +126,7 @@ fn imager_manifest(release: &Release, facts: &Facts) -> Value {
             "image_download_size": facts.download_bytes,
             "image_download_sha256": facts.download_digest,
             "devices": release.imager_devices,
-            "init_format": "none",
+            "init_format": "cloudinit",
         }]
     })
 }
@@ -182,6 +183,7 @@ mod tests {
             (&entry["extract_sha256"], &entry["image_download_sha256"]),
             (&json!("aa"), &json!("bb"))
         );
+        assert_eq!(entry["init_format"], "cloudinit");
         assert_eq!(
             (&entry["extract_size"], &entry["devices"][0]),
             (&json!(5), &json!("pi4-64bit"))

@@ -7,7 +7,9 @@ pub const COMPONENTS: &str = "main,non-free-firmware";
 pub const ARCHITECTURE: &str = "arm64";
 
 /// Unpacked, never installed: their post-installation work (an initrd for every machine) is what we do not want.
-pub const BOOT_PACKAGES: &[&str] = &["linux-image-arm64", "busybox-static"];
+pub const BOOT_PACKAGES: &[&str] = &[KERNEL_PACKAGE, "busybox-static"];
+/// A board may want it from another suite.
+pub const KERNEL_PACKAGE: &str = "linux-image-arm64";
 
 /// The root file system, beside Debian's essential packages.
 pub const PACKAGES: &[&str] = &[

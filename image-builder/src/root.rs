@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -11,6 +11,8 @@ use crate::files;
 use crate::modules::Modules;
 use crate::recipe;
 use crate::tool::Tools;
+
+const FIRMWARE: &str = "usr/lib/firmware";
 
 pub(crate) struct Parts<'a> {
     /// Installed packages (copied, not changed).
@@ -20,6 +22,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) kernel: &'a str,
     /// Modules of the board, below `kernel/`.
     pub(crate) modules: &'a [String],
+    /// Below `/usr/lib/firmware` of the boot packages.
+    pub(crate) firmware: &'a [String],
     /// Compiled programs.
     pub(crate) programs: &'a Path,
     pub(crate) overlay: &'a Path,
@@ -32,6 +36,13 @@ pub(crate) struct Parts<'a> {
 pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> {
     tools.copy_tree(parts.packages, root)?;
     copy_modules(tools, parts, root)?;
+    for file in parts.firmware {
+        copy_firmware(
+            &parts.boot_packages.join(FIRMWARE),
+            &root.join(FIRMWARE),
+            Path::new(file),
+        )?;
+    }
     for (program, to) in recipe::PROGRAMS {
         files::copy(&parts.programs.join(program), &root.join(to), 0o755)?;
     }
@@ -87,6 +98,36 @@ fn copy_modules(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A file, or a link with what it leads to: Debian has one file for boards that are alike.
+fn copy_firmware(from: &Path, to: &Path, file: &Path) -> Result<()> {
+    let source = from.join(file);
+    let Ok(target) = fs::read_link(&source) else {
+        return files::copy(&source, &to.join(file), 0o644);
+    };
+    let link = to.join(file);
+    if let Some(parent) = link.parent() {
+        files::make_dir(parent)?;
+    }
+    relink(&link, &target.to_string_lossy())?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    copy_firmware(from, to, &plain(&folder.join(target)))
+}
+
+/// A relative path without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::Normal(name) => plain.push(name),
+            _ => {}
+        }
+    }
+    plain
+}
+
 fn configure(parts: &Parts, root: &Path) -> Result<()> {
     // Empty, so that the initrd can mount the identity over it.
     files::write(&root.join("etc/machine-id"), b"", 0o444)?;
@@ -121,7 +162,8 @@ pub(crate) fn relink(path: &Path, target: &str) -> Result<()> {
     symlink(target, path).with_context(|| format!("cannot link {}", path.display()))
 }
 
-/// No password opens root; the check is here because a package could change it one day.
+/// No password opens root; the check is here because a package could change it one day. The day of its last change is
+/// that of the packages' installation, which would make builds differ.
 fn lock_root(root: &Path) -> Result<()> {
     let path = root.join("etc/shadow");
     let text = String::from_utf8(files::read(&path)?).context("shadow is not text")?;
@@ -129,8 +171,8 @@ fn lock_root(root: &Path) -> Result<()> {
         .lines()
         .map(|line| match line.split_once(':') {
             Some((user, rest)) => {
-                let after = rest.split_once(':').map_or("", |(_, after)| after);
-                format!("{user}:!*:{after}")
+                let after = rest.splitn(3, ':').nth(2).unwrap_or_default();
+                format!("{user}:!*::{after}")
             }
             None => line.to_owned(),
         })
@@ -147,6 +189,19 @@ mod tests {
         let text = with_account(Path::new("mailserver.toml"), "program = \"x\"\n[health]\n");
         let parsed: toml::Table = toml::from_str(&text).unwrap();
         assert_eq!(parsed["user"].as_str(), Some("pillarbox-mailserver"));
+    }
+
+    #[test]
+    fn firmware_comes_with_what_its_links_lead_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        files::write(&from.join("cypress/cy.bin"), b"code", 0o644).unwrap();
+        files::make_dir(&from.join("brcm")).unwrap();
+        relink(&from.join("brcm/b.bin"), "../cypress/cy.bin").unwrap();
+        relink(&from.join("brcm/board.bin"), "b.bin").unwrap();
+        copy_firmware(&from, &to, Path::new("brcm/board.bin")).unwrap();
+        assert_eq!(files::read(&to.join("brcm/board.bin")).unwrap(), b"code");
+        assert!(copy_firmware(&from, &to, Path::new("brcm/none.bin")).is_err());
     }
 
     /// Every service that ships has an account in the image.

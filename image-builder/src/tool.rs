@@ -390,9 +390,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The given lines of a sources.list, or those of this machine's own archives when there are none.
-    pub fn found(tools: &Tools, mirrors: &[String]) -> Result<Sources> {
-        let mut sources = Sources::of(&tools.debian_archives()?, tools.apt_transport_options()?);
+    /// The given lines of a sources.list, or those of this machine's own archives when there are none. `also` is a suite
+    /// beside the image's own.
+    pub fn found(tools: &Tools, mirrors: &[String], also: Option<&str>) -> Result<Sources> {
+        let mut sources = Sources::of(&tools.debian_archives()?, also, tools.apt_transport_options()?);
         if !mirrors.is_empty() {
             sources.lines = mirrors.to_vec();
         }
@@ -400,7 +401,7 @@ impl Sources {
     }
 
     /// The image's suite from the archives that this machine's apt already uses; no archive is named anywhere else.
-    pub fn of(archives: &[Archive], apt_options: Vec<String>) -> Sources {
+    pub fn of(archives: &[Archive], also: Option<&str>, apt_options: Vec<String>) -> Sources {
         let components = recipe::COMPONENTS.replace(',', " ");
         let suite = recipe::SUITE;
         let line = |archive: &Archive, suite: String| format!("deb {} {suite} {components}", archive.uri);
@@ -410,6 +411,7 @@ impl Sources {
             lines.push(line(main, suite.to_owned()));
             lines.push(line(main, format!("{suite}-updates")));
             lines.extend(labelled("Debian-Security").map(|archive| line(archive, format!("{suite}-security"))));
+            lines.extend(also.map(|suite| line(main, suite.to_owned())));
         }
         Sources { lines, apt_options }
     }
@@ -442,11 +444,17 @@ mod tests {
                 archive("m:/debian/", "Debian"),
                 archive("m:/security/", "Debian-Security"),
             ],
+            Some("trixie-backports"),
             Vec::new(),
         );
-        assert_eq!(sources.lines.len(), 3);
+        assert_eq!(sources.lines.len(), 4);
         assert!(sources.lines[2].starts_with("deb m:/security/ trixie-security main"));
-        assert!(Sources::of(&[archive("m:/u/", "Ubuntu")], Vec::new()).lines.is_empty());
+        assert!(sources.lines[3].starts_with("deb m:/debian/ trixie-backports main"));
+        assert!(
+            Sources::of(&[archive("m:/u/", "Ubuntu")], None, Vec::new())
+                .lines
+                .is_empty()
+        );
     }
 
     #[test]
