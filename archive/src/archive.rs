@@ -365,11 +365,12 @@ impl Archive {
     /// The periodic work, to be called every 250 ms, from another thread than the inserts' where these must not wait
     /// for the disk: takes note of the policy and of removed segments, commits, seals, and without a daemon prunes.
     pub fn tick(&self, now: i64) -> Result<(), Error> {
-        lock(&self.catalogue).policy.refresh(&self.dir);
+        lock(&self.catalogue).policy.refresh(&self.dir, now);
         self.prune_alone(now)?;
         self.close_removed()?;
         self.shed(now)?;
         self.judge_provisional(now)?;
+        self.read_again(now);
         self.metered(now, || {
             let _committing = lock(&self.committer);
             if self.commit_is_due(now) {
@@ -427,6 +428,7 @@ impl Archive {
             live_segments: catalogue.live.len() as u64,
             written_bytes_last_day: catalogue.wear.last_day(),
             newer_segments: catalogue.newer.len() as u64,
+            unreadable_segments: catalogue.unreadable.names().count() as u64,
             pending_bytes: catalogue.pending_bytes as u64,
             ..Stats::default()
         };

@@ -16,6 +16,7 @@ use crate::sealed::{FilterBytes, Sealed};
 use crate::search::Key;
 use crate::shares::{Shares, cost};
 use crate::stats::Counters;
+use crate::unreadable::Unreadable;
 use crate::wear::Wear;
 use crate::{Envelope, Error, MessageHash};
 
@@ -202,6 +203,10 @@ pub(crate) struct Catalogue {
     pub(crate) filters: Arc<FilterBytes>,
     /// Written by a newer Pillarbox: left alone.
     pub(crate) newer: Vec<SegmentName>,
+    /// Not to be opened just now (`unreadable`).
+    pub(crate) unreadable: Unreadable,
+    /// How far the provisional segment that is being judged has been.
+    pub(crate) judged: Option<(SegmentName, u32)>,
     pub(crate) next_number: u64,
     pub(crate) pending_bytes: usize,
     /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
@@ -250,13 +255,16 @@ impl Catalogue {
     pub(crate) fn names(&self) -> impl Iterator<Item = SegmentName> {
         let live = self.live.iter().map(|live| live.file.name);
         let sealed = self.sealed.iter().map(|sealed| sealed.file.name);
-        live.chain(sealed).chain(self.newer.iter().copied())
+        live.chain(sealed)
+            .chain(self.newer.iter().copied())
+            .chain(self.unreadable.names().copied())
     }
 
     /// Forgets a segment whose file is gone.
     pub(crate) fn forget(&mut self, name: SegmentName) -> Forgotten {
         let mut forgotten = Forgotten::default();
         self.newer.retain(|newer| *newer != name);
+        self.unreadable.forget(name);
         if let Some(at) = self.sealed.iter().position(|sealed| sealed.file.name == name) {
             let sealed = self.sealed.swap_remove(at);
             self.uncount(&sealed.summary);

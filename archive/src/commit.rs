@@ -49,7 +49,10 @@ impl Archive {
             if let Err(error) = self.commit_one(&batch) {
                 lock(&self.catalogue).counters.commit_failures += 1;
                 if error.is_corrupt() {
-                    self.set_aside(batch.file.name, "corrupt")?;
+                    self.set_aside(batch.file.name, "corrupt");
+                } else if error.is_read_failure() {
+                    self.suspect(batch.file.name);
+                    outcome = Err(error);
                 } else if batch.on_disk && !batch.file.path.exists() {
                     let forgotten = lock(&self.catalogue).forget(batch.file.name);
                     drop(forgotten);
@@ -111,14 +114,13 @@ impl Archive {
 
     /// Puts a damaged segment into the quarantine and takes it out of the catalogue. What it had not committed goes to
     /// a new segment of the same slice. The committer's lock is held by the caller.
-    pub(crate) fn set_aside(&self, name: SegmentName, reason: &str) -> Result<(), Error> {
+    pub(crate) fn set_aside(&self, name: SegmentName, reason: &str) {
         let mut catalogue = lock(&self.catalogue);
         let pending: Vec<Pending> = match catalogue.live.iter().find(|live| live.file.name == name) {
             Some(live) => live.pending.iter().cloned().collect(),
             None => Vec::new(),
         };
         let forgotten = catalogue.forget(name);
-        catalogue.counters.quarantined += 1;
         for row in pending {
             let at = row.envelope.timestamp;
             let length = name.length_secs.max(1);
@@ -130,7 +132,16 @@ impl Archive {
         }
         drop(catalogue);
         drop(forgotten);
-        quarantine::put_aside(&self.dir, &name.path(&self.dir), reason).map(drop)
+        let aside = quarantine::put_aside(&self.dir, &name.path(&self.dir), reason);
+        let mut catalogue = lock(&self.catalogue);
+        match aside {
+            Ok(_) => catalogue.counters.quarantined += 1,
+            // A disk that takes no names: the rest goes on without the segment, wherever it lies.
+            Err(error) => {
+                tracing::error!(%error, "damaged, and not to be put aside yet");
+                catalogue.unreadable.push(name);
+            }
+        }
     }
 
     /// After an error in reading: whether the segment that it names is given up (removed meanwhile, or damaged and now
@@ -154,7 +165,12 @@ impl Archive {
         }
         if error.is_corrupt() {
             tracing::error!(%error, "segment damaged");
-            self.set_aside(name, "corrupt")?;
+            self.set_aside(name, "corrupt");
+            return Ok(true);
+        }
+        if error.is_read_failure() {
+            tracing::error!(%error, "the device fails to read");
+            self.suspect(name);
             return Ok(true);
         }
         Ok(false)

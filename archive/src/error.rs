@@ -53,6 +53,27 @@ impl Error {
         }
     }
 
+    /// Whether the device could not give back what it was given: a worn card, or a bus that stumbled.
+    pub(crate) fn is_read_failure(&self) -> bool {
+        use rusqlite::ffi::{SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
+        match self {
+            Error::Segment {
+                source: rusqlite::Error::SqliteFailure(failure, _),
+                ..
+            } => [
+                SQLITE_IOERR_READ,
+                SQLITE_IOERR_SHORT_READ,
+                SQLITE_IOERR_CORRUPTFS,
+                SQLITE_IOERR_DATA,
+            ]
+            .contains(&failure.extended_code),
+            Error::File {
+                what: "read", source, ..
+            } => source.raw_os_error() == Some(nix::libc::EIO),
+            _ => false,
+        }
+    }
+
     /// Whether the file itself is damaged, so that trying again cannot help.
     pub(crate) fn is_corrupt(&self) -> bool {
         match self {
@@ -65,6 +86,8 @@ impl Error {
                         .is_some_and(|text| text.starts_with("no such ") || text.starts_with("malformed")),
                     _ => false,
                 },
+                // Our own statement does not fit the file's tables: their description is damaged.
+                rusqlite::Error::SqlInputError { .. } => true,
                 rusqlite::Error::QueryReturnedNoRows
                 | rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)

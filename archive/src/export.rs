@@ -1,7 +1,7 @@
 //! Envelopes out of an archive, on a live box, without the writer: as JSON lines, or as one SQLite file.
 //!
-//! Segments are read one after the other, each in one state; an envelope that lies in two is given once where they
-//! follow each other, and a damaged segment is skipped and named.
+//! Segments are read one after the other, each in one state; a damaged segment is skipped and named. An envelope that is
+//! just being moved out of a provisional segment may come twice as a line of JSON.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::file::envelope_at;
 use crate::layout::{self, SegmentName};
-use crate::schema::{self, Probe};
+use crate::progress::{Files, Told};
+use crate::schema::{self, Probe, Summary};
 use crate::{Envelope, Error, MessageHash};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,8 +39,8 @@ struct Line<'a> {
 }
 
 /// Writes every envelope not older than `cutoff` as a line of JSON.
-pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write) -> Result<Exported, Error> {
-    each(dir, cutoff, |hash, envelope| {
+pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write, told: Told<'_>) -> Result<Exported, Error> {
+    each(dir, cutoff, told, |hash, envelope| {
         let line = Line {
             hash: hash.to_string(),
             pubsub_topic: &envelope.pubsub_topic,
@@ -53,22 +54,31 @@ pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write) -> Result<Exp
         serde_json::to_writer(&mut *out, &line)
             .map_err(std::io::Error::from)
             .and_then(|()| out.write_all(b"\n"))
-            .map_err(Error::file("write the export of", dir))
+            .map_err(Error::file("write the export of", dir))?;
+        Ok(true)
     })
 }
 
 /// Writes every envelope not older than `cutoff` into a new SQLite file, in the schema that nwaku reads (`user_version`
-/// 10). Rate limit proofs have no place there.
-pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path) -> Result<Exported, Error> {
-    let taken = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-    if target.exists() {
-        return Err(Error::file("create", target)(taken));
+/// 10). Rate limit proofs have no place there. A file that could not be finished is removed.
+pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
+    // Made here, so that it is nobody else's; an empty file is an empty database.
+    std::fs::File::create_new(target).map_err(Error::file("create", target))?;
+    let written = write_sqlite(dir, cutoff, target, told);
+    if written.is_err()
+        && let Err(error) = crate::retention::remove_with_sidecars(target)
+    {
+        tracing::warn!(%error, "an export that was not finished");
     }
+    written
+}
+
+fn write_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
     let conn = Connection::open(target).map_err(Error::segment("create", target))?;
     conn.execute_batch(crate::foreign::TABLES)
         .and_then(|()| conn.execute_batch("BEGIN"))
         .map_err(Error::segment("make the tables", target))?;
-    let exported = each(dir, cutoff, |hash, envelope| {
+    let exported = each(dir, cutoff, told, |hash, envelope| {
         conn.prepare_cached("INSERT OR IGNORE INTO Message VALUES (?, ?, ?, ?, ?, ?, ?)")
             .and_then(|mut insert| {
                 insert.execute(params![
@@ -81,7 +91,7 @@ pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path) -> Result<Exported, Err
                     envelope.meta.as_deref().unwrap_or_default(),
                 ])
             })
-            .map(drop)
+            .map(|rows| rows > 0)
             .map_err(Error::segment("write an envelope", target))
     })?;
     conn.execute_batch("COMMIT").map_err(Error::segment("commit", target))?;
@@ -90,21 +100,31 @@ pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path) -> Result<Exported, Err
     Ok(exported)
 }
 
+/// `give` says whether the envelope was new to it.
 fn each(
     dir: &Path,
     cutoff: i64,
-    mut give: impl FnMut(MessageHash, &Envelope) -> Result<(), Error>,
+    mut told: Told<'_>,
+    mut give: impl FnMut(MessageHash, &Envelope) -> Result<bool, Error>,
 ) -> Result<Exported, Error> {
     let mut exported = Exported::default();
-    for name in layout::list(dir)?.segments {
+    let segments = layout::list(dir)?.segments;
+    let mut progress = Files::new(&mut told, dir, &segments);
+    for name in segments {
         let path = name.path(dir);
-        match each_of(&path, cutoff, &mut exported.envelopes, &mut give) {
+        let outcome = each_of(&path, cutoff, |row, rows, hash, envelope| {
+            progress.row(row, rows);
+            exported.envelopes += u64::from(give(hash, envelope)?);
+            Ok(())
+        });
+        match outcome {
             Ok(()) => {}
             Err(Stopped::Reading(error)) if path.exists() => exported.skipped.push((name, error.to_string())),
             // Expired meanwhile.
             Err(Stopped::Reading(_)) => {}
             Err(Stopped::Writing(error)) => return Err(error),
         }
+        progress.next();
     }
     Ok(exported)
 }
@@ -118,8 +138,7 @@ enum Stopped {
 fn each_of(
     path: &Path,
     cutoff: i64,
-    count: &mut u64,
-    give: &mut impl FnMut(MessageHash, &Envelope) -> Result<(), Error>,
+    mut give: impl FnMut(u64, u64, MessageHash, &Envelope) -> Result<(), Error>,
 ) -> Result<(), Stopped> {
     let conn = schema::open_for_reading(path).map_err(Stopped::Reading)?;
     let reading = |error| Stopped::Reading(Error::segment("export", path)(error));
@@ -138,6 +157,8 @@ fn each_of(
             }));
         }
     }
+    let all = Summary::get(&conn).map_err(reading)?.envelopes;
+    let mut row_number = 0;
     let mut rows = conn
         .prepare(
             "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash
@@ -149,8 +170,8 @@ fn each_of(
     while let Some(row) = rows.next().map_err(reading)? {
         let envelope = envelope_at(row).map_err(reading)?;
         let hash = schema::hash_at(row, 7).map_err(reading)?;
-        give(hash, &envelope).map_err(Stopped::Writing)?;
-        *count += 1;
+        row_number += 1;
+        give(row_number, all, hash, &envelope).map_err(Stopped::Writing)?;
     }
     Ok(())
 }

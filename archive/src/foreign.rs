@@ -3,12 +3,16 @@
 //! nwaku sets no busy timeout, so whoever else writes must be brief: deletes go in small batches, each its own
 //! transaction, with a pause for the owner in between. The file does not shrink by it; its free pages are used again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::{Archive, Envelope, Error, Inserted};
+use crate::progress::{Progress, ROWS_A_WORD, Told};
+use crate::{Archive, Envelope, Error, Inserted, Refusal};
 
 /// The schema of nwaku's `user_version` 10 (migrations/message_store).
 pub(crate) const TABLES: &str = "
@@ -26,31 +30,51 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_TIMES: u32 = 4;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The largest envelope that is read in: the largest that any of nwaku's presets relays (`status.prod`).
+const MAX_ENVELOPE_BYTES: i64 = 1 << 20;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     pub stored: u64,
     pub duplicates: u64,
-    pub refused: u64,
-    /// Rows whose topics are no text.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Rows that are no envelope: a topic that is no text, a time that is no number, more than 1 MiB.
     pub unreadable: u64,
 }
 
-/// Reads nwaku's file into `archive`. What is older than its cut-off is refused there.
-pub fn import(archive: &Archive, file: &Path, now: i64) -> Result<Imported, Error> {
+/// Reads nwaku's file into `archive`. What is older than its cut-off is refused there. What was read in before an error
+/// is kept.
+pub fn import(archive: &Archive, file: &Path, now: i64, mut told: Told<'_>) -> Result<Imported, Error> {
     let conn = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let version = version(&conn, file)?;
-    // Version 8 has no meta.
-    let meta = if version >= 9 { "meta" } else { "NULL" };
+    let outcome = rows(archive, &conn, version, file, now, &mut told);
+    archive.commit()?;
+    outcome
+}
+
+fn rows(
+    archive: &Archive,
+    conn: &Connection,
+    version: u32,
+    file: &Path,
+    now: i64,
+    told: &mut Told<'_>,
+) -> Result<Imported, Error> {
     let failed = |error| Error::segment("import", file)(error);
-    let mut rows = conn
-        .prepare(&format!(
-            "SELECT pubsubTopic, contentTopic, payload, version, timestamp, {meta} FROM Message ORDER BY timestamp"
-        ))
-        .map_err(failed)?;
-    let mut rows = rows.query([]).map_err(failed)?;
+    let bound = |order: &str| -> rusqlite::Result<Option<i64>> {
+        let sql = format!("SELECT timestamp FROM Message ORDER BY timestamp {order} LIMIT 1");
+        let first = conn.query_row(&sql, [], |row| Ok(row.get_ref(0)?.as_i64().ok()));
+        Ok(first.optional()?.flatten())
+    };
+    let oldest = bound("ASC").map_err(failed)?.unwrap_or(0);
+    let newest = bound("DESC").map_err(failed)?.unwrap_or(0);
+    let span = newest.saturating_sub(oldest).max(1) as f64;
+    let mut select = conn.prepare(&select(version)).map_err(failed)?;
+    let mut rows = select.query([]).map_err(failed)?;
     let mut imported = Imported::default();
-    let mut since_tick = 0;
+    let mut read = 0;
     while let Some(row) = rows.next().map_err(failed)? {
+        read += 1;
         let Some(envelope) = envelope(row).map_err(failed)? else {
             imported.unreadable += 1;
             continue;
@@ -58,35 +82,73 @@ pub fn import(archive: &Archive, file: &Path, now: i64) -> Result<Imported, Erro
         match archive.insert(&envelope, now)? {
             Inserted::Stored(_) => imported.stored += 1,
             Inserted::Duplicate(_) => imported.duplicates += 1,
-            Inserted::Refused(_) => imported.refused += 1,
+            Inserted::Refused(Refusal::DiskFull) => {
+                let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+                return Err(Error::file("store more envelopes in", &archive.dir)(full));
+            }
+            Inserted::Refused(why) => *imported.refused.entry(why).or_default() += 1,
         }
-        since_tick += 1;
-        if since_tick >= 4096 {
-            since_tick = 0;
+        if read % ROWS_A_WORD == 0 {
             archive.tick(now)?;
+            told(Progress {
+                envelopes: read,
+                done: (envelope.timestamp.saturating_sub(oldest) as f64 / span).clamp(0.0, 1.0),
+            });
         }
     }
-    archive.commit()?;
     Ok(imported)
 }
 
+/// Never reads a value that is larger than an envelope may be; the last column is how large all are together.
+fn select(version: u32) -> String {
+    // Version 8 has no meta.
+    let meta = if version >= 9 { "meta" } else { "NULL" };
+    let columns = ["pubsubTopic", "contentTopic", "payload", meta];
+    let bounded = columns.map(|name| format!("iif(octet_length({name}) > {MAX_ENVELOPE_BYTES}, NULL, {name})"));
+    let sizes = columns.map(|name| format!("coalesce(octet_length({name}), 0)"));
+    format!(
+        "SELECT {}, version, timestamp, {} FROM Message ORDER BY timestamp",
+        bounded.join(", "),
+        sizes.join(" + ")
+    )
+}
+
+/// `None` for what is no envelope. The file may be anybody's: SQLite lets any value stand in any column.
 fn envelope(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Envelope>> {
     // Written as blobs, and by some tools as text.
-    let text = |column| -> rusqlite::Result<Option<String>> {
-        let bytes = row.get_ref(column)?.as_bytes_or_null()?.unwrap_or_default().to_vec();
-        Ok(String::from_utf8(bytes).ok())
+    let bytes = |column| -> rusqlite::Result<Option<Vec<u8>>> {
+        Ok(match row.get_ref(column)? {
+            ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Some(bytes.to_vec()),
+            ValueRef::Null => Some(Vec::new()),
+            ValueRef::Integer(_) | ValueRef::Real(_) => None,
+        })
     };
-    let (Some(pubsub_topic), Some(content_topic)) = (text(0)?, text(1)?) else {
+    let text = |column| -> rusqlite::Result<Option<String>> {
+        Ok(bytes(column)?.and_then(|bytes| String::from_utf8(bytes).ok()))
+    };
+    let number = |column| -> rusqlite::Result<Option<i64>> { Ok(row.get_ref(column)?.as_i64().ok()) };
+    let (Some(pubsub_topic), Some(content_topic), Some(payload), Some(meta), Some(timestamp), Some(size)) =
+        (text(0)?, text(1)?, bytes(2)?, bytes(3)?, number(5)?, number(6)?)
+    else {
         return Ok(None);
     };
-    let meta: Option<Vec<u8>> = row.get(5)?;
+    let version = match row.get_ref(4)? {
+        ValueRef::Null => None,
+        other => match other.as_i64().ok().and_then(|version| u32::try_from(version).ok()) {
+            Some(version) => Some(version),
+            None => return Ok(None),
+        },
+    };
+    if size > MAX_ENVELOPE_BYTES || pubsub_topic.is_empty() || content_topic.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(Envelope {
         pubsub_topic,
         content_topic,
-        payload: row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default(),
-        version: row.get::<_, Option<u32>>(3)?,
-        timestamp: row.get(4)?,
-        meta: meta.filter(|meta| !meta.is_empty()),
+        payload,
+        version,
+        timestamp,
+        meta: Some(meta).filter(|meta| !meta.is_empty()),
         rate_limit_proof: None,
     }))
 }
@@ -117,21 +179,47 @@ pub fn remove_expired(file: &Path, cutoff: i64) -> Result<u64, Error> {
 }
 
 fn open(file: &Path, access: OpenFlags) -> Result<Connection, Error> {
-    let conn = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(Error::segment("open", file))?;
-    conn.busy_timeout(BUSY_TIMEOUT).map_err(Error::segment("open", file))?;
-    Ok(conn)
+    let opened = || -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        // Nothing that the file says of itself is run.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        Ok(conn)
+    };
+    opened().map_err(Error::segment("open", file))
 }
 
+/// The version of a file that is nwaku's.
 fn version(conn: &Connection, file: &Path) -> Result<u32, Error> {
+    let failed = |error| Error::segment("read the header", file)(error);
+    let foreign = |reason: String| Error::Foreign {
+        path: file.to_path_buf(),
+        reason,
+    };
     let version: u32 = conn
         .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(Error::segment("read the header", file))?;
-    if VERSIONS.contains(&version) {
-        return Ok(version);
+        .map_err(failed)?;
+    if !VERSIONS.contains(&version) {
+        return Err(foreign(format!(
+            "it has user_version {version}, where nwaku's 8 to 10 are known{}",
+            if version < 8 {
+                "; an older nwaku's file is brought up to date by starting nwaku on it once"
+            } else {
+                ""
+            }
+        )));
     }
-    Err(Error::Foreign {
-        path: file.to_path_buf(),
-        reason: format!("user_version {version} where nwaku's 8 to 10 are known"),
-    })
+    let table: Option<String> = conn
+        .query_row("SELECT type FROM sqlite_schema WHERE name = 'Message'", [], |row| {
+            row.get(0)
+        })
+        .optional()
+        .map_err(failed)?;
+    match table.as_deref() {
+        Some("table") => Ok(version),
+        _ => Err(foreign("it has no table of messages".into())),
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) const POLICY: &str = "policy";
 /// A segment that is being made: renamed to its own name when it is whole.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 const EXTENSION: &str = ".sqlite";
+/// A file of a higher number is no segment: the next one is numbered from the highest there is.
+const MAX_NUMBER: u64 = 1_000_000_000_000;
 /// What SQLite keeps beside a file.
 pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -81,11 +83,20 @@ impl SegmentName {
         dir.join(self.to_string())
     }
 
+    /// Only what [`fmt::Display`] writes is a segment's name: no other spelling of it would be found again by its path.
     pub fn parse(name: &str) -> Option<SegmentName> {
+        let parsed = SegmentName::parts(name)?;
+        (parsed.to_string() == name).then_some(parsed)
+    }
+
+    fn parts(name: &str) -> Option<SegmentName> {
         let mut parts = name.strip_prefix("slice-")?.strip_suffix(EXTENSION)?.split('-');
         let start_secs = number(parts.next()?)?;
         let length_secs = number(parts.next()?)?;
         let unique = u64::try_from(number(parts.next()?)?).ok()?;
+        if unique > MAX_NUMBER {
+            return None;
+        }
         let kind = match parts.next()? {
             "main" => Kind::Main,
             "overflow" => Kind::Overflow,
@@ -156,6 +167,10 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
     let mut beside = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::file("list", dir))? {
         let entry = entry.map_err(Error::file("list", dir))?;
+        // Whatever a directory or a pipe is called, it is no segment.
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let base = SIDECARS.iter().find_map(|suffix| name.strip_suffix(suffix));
@@ -163,13 +178,9 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
             listing.segments.push(segment);
         } else if let Some(segment) = base.and_then(SegmentName::parse) {
             beside.push((segment, entry.path()));
-        } else if name.contains(UNFINISHED) {
+        } else if is_unfinished(base.unwrap_or(&name)) {
             listing.unfinished.push(entry.path());
-        } else if name != LOCK
-            && !name.starts_with(POLICY)
-            && !name.starts_with('.')
-            && entry.file_type().is_ok_and(|kind| kind.is_file())
-        {
+        } else if name != LOCK && !name.starts_with(POLICY) && !name.starts_with('.') {
             listing.strangers.push(entry.path());
         }
     }
@@ -179,6 +190,21 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
         .filter(|(segment, _)| listing.segments.binary_search(segment).is_err())
         .collect();
     Ok(listing)
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.strip_suffix(UNFINISHED).and_then(SegmentName::parse).is_some()
+}
+
+/// What root makes in the archive of another account (by an import, say) is that account's: its mailserver must be able
+/// to write it.
+pub(crate) fn give_to_owner(dir: &Path, file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (dir, file_now) = (std::fs::metadata(dir)?, file.metadata()?);
+    if (dir.uid(), dir.gid()) == (file_now.uid(), file_now.gid()) || !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    fchown(file, Some(dir.uid()), Some(dir.gid()))
 }
 
 /// Makes what was created, renamed or removed in `dir` last.
@@ -206,6 +232,11 @@ mod tests {
             ("slice-+795258800-3600-000042-main.sqlite", None),
             ("slice-1795258800-3600-000042-side.sqlite", None),
             ("slice-99999999999999999999-3600-000042-main.sqlite", None),
+            // Other spellings of a name: their paths would not be found.
+            ("slice-01795258800-3600-000042-main.sqlite", None),
+            ("slice-1795258800-3600-42-main.sqlite", None),
+            ("slice-0-0-000007-provisional-.sqlite", None),
+            ("slice-1795258800-3600-9223372036854775807-main.sqlite", None),
             ("store.sqlite3", None),
         ] {
             let parsed = SegmentName::parse(name);
@@ -213,6 +244,30 @@ mod tests {
             if let Some(parsed) = parsed {
                 assert_eq!(parsed.to_string(), name);
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_parses_is_found_by_its_path(name: String, digits in "slice-[0-9]{0,22}-[0-9]{0,22}-[0-9]{0,22}-(main|overflow|provisional).sqlite") {
+            for name in [&name, &digits] {
+                if let Some(parsed) = SegmentName::parse(name) {
+                    assert_eq!(parsed.path(Path::new("/a")), Path::new("/a").join(name));
+                    assert!(parsed.start() <= parsed.end());
+                    parsed.covers(i64::MAX);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_writer_left_is_unfinished() {
+        for (name, expected) in [
+            ("slice-1795258800-3600-000042-main.sqlite.unfinished", true),
+            ("my.unfinished.notes", false),
+            ("thesis.unfinished", false),
+        ] {
+            assert_eq!(is_unfinished(name), expected, "{name}");
         }
     }
 

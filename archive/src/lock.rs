@@ -19,6 +19,7 @@ impl WriterLock {
             .create(true)
             .truncate(false)
             .open(&path)
+            .and_then(|file| layout::give_to_owner(dir, &file).map(|()| file))
             .map_err(Error::file("open the writer's lock", &path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {

@@ -13,9 +13,11 @@ use crate::seal::drop_log;
 use crate::sealed::Sealed;
 use crate::shares::Shares;
 use crate::stats::Counters;
+use crate::unreadable::Unreadable;
 use crate::wear::Wear;
 use crate::{Error, quarantine};
 
+/// A segment that cannot be opened keeps nothing else from being opened.
 pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catalogue, Error> {
     let listing = layout::list(dir)?;
     let mut catalogue = Catalogue {
@@ -23,6 +25,8 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         sealed: Vec::new(),
         filters: Arc::default(),
         newer: Vec::new(),
+        judged: None,
+        unreadable: Unreadable::default(),
         next_number: listing.segments.iter().map(|name| name.number + 1).max().unwrap_or(1),
         pending_bytes: 0,
         waiting_since: None,
@@ -35,7 +39,8 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         cursors: Cursors::default(),
         counters: Counters::default(),
     };
-    catalogue.policy.refresh(dir);
+    // No policy is known yet whose cut-off the clock could move.
+    catalogue.policy.refresh(dir, i64::MIN);
     for path in &listing.unfinished {
         schema::remove_if_there(path)?;
     }
@@ -51,28 +56,20 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
     for name in listing.segments {
         let path = name.path(dir);
         let reason = match segment(dir, name, open_files) {
-            Ok(Opened::Live(live)) => {
-                catalogue.count(&live.summary);
-                catalogue.live.push(*live);
-                continue;
-            }
-            Ok(Opened::Sealed(file, summary)) => {
-                catalogue.count(&summary);
-                let sealed = Sealed::new(file, summary, None, &catalogue.filters);
-                catalogue.sealed.push(sealed);
-                continue;
-            }
-            Ok(Opened::Newer) => {
-                catalogue.newer.push(name);
-                continue;
-            }
-            Ok(Opened::Foreign(reason)) => reason,
+            Ok(opened) => match catalogue.take_in(name, opened) {
+                Some(reason) => reason,
+                None => continue,
+            },
             Err(_) if !path.exists() => continue,
             Err(error) if error.is_corrupt() => {
                 tracing::error!(%error, "segment damaged");
                 "corrupt".into()
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, "segment not to be read: left where it is, and tried again");
+                catalogue.unreadable.push(name);
+                continue;
+            }
         };
         quarantine::put_aside(dir, &path, &reason)?;
         catalogue.counters.quarantined += 1;
@@ -82,6 +79,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         live = catalogue.live.len(),
         sealed = catalogue.sealed.len(),
         newer = catalogue.newer.len(),
+        unreadable = catalogue.unreadable.names().count(),
         quarantined = catalogue.counters.quarantined,
         "archive open"
     );
@@ -106,14 +104,14 @@ fn recall_topics(catalogue: &mut Catalogue) {
 const RECALLED_SEGMENTS: usize = 3;
 const RECALLED_TOPICS: u32 = 2048;
 
-enum Opened {
+pub(crate) enum Opened {
     Live(Box<Live>),
     Sealed(Arc<SegmentFile>, Summary),
     Newer,
     Foreign(String),
 }
 
-fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result<Opened, Error> {
+pub(crate) fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result<Opened, Error> {
     let file = SegmentFile::new(dir, name, open_files);
     match schema::probe(&file.path)? {
         Probe::Newer(version) => {

@@ -1,16 +1,19 @@
 //! The `policy` file: all that the daemon tells whoever writes the archive, in one small JSON file in the archive's
 //! directory that is replaced atomically. Without the file (a mailserver run alone) the mailserver prunes by itself.
 //!
-//! A policy that cannot be understood is the safe state, never a guess: nothing is pruned, and the last cut-off that
-//! was understood holds.
+//! A policy that cannot be understood, or that went away under the writer, is the safe state, never a guess: nothing is
+//! pruned, and the cut-off that held last goes on holding.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, layout};
+
+/// The file's five values take less than 300 bytes.
+const MAX_BYTES: u64 = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,15 +83,23 @@ pub fn write_policy(dir: &Path, policy: &Policy) -> Result<(), Error> {
 /// The policy as it stands; `None` without one.
 pub fn read_policy(dir: &Path) -> Result<Option<Policy>, Error> {
     let path = dir.join(layout::POLICY);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file("read", &path)(error)),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|error| Error::Policy {
-        path,
-        reason: error.to_string(),
-    })
+    let mut text = Vec::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(Error::file("read", &path))?;
+    parse(&text).map(Some).map_err(|reason| Error::Policy { path, reason })
+}
+
+fn parse(text: &[u8]) -> Result<Policy, String> {
+    if text.len() as u64 > MAX_BYTES {
+        return Err(format!("longer than {MAX_BYTES} bytes"));
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
 /// What the writer knows of the policy, read again only when the file has been replaced.
@@ -99,7 +110,8 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn refresh(&mut self, dir: &Path) {
+    /// `now` is the caller's clock: what it makes of a trusted policy's cut-off holds when that policy is lost.
+    pub(crate) fn refresh(&mut self, dir: &Path, now: i64) {
         let stamp = std::fs::metadata(dir.join(layout::POLICY))
             .ok()
             .map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()));
@@ -108,6 +120,10 @@ impl Watched {
         }
         self.stamp = stamp;
         match read_policy(dir) {
+            Ok(None) if self.policy.is_some() => {
+                tracing::error!("the policy file is gone: nothing is pruned until it is back");
+                self.be_safe(now);
+            }
             Ok(policy) => {
                 if policy != self.policy {
                     tracing::info!(?policy, "policy");
@@ -116,16 +132,21 @@ impl Watched {
             }
             Err(error) => {
                 tracing::error!(%error, "policy not understood: nothing is pruned until it is");
-                let last = self.policy.take();
-                self.policy = Some(Policy {
-                    retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
-                    clock_trusted: false,
-                    cutoff: last.as_ref().and_then(|policy| policy.cutoff),
-                    disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
-                    quota_bytes: last.and_then(|policy| policy.quota_bytes),
-                });
+                self.be_safe(now);
             }
         }
+    }
+
+    fn be_safe(&mut self, now: i64) {
+        let last = self.policy.take();
+        let cutoff = last.as_ref().map(|policy| policy.cutoff_at(now));
+        self.policy = Some(Policy {
+            retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
+            clock_trusted: false,
+            cutoff: cutoff.filter(|cutoff| *cutoff != i64::MIN),
+            disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
+            quota_bytes: last.and_then(|policy| policy.quota_bytes),
+        });
     }
 }
 
@@ -168,18 +189,77 @@ mod tests {
         write_policy(dir.path(), &policy).unwrap();
         assert_eq!(read_policy(dir.path()).unwrap(), Some(policy.clone()));
 
+        let now = 100_000 * layout::NANOS;
+        let held = now - 86_400 * layout::NANOS;
+        let path = dir.path().join(layout::POLICY);
+        let whole = std::fs::read(&path).unwrap();
+        for (broken, text) in [
+            ("torn", Some(whole[..whole.len() / 2].to_vec())),
+            ("empty", Some(vec![])),
+            ("zeroes, as some file systems leave", Some(vec![0; whole.len()])),
+            (
+                "of a newer daemon",
+                Some(b"{\"retention_secs\": 1, \"tomorrow\": true}".to_vec()),
+            ),
+            ("endless", Some(vec![b' '; 1 << 20])),
+            ("gone", None),
+        ] {
+            write_policy(dir.path(), &policy).unwrap();
+            let mut watched = Watched::default();
+            watched.refresh(dir.path(), now);
+            assert_eq!(watched.policy, Some(policy.clone()));
+            match text {
+                Some(text) => {
+                    std::fs::write(&path, text).unwrap();
+                    assert!(read_policy(dir.path()).is_err(), "{broken}");
+                }
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            watched.refresh(dir.path(), now);
+            let safe = watched.policy.clone().unwrap();
+            assert!(!safe.clock_trusted, "{broken}");
+            assert_eq!(safe.cutoff, Some(held), "{broken}: what was forgotten stays so");
+            assert_eq!(
+                (safe.disk, safe.quota_bytes),
+                (policy.disk, policy.quota_bytes),
+                "{broken}"
+            );
+            // And it is believed again when it is whole again.
+            write_policy(dir.path(), &policy).unwrap();
+            watched.refresh(dir.path(), now);
+            assert_eq!(watched.policy, Some(policy.clone()), "{broken}");
+        }
+        // Broken from the start: nothing is known, so nothing is forgotten.
+        std::fs::write(&path, b"{").unwrap();
         let mut watched = Watched::default();
-        watched.refresh(dir.path());
-        assert_eq!(watched.policy, Some(policy));
-        std::fs::write(
-            dir.path().join(layout::POLICY),
-            b"{\"retention_secs\": 1, \"tomorrow\": true}",
-        )
-        .unwrap();
-        watched.refresh(dir.path());
+        watched.refresh(dir.path(), now);
         let safe = watched.policy.unwrap();
-        assert!(!safe.clock_trusted);
-        assert_eq!(safe.cutoff, Some(7));
-        assert!(read_policy(dir.path()).is_err());
+        assert_eq!((safe.clock_trusted, safe.cutoff, safe.quota_bytes), (false, None, None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_policy_or_an_error(text: Vec<u8>, cut in 0usize..400, at in 0usize..400, byte: u8) {
+            let _ = parse(&text);
+            let policy = Policy {
+                retention_secs: 86_400,
+                clock_trusted: true,
+                cutoff: Some(i64::MIN),
+                disk: DiskStage::ReadOnly,
+                quota_bytes: Some(u64::MAX),
+            };
+            let mut whole = serde_json::to_vec(&policy).unwrap();
+            assert_eq!(parse(&whole), Ok(policy));
+            if let Some(place) = whole.get_mut(at) {
+                *place = byte;
+            }
+            whole.truncate(cut);
+            // Whatever was understood can be computed with.
+            if let Ok(policy) = parse(&whole) {
+                policy.cutoff_at(0);
+                policy.cutoff_at(i64::MIN);
+                policy.cutoff_at(i64::MAX);
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::layout::{self, QUARANTINE, SIDECARS, SegmentName};
+use crate::layout::{self, Kind, QUARANTINE, SIDECARS, SegmentName};
 
 /// A file that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,10 @@ pub struct Quarantined {
 /// Moves `path`, and what SQLite keeps beside it, into the quarantine. Returns where it is now.
 pub(crate) fn put_aside(dir: &Path, path: &Path, reason: &str) -> Result<PathBuf, Error> {
     let quarantine = dir.join(QUARANTINE);
-    std::fs::create_dir_all(&quarantine).map_err(Error::file("create", &quarantine))?;
+    std::fs::create_dir_all(&quarantine)
+        .and_then(|()| std::fs::File::open(&quarantine))
+        .and_then(|made| layout::give_to_owner(dir, &made))
+        .map_err(Error::file("create", &quarantine))?;
     let name = path
         .file_name()
         .map_or_else(|| "unnamed".into(), |name| name.to_string_lossy().into_owned());
@@ -64,20 +67,37 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Quarantined>, Error> {
 }
 
 /// Removes the quarantined segments whose slice ended before `cutoff`: what is forgotten is forgotten there too. Other
-/// files are the operator's to judge.
-pub(crate) fn remove_expired(dir: &Path, cutoff: i64) -> Result<(u64, u64), Error> {
-    let (mut files, mut bytes) = (0, 0);
+/// files are the operator's to judge. Returns how many went, their bytes on disk, and the first error.
+pub(crate) fn remove_expired(dir: &Path, cutoff: i64) -> Result<(u64, u64, Result<(), Error>), Error> {
+    let (mut files, mut bytes, mut outcome) = (0, 0, Ok(()));
     for quarantined in list(dir)? {
         let Some((name, _)) = quarantined.file.rsplit_once('.') else {
             continue;
         };
-        if SegmentName::parse(name).is_some_and(|name| name.end() <= cutoff) {
-            let path = dir.join(QUARANTINE).join(&quarantined.file);
-            bytes += crate::retention::remove_with_sidecars(&path)?;
-            files += 1;
+        let path = dir.join(QUARANTINE).join(&quarantined.file);
+        if SegmentName::parse(name).is_some_and(|name| is_expired(name, &path, cutoff)) {
+            match crate::retention::remove_with_sidecars(&path) {
+                Ok(freed) => {
+                    files += 1;
+                    bytes += freed;
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
     }
-    Ok((files, bytes))
+    Ok((files, bytes, outcome))
+}
+
+/// A provisional segment's name says nothing of its time: it goes by when it was written last. The clock of then was
+/// not trusted; one that was behind forgets too early what nothing could read anyway.
+fn is_expired(name: SegmentName, path: &Path, cutoff: i64) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match name.kind {
+        Kind::Provisional => {
+            std::fs::metadata(path).is_ok_and(|meta| meta.mtime().saturating_mul(layout::NANOS) < cutoff)
+        }
+        Kind::Main | Kind::Overflow => name.end() <= cutoff,
+    }
 }
 
 fn slug(reason: &str) -> String {

@@ -37,9 +37,11 @@ pub struct Survey {
     pub unreadable: Vec<SegmentName>,
 }
 
-/// Removes every segment whose whole slice is older than `cutoff` (nanoseconds since the Unix epoch).
+/// Removes every segment whose whole slice is older than `cutoff` (nanoseconds since the Unix epoch). What cannot be
+/// removed keeps nothing else: the rest goes, then the first error is given.
 pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
     let mut removed = Removed::default();
+    let mut outcome = Ok(());
     let listing = match layout::list(dir) {
         Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
         listing => listing?,
@@ -51,21 +53,31 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
             Kind::Main | Kind::Overflow => name.end() <= cutoff,
         };
         if expired {
-            removed.envelopes += summary(&path).map_or(0, |summary| summary.envelopes);
-            removed.bytes += remove_with_sidecars(&path)?;
-            removed.segments += 1;
+            let envelopes = summary(&path).map_or(0, |summary| summary.envelopes);
+            match remove_with_sidecars(&path) {
+                Ok(bytes) => {
+                    removed.segments += 1;
+                    removed.envelopes += envelopes;
+                    removed.bytes += bytes;
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
     }
     // A remover that was interrupted after the segment itself.
     for (segment, path) in listing.orphans {
         // A listing made while the writer made the segment may have the one and not the other.
         if !segment.path(dir).exists() {
-            removed.bytes += size(&path);
-            schema::remove_if_there(&path)?;
+            let bytes = size(&path);
+            match schema::remove_if_there(&path) {
+                Ok(_) => removed.bytes += bytes,
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
     }
-    let (files, bytes) = quarantine::remove_expired(dir, cutoff)?;
+    let (files, bytes, quarantined) = quarantine::remove_expired(dir, cutoff)?;
     removed.bytes += bytes;
+    outcome = outcome.and(quarantined);
     // Not synced: what a power cut brings back is as expired as before, and goes with the next run.
     if removed.segments + files > 0 {
         tracing::info!(
@@ -75,7 +87,7 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
             "removed what expired"
         );
     }
-    Ok(removed)
+    outcome.map(|()| removed)
 }
 
 /// Removes one segment before its time: the oldest overflow segment, else the oldest; never the one that is newest.

@@ -165,7 +165,10 @@ pub(crate) fn create(dir: &Path, name: SegmentName, page_bytes: u32) -> Result<C
             .map_err(|(_, error)| Error::segment("close", &unfinished)(error))?;
     }
     std::fs::File::open(&unfinished)
-        .and_then(|file| file.sync_all())
+        .and_then(|file| {
+            layout::give_to_owner(dir, &file)?;
+            file.sync_all()
+        })
         .map_err(Error::file("sync", &unfinished))?;
     std::fs::rename(&unfinished, &path).map_err(Error::file("rename", &unfinished))?;
     layout::sync_dir(dir)?;

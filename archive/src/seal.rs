@@ -38,7 +38,8 @@ impl Archive {
                 Ok(true) => {}
                 // Another process reads it just now.
                 Ok(false) => break,
-                Err(error) if error.is_corrupt() => self.set_aside(name, "corrupt")?,
+                Err(error) if error.is_corrupt() => self.set_aside(name, "corrupt"),
+                Err(error) if error.is_read_failure() => self.suspect(name),
                 Err(_) if !name.path(&self.dir).exists() => break,
                 Err(error) => return Err(error),
             }

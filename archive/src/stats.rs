@@ -85,4 +85,6 @@ pub struct Stats {
     pub written_bytes_last_day: u64,
     /// Segments that a newer Pillarbox wrote, left alone.
     pub newer_segments: u64,
+    /// Segments that cannot be opened just now, tried again and again until their time is over.
+    pub unreadable_segments: u64,
 }

@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::file::envelope_at;
+use crate::filter::Filter;
 use crate::layout::{self, SegmentName};
+use crate::progress::{Files, Told};
 use crate::schema::{self, Probe, Summary, hash_at};
 use crate::{Error, quarantine};
 
@@ -20,6 +22,8 @@ pub struct Verified {
 pub struct VerifiedSegment {
     pub name: SegmentName,
     pub envelopes: u64,
+    /// The version of the newer Pillarbox that wrote it: nothing is known of what is in it.
+    pub newer: Option<u32>,
     /// Empty for a sound segment.
     pub faults: Vec<String>,
 }
@@ -33,16 +37,21 @@ impl Verified {
 /// So many faults of one segment are told.
 const MAX_FAULTS: usize = 20;
 
-pub fn verify(dir: &Path) -> Result<Verified, Error> {
+pub fn verify(dir: &Path, mut told: Told<'_>) -> Result<Verified, Error> {
     let mut verified = Verified::default();
-    for name in layout::list(dir)?.segments {
+    let segments = layout::list(dir)?.segments;
+    let mut progress = Files::new(&mut told, dir, &segments);
+    for name in segments {
         let path = name.path(dir);
         let mut segment = VerifiedSegment {
             name,
             envelopes: 0,
+            newer: None,
             faults: Vec::new(),
         };
-        if let Err(error) = check(&path, &mut segment) {
+        let checked = check(&path, &mut segment, &mut progress);
+        progress.next();
+        if let Err(error) = checked {
             // Removed while it was checked: expired.
             if !path.exists() {
                 continue;
@@ -56,11 +65,14 @@ pub fn verify(dir: &Path) -> Result<Verified, Error> {
     Ok(verified)
 }
 
-fn check(path: &Path, segment: &mut VerifiedSegment) -> Result<(), Error> {
+fn check(path: &Path, segment: &mut VerifiedSegment, progress: &mut Files<'_, '_>) -> Result<(), Error> {
     let mut conn = schema::open_for_reading(path)?;
     match Probe::of_open(&conn, path)? {
         Probe::Ours { .. } => {}
-        Probe::Newer(_) => return Ok(()),
+        Probe::Newer(version) => {
+            segment.newer = Some(version);
+            return Ok(());
+        }
         Probe::Foreign(reason) => {
             segment.faults.push(reason);
             return Ok(());
@@ -70,14 +82,18 @@ fn check(path: &Path, segment: &mut VerifiedSegment) -> Result<(), Error> {
     let snapshot = conn.transaction().map_err(Error::segment("read", path))?;
     let found = structure(&snapshot).map_err(Error::segment("check", path))?;
     segment.faults.extend(found);
-    let summary = Summary::read(&snapshot, path)?;
-    envelopes(&snapshot, segment).map_err(Error::segment("read the envelopes", path))?;
-    if summary.envelopes != segment.envelopes {
-        let counted = segment.envelopes;
+    let said = Summary::read(&snapshot, path)?;
+    let counted = envelopes(&snapshot, segment, |row| progress.row(row, said.envelopes))
+        .map_err(Error::segment("read the envelopes", path))?;
+    if (counted.envelopes, counted.payload_bytes) != (said.envelopes, said.payload_bytes) {
         segment.faults.push(format!(
-            "{counted} envelopes where the summary says {}",
-            summary.envelopes
+            "{} envelopes of {} bytes where its summary says {} of {}",
+            counted.envelopes, counted.payload_bytes, said.envelopes, said.payload_bytes
         ));
+    } else if (counted.oldest, counted.newest) != (said.oldest, said.newest) {
+        segment
+            .faults
+            .push("its oldest and newest envelopes are not those of its summary".into());
     }
     Ok(())
 }
@@ -88,7 +104,13 @@ fn structure(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     lines.filter(|line| !matches!(line.as_deref(), Ok("ok"))).collect()
 }
 
-fn envelopes(conn: &Connection, segment: &mut VerifiedSegment) -> rusqlite::Result<()> {
+/// Checks every row, and counts what the summary ought to say.
+fn envelopes(conn: &Connection, segment: &mut VerifiedSegment, mut read: impl FnMut(u64)) -> rusqlite::Result<Summary> {
+    let filter: Option<Vec<u8>> = conn
+        .query_row("SELECT bits FROM filter", [], |row| row.get(0))
+        .optional()?;
+    let filter = filter.and_then(Filter::from_bytes);
+    let mut counted = Summary::default();
     let mut rows = conn.prepare(
         "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash, e.id
          FROM envelope e LEFT JOIN topic ON topic.id = e.topic LEFT JOIN pubsub ON pubsub.id = e.pubsub",
@@ -96,20 +118,27 @@ fn envelopes(conn: &Connection, segment: &mut VerifiedSegment) -> rusqlite::Resu
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         segment.envelopes += 1;
+        read(segment.envelopes);
         let id: i64 = row.get(8)?;
-        if segment.faults.len() >= MAX_FAULTS {
-            continue;
-        }
-        match envelope_at(row) {
-            Ok(envelope) if envelope.hash() != hash_at(row, 7)? => {
-                segment.faults.push(format!("row {id} is not what its hash says"));
+        let fault = match envelope_at(row) {
+            Ok(envelope) => {
+                counted.add(&envelope);
+                let hash = hash_at(row, 7)?;
+                if envelope.hash() != hash {
+                    Some(format!("row {id} is not what its hash says"))
+                } else if !segment.name.covers(envelope.timestamp) {
+                    Some(format!("row {id} is of another slice"))
+                } else if filter.as_ref().is_some_and(|filter| !filter.may_have(&hash)) {
+                    Some(format!("row {id} is not in the filter"))
+                } else {
+                    None
+                }
             }
-            Ok(envelope) if !segment.name.covers(envelope.timestamp) => {
-                segment.faults.push(format!("row {id} is of another slice"));
-            }
-            Ok(_) => {}
-            Err(error) => segment.faults.push(format!("row {id}: {error}")),
-        }
+            Err(error) => Some(format!("row {id}: {error}")),
+        };
+        segment
+            .faults
+            .extend(fault.filter(|_| segment.faults.len() < MAX_FAULTS));
     }
-    Ok(())
+    Ok(counted)
 }

@@ -79,6 +79,39 @@ fn the_daemon_removes_under_a_writer_that_is_idle_or_hung() {
 }
 
 #[test]
+fn what_cannot_be_removed_keeps_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = open(dir.path(), 86_400);
+    for hour in 0..3 {
+        store(&archive, &envelope("/t", NOW - hour * 3600 * SECOND, b"x"), NOW);
+    }
+    archive.close().unwrap();
+    let files = segments(dir.path());
+    assert_eq!(files.len(), 3);
+    // Not even root removes a directory as a file.
+    std::fs::create_dir(dir.path().join(format!("{}-journal", files[0]))).unwrap();
+    let error = remove_expired(dir.path(), NOW + 3600 * SECOND).unwrap_err().to_string();
+    assert!(error.contains(&files[0]), "{error}");
+    let left = segments(dir.path());
+    assert!(!left.contains(&files[1]) && !left.contains(&files[2]), "{left:?}");
+}
+
+#[test]
+fn a_provisional_segment_is_forgotten_in_the_quarantine_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let aside = dir.path().join("quarantine");
+    std::fs::create_dir(&aside).unwrap();
+    let file = aside.join("slice-0-0-000003-provisional.sqlite.corrupt");
+    std::fs::write(&file, b"?").unwrap();
+    use std::os::unix::fs::MetadataExt;
+    let written = std::fs::metadata(&file).unwrap().mtime() * SECOND;
+    remove_expired(dir.path(), written - SECOND).unwrap();
+    assert!(file.exists());
+    remove_expired(dir.path(), written + 2 * SECOND).unwrap();
+    assert!(!file.exists());
+}
+
+#[test]
 fn a_query_survives_the_removal_of_what_it_would_read() {
     let dir = tempfile::tempdir().unwrap();
     write_policy(dir.path(), &policy(86_400)).unwrap();

@@ -87,6 +87,106 @@ fn the_ladder_drops_the_oldest_one_by_one() {
 }
 
 #[test]
+fn a_quota_that_shrinks_is_kept_from_the_next_tick_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut policy = policy(86_400);
+    policy.quota_bytes = Some(1 << 30);
+    write_policy(dir.path(), &policy).unwrap();
+    let archive = open(dir.path(), 86_400);
+    for hour in 0..8 {
+        for number in 0..100 {
+            let at = NOW - hour * 3600 * SECOND - number;
+            store(&archive, &envelope("/t", at, &[1; 10_000]), NOW);
+        }
+    }
+    archive.tick(NOW + 2 * SECOND).unwrap();
+    let before = archive.stats().bytes;
+    assert!(before > 8_000_000, "{before}");
+    policy.quota_bytes = Some(5_000_000);
+    write_policy(dir.path(), &policy).unwrap();
+    archive.tick(NOW + 3 * SECOND).unwrap();
+    let stats = archive.stats();
+    assert!(stats.bytes <= 5_000_000, "{}", stats.bytes);
+    assert!(stats.envelopes >= 300, "{} kept", stats.envelopes);
+    assert_eq!(stats.envelopes + stats.counters.dropped_early_envelopes, 800);
+    assert_eq!(count(&archive, NOW), 100, "the newest are there");
+    // Smaller than one segment: the newest stays, and the archive goes on.
+    policy.quota_bytes = Some(1000);
+    write_policy(dir.path(), &policy).unwrap();
+    archive.tick(NOW + 4 * SECOND).unwrap();
+    assert_eq!(archive.stats().segments, 1);
+    archive.close().unwrap();
+}
+
+#[test]
+fn a_flood_before_time_is_known_takes_neither_the_slices_room_nor_the_others_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut policy = policy(2400);
+    policy.quota_bytes = Some(96 << 20);
+    write_policy(dir.path(), &policy).unwrap();
+    let archive = open(dir.path(), 2400);
+    let payload = vec![0; 8000];
+    for second in 0..2400 {
+        let now = NOW + second * SECOND;
+        for turn in 0..3 {
+            store(&archive, &envelope(&format!("/ordinary/{turn}"), now, &payload), now);
+        }
+        if second % 2 == 0 {
+            archive.tick(now).unwrap();
+        }
+    }
+    let now = NOW + 2400 * SECOND;
+    let kept = archive.stats().envelopes;
+    policy.clock_trusted = false;
+    policy.cutoff = Some(now - 2400 * SECOND);
+    write_policy(dir.path(), &policy).unwrap();
+    archive.tick(now).unwrap();
+    let mut refused = 0;
+    for second in 0..600 {
+        let now = now + second * SECOND;
+        for number in 0..30 {
+            let inserted = archive
+                .insert(&envelope("/flood", now + number, &payload), now)
+                .unwrap();
+            refused += usize::from(inserted == Inserted::Refused(Refusal::Share));
+        }
+        store(&archive, &envelope("/ordinary/1", now + 50, &payload), now);
+        archive.tick(now).unwrap();
+    }
+    assert!(refused > 1000, "{refused}");
+    let stats = archive.stats();
+    assert_eq!(stats.counters.dropped_early_envelopes, 0);
+    assert!(stats.envelopes >= kept + 600, "{} of {kept} and 600", stats.envelopes);
+    assert!(stats.bytes <= 96 << 20, "{} bytes", stats.bytes);
+    archive.close().unwrap();
+}
+
+#[test]
+fn judging_waits_for_a_disk_that_takes_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut policy = policy(3600);
+    policy.clock_trusted = false;
+    write_policy(dir.path(), &policy).unwrap();
+    let archive = open(dir.path(), 3600);
+    for age in 0..20 {
+        store(&archive, &envelope("/t", NOW - age * SECOND, b"x"), NOW);
+    }
+    archive.tick(NOW + 2 * SECOND).unwrap();
+    policy.clock_trusted = true;
+    policy.disk = DiskStage::ReadOnly;
+    write_policy(dir.path(), &policy).unwrap();
+    archive.tick(NOW + 3 * SECOND).unwrap();
+    assert_eq!(count(&archive, NOW), 20);
+    assert!(segments(dir.path()).iter().any(|name| name.contains("provisional")));
+    policy.disk = DiskStage::Fine;
+    write_policy(dir.path(), &policy).unwrap();
+    archive.tick(NOW + 4 * SECOND).unwrap();
+    assert_eq!(count(&archive, NOW), 20);
+    assert!(!segments(dir.path()).iter().any(|name| name.contains("provisional")));
+    archive.close().unwrap();
+}
+
+#[test]
 fn provisional_envelopes_are_judged_when_time_is_trusted() {
     let dir = tempfile::tempdir().unwrap();
     let mut policy = policy(3600);

@@ -23,7 +23,7 @@ fn verify_and_export_on_a_live_archive() {
     let dir = tempfile::tempdir().unwrap();
     let archive = open(dir.path(), 86_400);
     let sent = filled(&archive);
-    let verified = verify(dir.path()).unwrap();
+    let verified = verify(dir.path(), &mut |_| {}).unwrap();
     assert!(verified.is_sound(), "{verified:?}");
     assert_eq!(
         verified.segments.iter().map(|segment| segment.envelopes).sum::<u64>(),
@@ -32,7 +32,7 @@ fn verify_and_export_on_a_live_archive() {
 
     let mut lines = Vec::new();
     let cutoff = NOW - 3600 * SECOND;
-    let exported = export::to_json_lines(dir.path(), cutoff, &mut lines).unwrap();
+    let exported = export::to_json_lines(dir.path(), cutoff, &mut lines, &mut |_| {}).unwrap();
     let expected = sent.iter().filter(|envelope| envelope.timestamp >= cutoff).count();
     assert_eq!(exported.envelopes, expected as u64);
     let lines = String::from_utf8(lines).unwrap();
@@ -48,19 +48,30 @@ fn verify_and_export_on_a_live_archive() {
     let target = dir.path().join("elsewhere");
     std::fs::create_dir(&target).unwrap();
     let file = target.join("store.sqlite3");
-    assert_eq!(export::to_sqlite(dir.path(), i64::MIN, &file).unwrap().envelopes, 500);
+    assert_eq!(
+        export::to_sqlite(dir.path(), i64::MIN, &file, &mut |_| {})
+            .unwrap()
+            .envelopes,
+        500
+    );
     assert!(
-        export::to_sqlite(dir.path(), i64::MIN, &file).is_err(),
+        export::to_sqlite(dir.path(), i64::MIN, &file, &mut |_| {}).is_err(),
         "never over another file"
     );
     let other = open(&target.join("archive"), 86_400);
-    let imported = foreign::import(&other, &file, NOW).unwrap();
-    assert_eq!((imported.stored, imported.duplicates, imported.refused), (500, 0, 0));
-    assert_eq!(foreign::import(&other, &file, NOW).unwrap().duplicates, 500);
+    let imported = foreign::import(&other, &file, NOW, &mut |_| {}).unwrap();
+    assert_eq!(
+        (imported.stored, imported.duplicates, imported.refused.len()),
+        (500, 0, 0)
+    );
+    assert_eq!(
+        foreign::import(&other, &file, NOW, &mut |_| {}).unwrap().duplicates,
+        500
+    );
     for envelope in &sent {
         assert!(other.contains(&envelope.hash()).unwrap());
     }
-    let error = foreign::import(&other, &dir.path().join(&segments(dir.path())[0]), NOW);
+    let error = foreign::import(&other, &dir.path().join(&segments(dir.path())[0]), NOW, &mut |_| {});
     assert!(error.is_err());
 }
 
@@ -76,7 +87,7 @@ fn verify_names_what_is_damaged() {
         .unwrap();
     conn.close().unwrap();
     std::fs::write(dir.path().join(&files[1]), b"gone").unwrap();
-    let verified = verify(dir.path()).unwrap();
+    let verified = verify(dir.path(), &mut |_| {}).unwrap();
     let faulty: Vec<_> = verified
         .segments
         .iter()
@@ -85,7 +96,7 @@ fn verify_names_what_is_damaged() {
     assert_eq!(faulty.len(), 2, "{faulty:?}");
     assert_eq!(faulty[0].faults, ["row 3 is not what its hash says"]);
     let mut lines = Vec::new();
-    let exported = export::to_json_lines(dir.path(), i64::MIN, &mut lines).unwrap();
+    let exported = export::to_json_lines(dir.path(), i64::MIN, &mut lines, &mut |_| {}).unwrap();
     assert_eq!(exported.skipped.len(), 1);
 }
 
@@ -135,7 +146,7 @@ fn nwakus_file_is_held_to_the_retention_while_it_is_written() {
     assert_eq!(left, 500 + written);
     let archive = open(&dir.path().join("ours"), 86_400);
     assert_eq!(
-        foreign::import(&archive, &file, NOW + written * SECOND)
+        foreign::import(&archive, &file, NOW + written * SECOND, &mut |_| {})
             .unwrap()
             .unreadable,
         0
@@ -187,8 +198,11 @@ fn every_version_of_nwakus_file_that_has_a_hash_is_pruned_and_read_in() {
             "{version}"
         );
         let ours = open(&dir.path().join(format!("ours-{version}")), 86_400);
-        let imported = foreign::import(&ours, &file, NOW).unwrap();
-        assert_eq!((imported.stored, imported.refused, imported.unreadable), (200, 0, 0));
+        let imported = foreign::import(&ours, &file, NOW, &mut |_| {}).unwrap();
+        assert_eq!(
+            (imported.stored, imported.refused.len(), imported.unreadable),
+            (200, 0, 0)
+        );
         for (number, envelope) in sent.iter().enumerate() {
             assert_eq!(
                 ours.contains(&envelope.hash()).unwrap(),
@@ -199,7 +213,7 @@ fn every_version_of_nwakus_file_that_has_a_hash_is_pruned_and_read_in() {
         for unknown in [7, 11] {
             owner.pragma_update(None, "user_version", unknown).unwrap();
             assert!(foreign::remove_expired(&file, NOW).is_err());
-            assert!(foreign::import(&ours, &file, NOW).is_err());
+            assert!(foreign::import(&ours, &file, NOW, &mut |_| {}).is_err());
         }
         let left: i64 = owner
             .query_row("SELECT count(*) FROM Message", [], |row| row.get(0))

@@ -67,7 +67,9 @@ async fn a_foreign_archive_is_pruned_too() {
     std::fs::create_dir_all(files.path("state/one")).unwrap();
     let store = files.path("state/one/store.sqlite3");
     assert_eq!(
-        archive::export::to_sqlite(&source, i64::MIN, &store).unwrap().envelopes,
+        archive::export::to_sqlite(&source, i64::MIN, &store, &mut |_| {})
+            .unwrap()
+            .envelopes,
         12
     );
     let mut daemon = Daemon::start(&files);
@@ -82,7 +84,12 @@ async fn a_foreign_archive_is_pruned_too() {
         ..Options::default()
     };
     let left = Archive::open(&files.path("left"), options).unwrap();
-    assert_eq!(archive::foreign::import(&left, &store, now_ns()).unwrap().stored, 5);
+    assert_eq!(
+        archive::foreign::import(&left, &store, now_ns(), &mut |_| {})
+            .unwrap()
+            .stored,
+        5
+    );
 }
 
 /// So many envelopes of one moment, accepted at that moment.

@@ -102,7 +102,7 @@ fn one(fault: Fault) -> Result<u64> {
     };
     check(&archive)?;
     archive.close()?;
-    let verified = verify(&dir)?;
+    let verified = verify(&dir, &mut |_| {})?;
     ensure!(
         verified.is_sound() && verified.quarantined.is_empty(),
         "not sound: {verified:?}"
