@@ -1,4 +1,5 @@
-//! `pillarbox-image`: builds a board's image. `scripts/build-image` installs what it needs and compiles the programs.
+//! `pillarbox-image`: builds a board's image, or a Debian package. `scripts/build-image` and `scripts/build-deb` install
+//! what is needed and compile the programs.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use pillarbox_image::check;
+use pillarbox_image::deb::{self, Architecture};
 use pillarbox_image::image::{self, Order};
 
 #[derive(Parser)]
@@ -49,6 +51,21 @@ enum Command {
         #[arg(long)]
         until: Option<String>,
     },
+    /// Builds a Debian package of the daemon, the mailserver and the command.
+    Deb {
+        architecture: Architecture,
+        /// Directory of pillarboxd, pillarbox and pillarbox-mailserver, compiled for that architecture.
+        #[arg(long)]
+        programs: PathBuf,
+        #[arg(long, default_value = "target/deb")]
+        out: PathBuf,
+        /// The checked-out repository.
+        #[arg(long, default_value = ".")]
+        repository: PathBuf,
+        /// The time of everything in the package, in seconds since the Unix epoch.
+        #[arg(long)]
+        epoch: u64,
+    },
     /// Checks that the packages have every file and module that the boards' files name.
     Check {
         /// Packages are unpacked below it.
@@ -61,6 +78,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Who builds with which habits is no part of what is built.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     // The only line on stdout, for scripts.
     let said = run(Arguments::parse().command).and_then(|line| Ok(writeln!(std::io::stdout(), "{line}")?));
     match said {
@@ -100,6 +119,23 @@ fn run(command: Command) -> anyhow::Result<String> {
                 until,
             };
             Ok(image::build(order)?.display().to_string())
+        }
+        Command::Deb {
+            architecture,
+            programs,
+            out,
+            repository,
+            epoch,
+        } => {
+            let order = deb::Order {
+                architecture,
+                repository,
+                programs,
+                out,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                epoch,
+            };
+            Ok(deb::build(&order)?.display().to_string())
         }
         Command::Check { out, mirrors } => {
             let boards = check::check(&out, &mirrors)?;

@@ -79,7 +79,7 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
 
 /// On a card every service has an account of its own (`overlay/root/usr/lib/sysusers.d`), named after it. A service's
 /// file does not say so, because a developer's machine has no such account.
-fn with_account(path: &Path, text: &str) -> String {
+pub(crate) fn with_account(path: &Path, text: &str) -> String {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     format!("user = \"pillarbox-{name}\"\n{text}")
 }

@@ -158,6 +158,51 @@ impl Tools {
         Ok(self.output(command)?.trim().to_owned())
     }
 
+    /// Runs one of our programs, of whatever architecture, by qemu's user emulation with Debian's libraries for it.
+    pub fn foreign(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(program);
+        command.args(arguments).env("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu");
+        self.output(command)
+    }
+
+    /// In place, as `FILE.gz`, without its name and time.
+    pub fn gzip(&self, file: &Path) -> Result<()> {
+        let mut command = Command::new("gzip");
+        command.args(["-9", "--no-name", "--force"]).arg(file);
+        self.run(command)
+    }
+
+    /// As a package's list of sums has it.
+    pub fn md5(&self, file: &Path) -> Result<String> {
+        let mut command = Command::new("md5sum");
+        command.arg(file);
+        Ok(self.output(command)?.split(' ').next().unwrap_or_default().to_owned())
+    }
+
+    /// Libraries and versions of symbols that a program needs.
+    pub fn readelf(&self, program: &Path) -> Result<String> {
+        let mut command = Command::new("readelf");
+        command.args(["--dynamic", "--version-info", "--wide"]).arg(program);
+        self.output(command)
+    }
+
+    /// Everything below `tree` is as old as the commit.
+    pub fn set_times(&self, tree: &Path) -> Result<()> {
+        let mut command = Command::new("find");
+        command.arg(tree).args(["-exec", "touch", "--no-dereference"]);
+        command.arg(format!("--date=@{}", self.epoch)).args(["{}", "+"]);
+        self.run(command)
+    }
+
+    /// A package of what is below `tree`, owned by root.
+    pub fn dpkg_deb(&self, tree: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("dpkg-deb");
+        // Readable by Debian 12's and Ubuntu's dpkg alike; one thread, so that the result is the same everywhere.
+        command.args(["--build", "--root-owner-group", "-Zxz", "--threads-max=1"]);
+        command.arg(tree).arg(to);
+        self.run(command)
+    }
+
     /// Compresses beside the file: readable by every unpacker, with all cores, alike on any number of them.
     pub fn xz(&self, file: &Path) -> Result<()> {
         let mut command = Command::new("xz");
