@@ -1,4 +1,5 @@
 //! Whole-program tests: real processes, real sockets, real files.
 
 mod bad_input;
+mod card;
 mod life;
