@@ -74,20 +74,18 @@ impl Archive {
 
     fn commit_one(&self, batch: &Batch) -> Result<(), Error> {
         let mut writer = lock(&batch.writer);
-        let conn = match &mut *writer {
-            Some(conn) => conn,
-            none if batch.on_disk => none.insert(schema::open_for_writing(&batch.file.path)?),
-            none => none.insert(schema::create(&self.dir, batch.file.name, self.options.page_bytes)?),
-        };
-        if !batch.on_disk {
-            let mut catalogue = lock(&self.catalogue);
-            if let Some(live) = catalogue.live.iter_mut().find(|live| live.file.name == batch.file.name) {
-                live.on_disk = true;
-            }
+        if batch.on_disk {
+            let conn = match &mut *writer {
+                Some(conn) => conn,
+                none => none.insert(schema::open_for_writing(&batch.file.path)?),
+            };
+            batch
+                .write(conn)
+                .map_err(Error::segment("commit envelopes", &batch.file.path))?;
+        } else {
+            let page_bytes = self.options.page_bytes;
+            *writer = Some(schema::create(&self.dir, batch.file.name, page_bytes, |conn| batch.write(conn))?);
         }
-        batch
-            .write(conn)
-            .map_err(Error::segment("commit envelopes", &batch.file.path))?;
         drop(writer);
 
         let mut catalogue = lock(&self.catalogue);
@@ -107,6 +105,7 @@ impl Archive {
             live.names.pubsubs.drain(..batch.names.pubsubs.len());
             live.names.topics.drain(..batch.names.topics.len());
             live.committed = batch.summary;
+            live.on_disk = true;
         }
         catalogue.pending_bytes = catalogue.pending_bytes.saturating_sub(freed);
         Ok(())

@@ -143,13 +143,34 @@ impl Probe {
     }
 }
 
-/// Makes an empty segment and opens it for writing.
-pub(crate) fn create(dir: &Path, name: SegmentName, page_bytes: u32) -> Result<Connection, Error> {
+/// Makes a segment with its first rows, which are written once and need no log, and opens it for writing.
+pub(crate) fn create(
+    dir: &Path,
+    name: SegmentName,
+    page_bytes: u32,
+    fill: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+) -> Result<Connection, Error> {
     let path = name.path(dir);
     let unfinished = layout::sidecar(&path, layout::UNFINISHED);
-    remove_if_there(&unfinished)?;
+    make(dir, &path, &unfinished, page_bytes, fill).inspect_err(|_| {
+        // On a full disk it would take the room that is missing.
+        if let Err(error) = remove_if_there(&unfinished) {
+            tracing::debug!(%error, "a segment that was not finished");
+        }
+    })?;
+    open_for_writing(&path)
+}
+
+fn make(
+    dir: &Path,
+    path: &Path,
+    unfinished: &Path,
+    page_bytes: u32,
+    fill: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+) -> Result<(), Error> {
+    remove_if_there(unfinished)?;
     {
-        let conn = Connection::open(&unfinished).map_err(Error::segment("create", &unfinished))?;
+        let mut conn = Connection::open(unfinished).map_err(Error::segment("create", unfinished))?;
         let made = || -> rusqlite::Result<()> {
             conn.pragma_update(None, "page_size", page_bytes)?;
             // Nobody knows this file yet: it is synced once, when it is whole.
@@ -158,21 +179,21 @@ pub(crate) fn create(dir: &Path, name: SegmentName, page_bytes: u32) -> Result<C
             conn.pragma_update(None, "application_id", APPLICATION_ID)?;
             conn.pragma_update(None, "user_version", VERSION)?;
             conn.execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}COMMIT;"))?;
+            fill(&mut conn)?;
             conn.pragma_update(None, "journal_mode", "WAL")
         };
-        made().map_err(Error::segment("make the tables", &unfinished))?;
+        made().map_err(Error::segment("make the tables", unfinished))?;
         conn.close()
-            .map_err(|(_, error)| Error::segment("close", &unfinished)(error))?;
+            .map_err(|(_, error)| Error::segment("close", unfinished)(error))?;
     }
-    std::fs::File::open(&unfinished)
+    std::fs::File::open(unfinished)
         .and_then(|file| {
             layout::give_to_owner(dir, &file)?;
             file.sync_all()
         })
-        .map_err(Error::file("sync", &unfinished))?;
-    std::fs::rename(&unfinished, &path).map_err(Error::file("rename", &unfinished))?;
-    layout::sync_dir(dir)?;
-    open_for_writing(&path)
+        .map_err(Error::file("sync", unfinished))?;
+    std::fs::rename(unfinished, path).map_err(Error::file("rename", unfinished))?;
+    layout::sync_dir(dir)
 }
 
 /// Opens an existing segment for appending; replays what a crash left in its write-ahead log.

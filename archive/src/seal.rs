@@ -102,6 +102,8 @@ impl Archive {
 }
 
 fn build(conn: &mut Connection, summary: &Summary, filter: &Filter) -> rusqlite::Result<()> {
+    // The copying of the log that follows syncs it; until then the segment may be found unsealed.
+    conn.pragma_update(None, "synchronous", "NORMAL")?;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(INDEXES)?;
     transaction.execute("INSERT INTO filter VALUES (?)", params![filter.bytes()])?;

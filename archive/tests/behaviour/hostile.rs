@@ -24,10 +24,13 @@ fn two_segments(dir: &std::path::Path) -> Vec<String> {
     }
     archive.tick(NOW + 2 * SECOND).unwrap();
     archive.tick(NOW + 100 * SECOND).unwrap();
-    for number in 0..40i64 {
-        store(&archive, &envelope("/t/0", NOW + number, &[8; 900]), NOW);
+    // The first commit makes the file, the next ones go to its log.
+    for (commit, numbers) in [(103, 0..20i64), (106, 20..40)] {
+        for number in numbers {
+            store(&archive, &envelope("/t/0", NOW + number, &[8; 900]), NOW + commit * SECOND);
+        }
+        archive.tick(NOW + (commit + 2) * SECOND).unwrap();
     }
-    archive.tick(NOW + 103 * SECOND).unwrap();
     assert_eq!(archive.stats().counters.sealed_segments, 1);
     // As a power cut leaves it, the log not copied.
     let image = dir.join("image");
