@@ -1,6 +1,7 @@
 //! Where a measured value stops being fine, and how far it has to come back to be fine again: a value at the edge must
 //! not make a light change its mind every five seconds.
 
+use crate::page::format::bytes;
 use crate::snapshot::{Finding, Level, MemoryStatus, PowerStatus, SystemStatus};
 use std::time::Duration;
 
@@ -113,14 +114,18 @@ impl Levels {
     pub fn memory(&self, memory: MemoryStatus) -> Finding {
         Finding {
             level: self.memory,
-            detail: format!("{} MiB available", memory.available_bytes / (1024 * 1024)),
+            detail: format!(
+                "{} of {} available",
+                bytes(memory.available_bytes),
+                bytes(memory.total_bytes)
+            ),
         }
     }
 
     pub fn load(&self, load: [f64; 3]) -> Finding {
         Finding {
             level: self.load,
-            detail: format!("{:.2} {:.2} {:.2}", load[0], load[1], load[2]),
+            detail: format!("{:.1} at work at a time in the last five minutes", load[1]),
         }
     }
 

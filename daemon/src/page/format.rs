@@ -14,7 +14,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// Decimal units, as on a card's label, with three figures.
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
     let mut value = number as f64;
     let mut unit = 0;

@@ -9,7 +9,7 @@ mod change;
 mod chart;
 mod crowd;
 pub(crate) mod form;
-mod format;
+pub(crate) mod format;
 pub(crate) mod fuzzed;
 mod history;
 mod host;

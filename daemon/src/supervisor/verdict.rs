@@ -13,6 +13,7 @@ use super::{Finally, Service, ServiceState, State};
 use crate::event::Now;
 use crate::fault::Fault;
 use crate::health::watchdog;
+use crate::page::format::bytes;
 use crate::snapshot::{
     Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
     Subject, TrafficStatus,
@@ -225,7 +226,7 @@ impl State {
             });
         }
         let disk = self.surroundings.system.disk?;
-        let free_mib = disk.available_bytes / (1024 * 1024);
+        let free = bytes(disk.available_bytes);
         if disk.read_only {
             return Some(Finding {
                 level: Level::Bad,
@@ -240,7 +241,7 @@ impl State {
         };
         Some(Finding {
             level,
-            detail: format!("{free_mib} MiB free{what}"),
+            detail: format!("{free} free{what}"),
         })
     }
 
@@ -317,7 +318,7 @@ pub(super) fn ok(detail: &str) -> Finding {
 
 fn clock_finding(now: Now) -> Finding {
     if now.trusted {
-        return ok("trusted");
+        return ok("the time is known");
     }
     Finding {
         level: Level::Warn,
