@@ -231,6 +231,82 @@ mod tests {
         );
     }
 
+    /// SPDX 2.3, sections 6 (document), 7 (packages) and 11 (relationships): what must be there, and in which form.
+    #[test]
+    fn the_document_has_what_spdx_requires() {
+        let mut components = crates("serde v1.0.1|MIT\nodd v2.0.0|\n");
+        components.push(debian("libstdc++6", "1:14.2-19"));
+        let document = spdx(
+            "pillarbox-x",
+            "0.1.0",
+            "2026-01-01T00:00:00Z",
+            &"ab".repeat(32),
+            &components,
+        );
+        let text = |value: &Value, key: &str| {
+            value[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {key}: {value}"))
+                .to_owned()
+        };
+        assert_eq!(text(&document, "spdxVersion"), "SPDX-2.3");
+        assert_eq!(text(&document, "dataLicense"), "CC0-1.0");
+        assert_eq!(text(&document, "SPDXID"), "SPDXRef-DOCUMENT");
+        let namespace = text(&document, "documentNamespace");
+        assert!(
+            namespace.starts_with("https://") && !namespace.contains('#'),
+            "{namespace}"
+        );
+        let creation = &document["creationInfo"];
+        let created = text(creation, "created");
+        assert!(created.len() == 20 && created.ends_with('Z'), "{created}");
+        assert!(creation["creators"][0].as_str().unwrap().starts_with("Tool: "));
+
+        let mut ids = std::collections::BTreeSet::from(["SPDXRef-DOCUMENT".to_owned()]);
+        for package in document["packages"].as_array().unwrap() {
+            let id = text(package, "SPDXID");
+            let rest = id.strip_prefix("SPDXRef-").unwrap();
+            assert!(
+                rest.bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte)),
+                "{id}"
+            );
+            assert!(ids.insert(id.clone()), "{id} stands twice");
+            for key in [
+                "name",
+                "versionInfo",
+                "downloadLocation",
+                "licenseConcluded",
+                "licenseDeclared",
+                "copyrightText",
+            ] {
+                assert!(!text(package, key).is_empty(), "{id}: {key}");
+            }
+            // Without it, every file would have to be listed (section 7.8).
+            assert_eq!(package["filesAnalyzed"], false, "{id}");
+            for reference in package["externalRefs"].as_array().into_iter().flatten() {
+                assert_eq!(text(reference, "referenceCategory"), "PACKAGE-MANAGER");
+                let locator = text(reference, "referenceLocator");
+                assert!(locator.starts_with("pkg:") && !locator.contains('+'), "{locator}");
+            }
+        }
+        let sum = &document["packages"][0]["checksums"][0];
+        assert_eq!(
+            (text(sum, "algorithm").as_str(), text(sum, "checksumValue").len()),
+            ("SHA256", 64)
+        );
+        let relations = document["relationships"].as_array().unwrap();
+        for relation in relations {
+            for key in ["spdxElementId", "relatedSpdxElement"] {
+                assert!(ids.contains(&text(relation, key)), "{relation}");
+            }
+        }
+        assert_eq!(
+            relations[0]["relationshipType"], "DESCRIBES",
+            "a document says what it is about"
+        );
+    }
+
     #[test]
     fn alike_licence_texts_stand_once() {
         let components = [debian("a", "1"), debian("b", "1"), debian("c", "2")];
