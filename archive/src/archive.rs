@@ -62,6 +62,14 @@ pub enum Inserted {
     Refused(Refusal),
 }
 
+/// What the archive goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    pub clock_trusted: bool,
+    /// Nanoseconds since the Unix epoch: what is older is neither kept nor served.
+    pub cutoff: i64,
+}
+
 pub struct Archive {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
@@ -204,6 +212,17 @@ impl Archive {
         match &catalogue.policy.policy {
             Some(policy) => policy.cutoff_at(now),
             None => policy::cutoff(now, self.options.retention.as_secs()),
+        }
+    }
+
+    /// Whether the clock may be believed, and what is too old at `now`: the policy as of the last tick, without one the
+    /// clock itself.
+    pub fn outlook(&self, now: i64) -> Outlook {
+        let catalogue = lock(&self.catalogue);
+        let policy = catalogue.policy.policy.as_ref();
+        Outlook {
+            clock_trusted: policy.is_none_or(|policy| policy.clock_trusted),
+            cutoff: self.cutoff(&catalogue, now),
         }
     }
 

@@ -84,7 +84,9 @@ impl Archive {
                 .map_err(Error::segment("commit envelopes", &batch.file.path))?;
         } else {
             let page_bytes = self.options.page_bytes;
-            *writer = Some(schema::create(&self.dir, batch.file.name, page_bytes, |conn| batch.write(conn))?);
+            *writer = Some(schema::create(&self.dir, batch.file.name, page_bytes, |conn| {
+                batch.write(conn)
+            })?);
         }
         drop(writer);
 

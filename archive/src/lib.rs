@@ -42,7 +42,7 @@ mod unreadable;
 mod verify;
 mod wear;
 
-pub use archive::{Archive, Inserted, Options};
+pub use archive::{Archive, Inserted, Options, Outlook};
 pub use envelope::{Envelope, MessageHash};
 pub use error::Error;
 pub use layout::{Kind, SegmentName, slice_secs};

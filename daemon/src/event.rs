@@ -171,6 +171,7 @@ pub struct SurveyReport {
     pub newest_ns: Option<i64>,
     pub quarantined: Vec<QuarantinedFile>,
     pub newer: Vec<String>,
+    pub unreadable: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,6 +225,7 @@ impl From<&SurveyReport> for ArchiveStatus {
             newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
             quarantined: survey.quarantined.clone(),
             newer: survey.newer.clone(),
+            unreadable: survey.unreadable.clone(),
             ..ArchiveStatus::default()
         }
     }

@@ -77,6 +77,7 @@ fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::E
                 })
                 .collect(),
             newer: survey.newer.iter().map(ToString::to_string).collect(),
+            unreadable: survey.unreadable.iter().map(ToString::to_string).collect(),
         },
     })
 }

@@ -164,6 +164,9 @@ pub struct ArchiveStatus {
     pub quarantined: Vec<QuarantinedFile>,
     /// Segments that a newer Pillarbox wrote: left alone until they expire, and not served.
     pub newer: Vec<String>,
+    /// Segments that cannot be read just now, though nothing says that they are damaged: not served meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     pub writer: WriterStatus,
 }
 

@@ -30,8 +30,6 @@ const QUEUE_ENVELOPES: usize = 4096;
 const QUEUE_BYTES: usize = 16 << 20;
 /// What an envelope costs in the queue besides its payload.
 const OVERHEAD_BYTES: usize = 512;
-/// How often the policy is asked whether the clock can be trusted.
-const POLICY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long closing waits for queries that still run.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -113,12 +111,9 @@ impl Archivist {
         };
         let mut ticker = Ticker {
             archive: archive.clone(),
-            dir,
-            retention,
             counters: counters.clone(),
             clock_trusted: archivist.clock_trusted.clone(),
             cutoff: archivist.cutoff.clone(),
-            policy_read: None,
             failures: 0,
         };
         ticker.tick();
@@ -313,12 +308,9 @@ impl Inserter {
 
 struct Ticker {
     archive: Arc<Archive>,
-    dir: PathBuf,
-    retention: Duration,
     counters: Counters,
     clock_trusted: Arc<AtomicBool>,
     cutoff: Arc<AtomicI64>,
-    policy_read: Option<Instant>,
     failures: u64,
 }
 
@@ -345,25 +337,11 @@ impl Ticker {
                 }
             }
         }
-        if self.policy_read.is_none_or(|read| read.elapsed() >= POLICY_INTERVAL) {
-            self.policy_read = Some(Instant::now());
-            let now = clock::now_nanos();
-            let trusted = match archive::retention::read_policy(&self.dir) {
-                Ok(Some(policy)) => {
-                    self.cutoff.store(policy.cutoff_at(now), Ordering::Relaxed);
-                    policy.clock_trusted
-                }
-                Ok(None) => {
-                    let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
-                    self.cutoff.store(now.saturating_sub(retention), Ordering::Relaxed);
-                    true
-                }
-                // The archive says what is wrong with it.
-                Err(_) => false,
-            };
-            if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
-                tracing::info!(trusted, "clock");
-            }
+        let outlook = self.archive.outlook(clock::now_nanos());
+        self.cutoff.store(outlook.cutoff, Ordering::Relaxed);
+        let trusted = outlook.clock_trusted;
+        if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
+            tracing::info!(trusted, "clock");
         }
     }
 }

@@ -85,6 +85,7 @@ struct Present {
     archive_bytes: Gauge,
     archive_segments: Gauge,
     archive_newer: Gauge,
+    archive_unreadable: Gauge,
     archive_quarantined: Gauge,
     /// Wear: what the writer handed to the file system, and the payload in it.
     archive_written: Gauge,
@@ -267,6 +268,7 @@ impl Present {
         self.archive_bytes.set(amount(stats.bytes));
         self.archive_segments.set(amount(stats.segments));
         self.archive_newer.set(amount(stats.newer_segments));
+        self.archive_unreadable.set(amount(stats.unreadable_segments));
         let counters = &stats.counters;
         self.archive_quarantined.set(amount(counters.quarantined));
         self.archive_written.set(amount(counters.written_bytes));

@@ -206,6 +206,12 @@ impl State {
                 detail,
             });
         }
+        if let Some(segment) = first.status.unreadable.first() {
+            let count = first.status.unreadable.len();
+            let detail = format!("{count} files cannot be read just now, as {segment}");
+            let level = Level::Warn;
+            return Some(Finding { level, detail });
+        }
         if let Some(segment) = first.status.newer.first() {
             let count = first.status.newer.len();
             let detail = format!("{count} segments of a newer version are left alone, as {segment}");

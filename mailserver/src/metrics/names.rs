@@ -103,6 +103,7 @@ pub(super) fn register_present(waku: &mut Registry, plain: &mut Registry, presen
         "pillarbox_archive_bytes" "The archive on disk" = present.archive_bytes;
         "pillarbox_archive_segments" "Segments of the archive" = present.archive_segments;
         "pillarbox_archive_newer_segments" "Segments of a newer version, left alone" = present.archive_newer;
+        "pillarbox_archive_unreadable_segments" "Segments not to be read just now" = present.archive_unreadable;
         "pillarbox_archive_quarantined_segments" "Damaged files put aside" = present.archive_quarantined;
         "pillarbox_archive_written_bytes" "Handed to the file system" = present.archive_written;
         "pillarbox_archive_written_bytes_last_day" "The same in 24 hours" = present.archive_written_last_day;

@@ -30,6 +30,9 @@ enum What {
         /// Only this part of it
         #[arg(long)]
         only: Option<bench::Part>,
+        /// Without the peers' layouts, which take most of the time; goals against them are not judged
+        #[arg(long)]
+        alone: bool,
         /// Writes the figures here, too
         #[arg(long)]
         json: Option<PathBuf>,
@@ -56,7 +59,16 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
-        What::Archive { full, only, json, dir } => bench::run(full, only, json.as_deref(), dir.as_deref()),
+        What::Archive {
+            full,
+            only,
+            alone,
+            json,
+            dir,
+        } => {
+            let wanted = bench::Wanted { full, only, alone };
+            bench::run(wanted, json.as_deref(), dir.as_deref())
+        }
         What::ArchiveCuts { cuts, seed } => campaign::run(cuts, seed),
         What::ArchiveFull => campaign::full::every(),
         What::CutWriter { dir, seed, start } => campaign::writer::run(&dir, seed, start),

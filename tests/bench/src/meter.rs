@@ -52,24 +52,38 @@ pub(crate) fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
     times.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
+/// What this thread has computed so far.
+fn processor_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    clock.now().map_or(Duration::ZERO, Duration::from)
+}
+
 /// One layout's answers to the same questions, asked in several rounds.
 #[derive(Default)]
 pub(crate) struct Asked {
     /// How long each took when it was asked first.
     pub(crate) first: Vec<Duration>,
+    /// Of that, what this thread computed: without the disk, and without whatever else the machine did meanwhile.
+    pub(crate) first_computed: Vec<Duration>,
     /// How long each took at best: what is left when the scheduler has had its share of the other rounds.
     pub(crate) best: Vec<Duration>,
 }
 
 impl Asked {
-    pub(crate) fn note(&mut self, question: usize, time: Duration) {
+    /// Asks the question.
+    pub(crate) fn ask<T>(&mut self, question: usize, ask: impl FnOnce() -> T) -> T {
+        let (begun, computed) = (Instant::now(), processor_time());
+        let answer = ask();
+        let (time, computed) = (begun.elapsed(), processor_time().saturating_sub(computed));
         match self.best.get_mut(question) {
             Some(best) => *best = time.min(*best),
             None => {
                 self.first.push(time);
+                self.first_computed.push(computed);
                 self.best.push(time);
             }
         }
+        answer
     }
 
     pub(crate) fn spent(&self) -> Duration {

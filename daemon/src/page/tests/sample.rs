@@ -40,6 +40,7 @@ pub(in crate::page) fn ok() -> Snapshot {
         last_prune: Some(NOW - 31),
         quarantined: Vec::new(),
         newer: Vec::new(),
+        unreadable: Vec::new(),
         writer: WriterStatus {
             written_bytes_last_day: Some(642_000_000),
             written_per_payload: Some(2.43),

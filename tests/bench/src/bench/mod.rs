@@ -12,6 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::layouts::ALL;
 use crate::table::Table;
 use crate::workload::FULL;
 
@@ -28,7 +29,16 @@ pub(crate) enum Part {
     Pages,
 }
 
-pub(crate) fn run(full: bool, part: Option<Part>, json: Option<&Path>, dir: Option<&Path>) -> Result<()> {
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) full: bool,
+    pub(crate) only: Option<Part>,
+    pub(crate) alone: bool,
+}
+
+pub(crate) fn run(wanted: Wanted, json: Option<&Path>, dir: Option<&Path>) -> Result<()> {
+    let Wanted { full, only, alone } = wanted;
     let temporary = tempfile::tempdir()?;
     let dir = dir.unwrap_or(temporary.path());
     std::fs::create_dir_all(dir)?;
@@ -45,7 +55,7 @@ pub(crate) fn run(full: bool, part: Option<Part>, json: Option<&Path>, dir: Opti
         std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim()
     );
     Table::head();
-    let wanted = |this: Part| part.map_or(this != Part::Pages, |part| part == this);
+    let wanted = |this: Part| only.map_or(this != Part::Pages, |part| part == this);
     if wanted(Part::Pages) {
         pages::run(&mut table, dir)?;
     }
@@ -54,7 +64,8 @@ pub(crate) fn run(full: bool, part: Option<Part>, json: Option<&Path>, dir: Opti
     }
     if wanted(Part::Size) {
         for &envelopes in sizes {
-            size::run(&mut table, dir, envelopes)?;
+            let layouts = if alone { &ALL[..1] } else { &ALL[..] };
+            size::run(&mut table, dir, envelopes, layouts)?;
         }
     }
     if wanted(Part::Flood) {

@@ -71,12 +71,11 @@ pub(crate) fn run(table: &mut Table, dir: &Path) -> Result<()> {
                 .map(|_| hashes[random.below(hashes.len() as u64) as usize])
                 .collect();
             for measured in &mut all {
-                let begun = Instant::now();
-                measured.layout.page(&name, from, from + 6 * HOUR)?;
-                measured.pages.note(question, begun.elapsed());
-                let begun = Instant::now();
-                measured.layout.by_hash(&ten, START + HOUR)?;
-                measured.hashes.note(question, begun.elapsed());
+                let layout = &mut measured.layout;
+                measured
+                    .pages
+                    .ask(question, || layout.page(&name, from, from + 6 * HOUR))?;
+                measured.hashes.ask(question, || layout.by_hash(&ten, START + HOUR))?;
             }
         }
     }

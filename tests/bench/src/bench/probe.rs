@@ -13,6 +13,8 @@ use crate::workload::{HOUR, Random, SECOND, START, TOPICS, envelope, topic};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Probed {
     pub(crate) open_ms: f64,
+    /// The slowest first page of each hour: its segment is opened for it, from a disk that nothing has been read from.
+    pub(crate) first_pages_ms: f64,
     /// The most that was resident, above what the process had before.
     pub(crate) memory_bytes: u64,
 }
@@ -24,6 +26,20 @@ pub(crate) fn run(dir: &Path, queries: u32) -> Result<()> {
     let open_ms = begun.elapsed().as_secs_f64() * 1e3;
     let mut random = Random::new(3);
     let end = START + 24 * HOUR;
+    let mut first_pages_ms: f64 = 0.0;
+    for hour in 0..24 {
+        let query = Query {
+            content_topics: vec![topic(random.below(TOPICS))],
+            time_start: Some(START + hour * HOUR),
+            time_end: Some(START + (hour + 1) * HOUR - 1),
+            limit: 100,
+            include_data: true,
+            ..Query::default()
+        };
+        let begun = Instant::now();
+        archive.query(&query, end)?;
+        first_pages_ms = first_pages_ms.max(begun.elapsed().as_secs_f64() * 1e3);
+    }
     let mut highest = 0;
     for number in 0..queries {
         let mut query = Query {
@@ -59,6 +75,7 @@ pub(crate) fn run(dir: &Path, queries: u32) -> Result<()> {
     }
     let probed = Probed {
         open_ms,
+        first_pages_ms,
         memory_bytes: highest.saturating_sub(before),
     };
     println!("{}", serde_json::to_string(&probed)?);
