@@ -125,7 +125,7 @@ impl Levels {
     pub fn load(&self, load: [f64; 3]) -> Finding {
         Finding {
             level: self.load,
-            detail: format!("{:.1} at work at a time in the last five minutes", load[1]),
+            detail: format!("{:.1} jobs at a time in the last five minutes", load[1]),
         }
     }
 

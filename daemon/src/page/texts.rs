@@ -191,7 +191,7 @@ pub(super) fn of_total(used: &str, total: &str) -> String {
 
 /// Connected peers by who called whom.
 pub(super) fn peers(came: u64, went: u64) -> String {
-    format!("{PEERS}: {came} in, {went} out")
+    format!("Peers: {came} in, {went} out")
 }
 
 pub(super) fn in_and_out(received: &str, sent: &str) -> String {
