@@ -65,6 +65,17 @@ need_node() {
   export PATH
 }
 
+# What starts an image on an emulated board, on a network of its own.
+need_emulator() {
+  need qemu-system-aarch64 qemu-system-arm
+  need_file /usr/lib/u-boot/qemu_arm64/u-boot.bin u-boot-qemu
+  need_file /usr/lib/ipxe/qemu/pxe-virtio.rom ipxe-qemu
+  need dnsmasq dnsmasq-base
+  need ip iproute2
+  need mcopy mtools
+  need ssh openssh-client
+}
+
 # Puts cargo-fuzz on the path, in target/tools: it builds fuzz targets with coverage instrumentation.
 need_cargo_fuzz() {
   PATH="$tools/bin:$PATH"

@@ -25,6 +25,9 @@ pub struct Image {
     pub config_txt: Vec<String>,
     /// Device trees of the kernel package that go into each slot, below `/usr/lib/linux-image-VERSION`.
     pub device_trees: Vec<String>,
+    /// Where U-Boot puts the device tree and the initrd, where its own choice is not free of the kernel.
+    pub device_tree_address: Option<u32>,
+    pub initrd_address: Option<u32>,
     /// The kernel's consoles, the main one last.
     pub consoles: Vec<String>,
     /// The kernel's arguments beside those of every board.
@@ -85,6 +88,8 @@ pub(crate) struct ImagePart {
     config_txt: Vec<String>,
     #[serde(default)]
     device_trees: Vec<String>,
+    device_tree_address: Option<u32>,
+    initrd_address: Option<u32>,
     #[serde(default)]
     consoles: Vec<String>,
     #[serde(default)]
@@ -107,6 +112,8 @@ pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<Im
             far.loaders.extend(near.loaders);
             far.config_txt.extend(near.config_txt);
             far.device_trees.extend(near.device_trees);
+            far.device_tree_address = near.device_tree_address.or(far.device_tree_address);
+            far.initrd_address = near.initrd_address.or(far.initrd_address);
             far.consoles.extend(near.consoles);
             far.kernel_arguments.extend(near.kernel_arguments);
             far.initrd_modules.extend(near.initrd_modules);
@@ -196,6 +203,8 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         loaders: part.loaders,
         config_txt: part.config_txt,
         device_trees: part.device_trees,
+        device_tree_address: part.device_tree_address,
+        initrd_address: part.initrd_address,
         consoles: part.consoles,
         kernel_arguments: part.kernel_arguments,
         initrd_modules: part.initrd_modules,

@@ -85,6 +85,14 @@ pub fn slot(image: &Image) -> String {
         "setenv bootargs \"{consoles}{fixed} pillarbox.slot=${{pb_name}}\"\n\
          load ${{devtype}} ${{devnum}}:${{pb_boot}} ${{kernel_addr_r}} vmlinuz || exit\n"
     );
+    for (variable, address) in [
+        ("fdt_addr_r", image.device_tree_address),
+        ("ramdisk_addr_r", image.initrd_address),
+    ] {
+        if let Some(address) = address {
+            script.push_str(&format!("setenv {variable} {address:#x}\n"));
+        }
+    }
     if image.device_trees.is_empty() {
         script.push_str("setenv pb_fdt ${fdtcontroladdr}\n");
     } else {
@@ -108,6 +116,16 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in() {
         assert!(!chooser().contains('@'), "{}", chooser());
+    }
+
+    /// Debian's kernel lies over where a Raspberry Pi's U-Boot would put what comes after it.
+    #[test]
+    fn a_boards_own_addresses_are_set_before_anything_is_loaded_there() {
+        let script = slot(&board_configs::Board::named("rpi-3").unwrap().image.unwrap());
+        let at = |text: &str| script.find(text).unwrap_or_else(|| panic!("{text} is not in {script}"));
+        assert!(at("setenv fdt_addr_r 0x3f00000\n") < at("${fdt_addr_r}"));
+        assert!(at("setenv ramdisk_addr_r 0x4000000\n") < at("${ramdisk_addr_r}"));
+        assert!(!slot(&board_configs::Board::named("qemu-virt").unwrap().image.unwrap()).contains("_addr_r 0x"));
     }
 
     #[test]

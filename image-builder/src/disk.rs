@@ -76,6 +76,26 @@ pub fn assemble(
     image.sync_all().with_context(said)
 }
 
+/// A disk with nothing but one bootable file system.
+pub(crate) fn single(tools: &Tools, content: &Path, to: &Path) -> Result<()> {
+    let said = || format!("cannot write {}", to.display());
+    let start_bytes = layout::partition(Part::Firmware).start_bytes;
+    let mut content = File::open(content).with_context(|| format!("cannot read {}", content.display()))?;
+    let size_bytes = content.metadata().with_context(said)?.len();
+    let mut image = File::create_new(to).with_context(said)?;
+    // The same room after it, for the table's second copy.
+    image
+        .set_len(start_bytes + size_bytes + start_bytes)
+        .with_context(said)?;
+    let (start, size) = (start_bytes / layout::SECTOR_BYTES, size_bytes / layout::SECTOR_BYTES);
+    tools.sfdisk(
+        to,
+        &format!("label: gpt\nunit: sectors\nstart={start}, size={size}, attrs=\"LegacyBIOSBootable\"\n"),
+    )?;
+    copy_sparse(&mut content, &mut image, start_bytes).with_context(said)?;
+    image.sync_all().with_context(said)
+}
+
 fn copy_sparse(from: &mut File, to: &mut File, at_bytes: u64) -> std::io::Result<()> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut at = at_bytes;

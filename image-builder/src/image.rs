@@ -66,14 +66,6 @@ pub fn build(order: Order) -> Result<PathBuf> {
     let Some(image) = board.image else {
         bail!("the board {} has no [image] section: it is never flashed", order.board);
     };
-    for (program, _) in recipe::PROGRAMS {
-        let path = order.programs.join(program);
-        anyhow::ensure!(
-            path.is_file(),
-            "{} is missing; scripts/build-image compiles it",
-            path.display()
-        );
-    }
     let mut workshop = Workshop::new(order.out.join(&order.board), order.epoch)?;
     let tools = Tools::new(order.out.join(&order.board).join("log/sources.log"), order.epoch);
     let sources = Sources::found(&tools, &order.mirrors, image.kernel_suite.as_deref())?;
@@ -126,7 +118,9 @@ impl Plan {
                 hasher.add("modules", self.image.modules.join(" ").as_bytes());
                 hasher.add("firmware", self.image.firmware.join(" ").as_bytes());
                 for (program, to) in recipe::PROGRAMS {
-                    hasher.add(to, &files::read(&self.order.programs.join(program))?);
+                    let path = self.order.programs.join(program);
+                    let missing = || format!("{} is missing; scripts/build-image compiles it", path.display());
+                    hasher.add(to, &files::read(&path).with_context(missing)?);
                 }
                 add_tree(hasher, &self.builder("overlay/root"))?;
                 add_tree(hasher, &self.order.repository.join("daemon/services"))?;

@@ -16,6 +16,7 @@ pub mod image;
 mod initrd;
 pub mod layout;
 pub mod modules;
+pub mod plain;
 mod publish;
 pub mod recipe;
 mod root;

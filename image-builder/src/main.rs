@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pillarbox_image::check;
 use pillarbox_image::deb::{self, Architecture};
 use pillarbox_image::image::{self, Order};
+use pillarbox_image::{check, plain};
 
 #[derive(Parser)]
 #[command(name = "pillarbox-image", version, about = "A flashable image from a board's TOML")]
@@ -47,8 +47,8 @@ enum Command {
         /// Compresses the root less, for an image that only an emulator starts.
         #[arg(long)]
         fast: bool,
-        /// Stops after this stage; `disk` leaves the image uncompressed, for an emulator.
-        #[arg(long)]
+        /// Stops after this stage; `disk` leaves the image uncompressed, for an emulator. Said twice, the last counts.
+        #[arg(long, overrides_with = "until")]
         until: Option<String>,
     },
     /// Builds a Debian package of the daemon, the mailserver and the command.
@@ -65,6 +65,20 @@ enum Command {
         /// The time of everything in the package, in seconds since the Unix epoch.
         #[arg(long)]
         epoch: u64,
+    },
+    /// Builds a disk with a plain Debian of the same packages and programs, for `scripts/bench image`.
+    Plain {
+        /// As of `build`.
+        #[arg(long)]
+        programs: PathBuf,
+        #[arg(long, default_value = "target/image")]
+        out: PathBuf,
+        #[arg(long, default_value = ".")]
+        repository: PathBuf,
+        #[arg(long)]
+        epoch: u64,
+        #[arg(long = "mirror")]
+        mirrors: Vec<String>,
     },
     /// Checks that the packages have every file and module that the boards' files name.
     Check {
@@ -136,6 +150,16 @@ fn run(command: Command) -> anyhow::Result<String> {
                 epoch,
             };
             Ok(deb::build(&order)?.display().to_string())
+        }
+        Command::Plain {
+            programs,
+            out,
+            repository,
+            epoch,
+            mirrors,
+        } => {
+            let disk = plain::build(&repository, &programs, &out, epoch, &mirrors)?;
+            Ok(disk.display().to_string())
         }
         Command::Check { out, mirrors } => {
             let boards = check::check(&out, &mirrors)?;

@@ -13,7 +13,6 @@ pub const KERNEL_PACKAGE: &str = "linux-image-arm64";
 
 /// The root file system, beside Debian's essential packages.
 pub const PACKAGES: &[&str] = &[
-    "ca-certificates",
     "dbus",
     // A few hundred kilobytes where openssh-server brings PAM, Kerberos and a client; started only for a key.
     "dropbear-bin",

@@ -49,12 +49,7 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
     for path in files::walk(parts.overlay)? {
         files::copy(&parts.overlay.join(&path), &root.join(&path), 0o644)?;
     }
-    for path in files::walk(parts.services)? {
-        let text = String::from_utf8(files::read(&parts.services.join(&path))?)
-            .with_context(|| format!("{} is not text", path.display()))?;
-        let to = root.join("usr/lib/pillarbox/services").join(&path);
-        files::write(&to, with_account(&path, &text).as_bytes(), 0o644)?;
-    }
+    add_services(parts.services, root)?;
     configure(parts, root)?;
     tools.chroot(root, &["systemd-sysusers"])?;
     // Debian's own presets enabled things while the packages were installed; only ours count.
@@ -75,6 +70,23 @@ pub(crate) fn assemble(tools: &Tools, parts: &Parts, root: &Path) -> Result<()> 
         files::make_dir(&root.join(directory))?;
     }
     Ok(())
+}
+
+pub(crate) fn add_services(services: &Path, root: &Path) -> Result<()> {
+    for path in files::walk(services)? {
+        let text = String::from_utf8(files::read(&services.join(&path))?)
+            .with_context(|| format!("{} is not text", path.display()))?;
+        let to = root.join("usr/lib/pillarbox/services").join(&path);
+        files::write(&to, with_account(&path, &text).as_bytes(), 0o644)?;
+    }
+    Ok(())
+}
+
+/// Writes the board's name into the daemon's settings.
+pub(crate) fn name_board(root: &Path, board: &str) -> Result<()> {
+    let config = root.join("etc/pillarbox/pillarboxd.toml");
+    let text = String::from_utf8(files::read(&config)?).context("pillarboxd.toml is not text")?;
+    files::write(&config, text.replace("@BOARD@", board).as_bytes(), 0o644)
 }
 
 /// On a card every service has an account of its own (`overlay/root/usr/lib/sysusers.d`), named after it. A service's
@@ -152,9 +164,7 @@ fn configure(parts: &Parts, root: &Path) -> Result<()> {
     )?;
     // systemd and timesyncd never let the clock stand before this file's time, which is the build's.
     files::write(&root.join("usr/lib/clock-epoch"), b"", 0o644)?;
-    let config = root.join("etc/pillarbox/pillarboxd.toml");
-    let text = String::from_utf8(files::read(&config)?).context("pillarboxd.toml is not text")?;
-    files::write(&config, text.replace("@BOARD@", parts.board).as_bytes(), 0o644)
+    name_board(root, parts.board)
 }
 
 pub(crate) fn relink(path: &Path, target: &str) -> Result<()> {

@@ -55,7 +55,10 @@ impl Workshop {
         let ordered = order(STAGES)?;
         for (index, stage) in ordered.iter().enumerate() {
             let mut hasher = KeyHasher::new(stage.name);
-            hasher.add("epoch", &self.epoch.to_le_bytes());
+            // Packages are the same whatever is built from them later; what is made of them is dated.
+            if !stage.needs.is_empty() {
+                hasher.add("epoch", &self.epoch.to_le_bytes());
+            }
             for need in stage.needs {
                 hasher.add(need, self.finished[need].key.as_bytes());
             }
@@ -65,6 +68,9 @@ impl Workshop {
             let place = format!("[{}/{}] {:<14}", index + 1, ordered.len(), stage.name);
             if dir.is_dir() {
                 self.say(&format!("{place} unchanged"));
+            } else if let Some(twin) = self.twin(&dir)? {
+                self.make(stage.name, &dir, |_, _, tools, into| Ok(tools.copy_tree(&twin, into)?))?;
+                self.say(&format!("{place} as in {}", twin.display()));
             } else {
                 self.say(&format!("{place} …"));
                 let took = self.make(stage.name, &dir, &work)?;
@@ -76,6 +82,23 @@ impl Workshop {
             }
         }
         Ok(())
+    }
+
+    /// The same stage from the same inputs, made for another board before.
+    fn twin(&self, dir: &Path) -> Result<Option<PathBuf>> {
+        let (Some(boards), Some(name)) = (self.dir.parent(), dir.file_name()) else {
+            return Ok(None);
+        };
+        for entry in std::fs::read_dir(boards).context("cannot list the boards' build directories")? {
+            let path = entry
+                .context("cannot list the boards' build directories")?
+                .path()
+                .join(name);
+            if path.is_dir() {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     fn make(
@@ -155,6 +178,21 @@ mod tests {
         assert_eq!(
             build(dir.path(), b"two", None).0,
             ["packages", "root", "disk", "publish"]
+        );
+    }
+
+    #[test]
+    fn another_boards_stage_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(build(&dir.path().join("one"), b"one", None).0.len(), STAGES.len());
+        let twin = dir.path().join("two");
+        assert!(build(&twin, b"one", None).0.is_empty());
+        let copied = std::fs::read_dir(&twin).unwrap().flatten();
+        assert!(copied.map(|entry| entry.path().join("x")).any(|path| path.is_file()));
+        assert_eq!(
+            build(&twin, b"two", None).0,
+            ["packages", "root", "disk", "publish"],
+            "but only from the same inputs"
         );
     }
 

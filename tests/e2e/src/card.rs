@@ -53,6 +53,16 @@ impl Card {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Copies a file of the FAT partition into a directory of the computer.
+    pub(crate) fn take(&self, name: &str, dir: &Path) -> Result<PathBuf> {
+        let to = dir.join(name);
+        let mut command = Command::new("mcopy");
+        run(command
+            .args(["-n", "-o", "-i", &self.fat(), &format!("::{name}")])
+            .arg(&to))?;
+        Ok(to)
+    }
+
     /// How mtools name a file system inside of a file.
     fn fat(&self) -> String {
         format!(

@@ -1,10 +1,9 @@
 //! A box's first days: flashed and switched on, found and used, restarted and reset by its button, given wishes on its
-//! card, and hurt. Four starts of one card.
+//! card, and hurt. Four starts of one card, and a fifth as far as the kernel's first line.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use board_configs::{Board, ButtonDriver, LedDriver};
 use serde_json::Value;
 
 use crate::card::Card;
@@ -12,9 +11,10 @@ use crate::envelope::Client;
 use crate::lan::BOX;
 use crate::light;
 use crate::machine::{Cable, Machine};
-use crate::scenarios::{BOOT_LIMIT, Bench, KERNEL_STARTS, peer_id, step, wait_for_status};
+use crate::pins::Pins;
+use crate::scenarios::{BOOT_LIMIT, Bench, KERNEL_STARTS, LOADER_LIMIT, peer_id, step, wait_for_status};
 use crate::shell::Shell;
-use crate::{neighbours, page, report};
+use crate::{confinement, neighbours, page, report, slots};
 
 /// A round of the longest code, twice, so that one is seen whole.
 const LOOK: Duration = Duration::from_secs(26);
@@ -25,9 +25,15 @@ pub(crate) fn four_starts(bench: &Bench) -> Result<()> {
     let card = Card::flash(&bench.image, &bench.dir)?;
     let pins = Pins::of("qemu-virt")?;
 
+    slots::arm_a_trial(&card)?;
     let mut machine = bench.power_on(&card, "first", Cable::In)?;
+    step("a slot on trial that does not start gives way", || {
+        machine.wait_for_console(KERNEL_STARTS, 1, LOADER_LIMIT)?;
+        slots::trial_gave_way(&card, &machine.console())
+    })?;
     let first = first_start(&mut machine, &pins)?;
     // The second start is the button's.
+    step("the trial is over", || slots::trial_is_over(&card, &machine.console()))?;
     second_start(&mut machine, &pins, &first)?;
     machine.cut_power();
 
@@ -36,12 +42,19 @@ pub(crate) fn four_starts(bench: &Bench) -> Result<()> {
         "pillarbox.toml",
         &format!("{WISHES}[ssh]\nkeys = [\"{}\"]\n", shell.public_key()?),
     )?;
+    slots::tear(&card)?;
     let mut machine = bench.power_on(&card, "third", Cable::In)?;
     let third = third_start(&mut machine, &shell, &first);
     if third.is_err() {
         report(&shell.run("journalctl -b --no-pager -n 200").unwrap_or_default());
     }
     third?;
+    step("a torn boot state is survived", || slots::started_a(&machine.console()))?;
+    step("when systemd hangs, the hardware watchdog restarts the box", || {
+        // A frozen group cannot be left, so nobody answers.
+        let _ = shell.run("echo 1 > /sys/fs/cgroup/init.scope/cgroup.freeze");
+        machine.wait_for_console(KERNEL_STARTS, 2, LOADER_LIMIT)
+    })?;
     machine.cut_power();
     let answer = card.read("pillarbox-answer.txt")?;
     ensure!(
@@ -50,8 +63,10 @@ pub(crate) fn four_starts(bench: &Bench) -> Result<()> {
     );
 
     card.put("pillarbox.toml", MISTAKE)?;
+    slots::wipe(&card)?;
     let mut machine = bench.power_on(&card, "fourth", Cable::Out)?;
     fourth_start(&mut machine, &pins, &first)?;
+    step("and no boot state at all, too", || slots::started_a(&machine.console()))?;
     machine.cut_power();
     let answer = card.read("pillarbox-answer.txt")?;
     ensure!(answer.contains("retention_hours"), "the card's answer is {answer:?}");
@@ -93,6 +108,8 @@ fn first_start(machine: &mut Machine, pins: &Pins) -> Result<First> {
         })
     })?;
     step("it is found by its name and by its service", || found(machine, None))?;
+
+    step("without a key there is no SSH", confinement::no_ssh)?;
 
     let client = Client::of(&peer_id);
     step("js-waku stores an envelope and finds it", || {
@@ -186,6 +203,25 @@ fn third_start(machine: &mut Machine, shell: &Shell, first: &First) -> Result<()
         let failed = shell.run("systemctl list-units --failed --plain --no-legend --no-pager")?;
         ensure!(failed.is_empty(), "{failed}");
         Ok(())
+    })?;
+    step("the hardware watchdog counts to what it was set to", || {
+        wait_for_status(machine, "a finding about the watchdog", |status| {
+            let watchdog = &status["system"]["watchdog"];
+            (status["health"]["watchdog"]["level"] == "ok"
+                && watchdog["active"] == true
+                && watchdog["timeout_secs"] == 12)
+                .then_some(())
+        })
+    })?;
+    step("root is locked, and SSH takes no password", || {
+        confinement::no_way_in(shell)
+    })?;
+    step("the firewall lets in what it should, and nothing else", || {
+        confinement::firewall(shell)
+    })?;
+    step("services are confined", || confinement::services(shell))?;
+    step("what a service may not write to is denied", || {
+        confinement::landlock(shell)
     })?;
     let memory = shell.run("awk '/MemTotal|MemAvailable/ {print $2}' /proc/meminfo")?;
     report(&format!(
@@ -328,25 +364,4 @@ fn service_pid() -> Result<u64> {
 
 fn disk_total(status: &Value) -> Option<u64> {
     status["system"]["disk"]["total_bytes"].as_u64()
-}
-
-/// The lines of the LED and the button, from the board's own file.
-struct Pins {
-    led: u32,
-    button: u32,
-}
-
-impl Pins {
-    fn of(board: &str) -> Result<Pins> {
-        let board = Board::named(board)?;
-        let led = match board.leds.get("status").map(|led| &led.driver) {
-            Some(LedDriver::Gpiocdev(line)) => line.line,
-            other => return Err(anyhow!("the status LED is {other:?}")),
-        };
-        let button = match board.button.map(|button| button.driver) {
-            Some(ButtonDriver::Gpiocdev(line)) => line.line,
-            other => return Err(anyhow!("the button is {other:?}")),
-        };
-        Ok(Pins { led, button })
-    }
 }

@@ -12,12 +12,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::card::Card;
 use crate::lan;
-use crate::wires::Wires;
+use crate::wires::{Gpio, Wires};
 
 /// What the board believes when it is switched on, as one without a clock of its own does.
 const WRONG_TIME: &str = "2020-01-01T00:00:00";
 /// How often to look again. Looking costs the emulated board time.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// What the network card is called at qemu's monitor.
+const NETWORK_CARD: &str = "nic";
+/// Intel's 6300ESB, the one counting watchdog that `-M virt` can have.
+const WATCHDOG: &str = "i6300esb";
 
 pub(crate) struct Machine {
     child: Child,
@@ -33,9 +38,22 @@ pub(crate) enum Cable {
     Out,
 }
 
+/// Which board is emulated.
+#[derive(Clone, Copy)]
+pub(crate) enum Model<'a> {
+    /// `-M virt`, with a hardware watchdog as a real board has; U-Boot is in its flash memory.
+    Virt { u_boot: &'a Path },
+    /// A Raspberry Pi 3. What its firmware takes from the card's FAT partition and starts, QEMU is given.
+    Raspi3b,
+}
+
+/// What the Raspberry Pi's firmware reads from the FAT partition.
+const PI_LOADER: &str = "u-boot.bin";
+const PI_DEVICE_TREE: &str = "bcm2837-rpi-3-b.dtb";
+
 impl Machine {
-    /// Switches a `-M virt` board on. `u_boot` is in its flash memory.
-    pub(crate) fn virt(card: &Card, u_boot: &Path, dir: &Path, name: &str, cable: Cable) -> Result<Machine> {
+    /// Switches a board on.
+    pub(crate) fn start(model: Model, card: &Card, dir: &Path, name: &str, cable: Cable) -> Result<Machine> {
         let console = dir.join(format!("{name}.console"));
         let qtest = dir.join("qtest.sock");
         let qmp = dir.join("qmp.sock");
@@ -48,20 +66,34 @@ impl Machine {
         // The kernel ends it with this program, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "qemu-system-aarch64"]);
-        // With firmware in flash and ACPI on, this machine has its power key on another device and no GPIO controller
-        // (QEMU, hw/arm/virt.c, machvirt_init). No other board here has ACPI either.
-        command.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024"]);
-        command.args(["-display", "none", "-rtc", &format!("base={WRONG_TIME}")]);
-        command.arg("-bios").arg(u_boot);
-        command.arg("-serial").arg(format!("file:{}", console.display()));
-        command
-            .arg("-drive")
-            .arg(format!("if=none,id=card,format=raw,file={}", card.path.display()));
-        command.args(["-device", "virtio-blk-pci,drive=card"]);
+        command.args(["-display", "none", "-m", "1024"]);
+        command.args(["-rtc", &format!("base={WRONG_TIME}")]);
         let netdev = format!("tap,id=net,ifname={},script=no,downscript=no", lan::CABLE);
         command.args(["-netdev", &netdev]);
-        let device = format!("virtio-net-pci,netdev=net,id={NETWORK_CARD},mac={}", lan::BOX_MAC);
-        command.args(["-device", &device]);
+        let network_card = |kind: &str| format!("{kind},netdev=net,id={NETWORK_CARD},mac={}", lan::BOX_MAC);
+        let drive = |interface: &str| format!("if={interface},format=raw,file={}", card.path.display());
+        let serial = format!("file:{}", console.display());
+        match model {
+            Model::Virt { u_boot } => {
+                // With firmware in flash and ACPI on, this machine has its power key on another device and no GPIO
+                // controller (QEMU, hw/arm/virt.c, machvirt_init). No other board here has ACPI either.
+                command.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-smp", "2"]);
+                command.arg("-bios").arg(u_boot).args(["-serial", &serial]);
+                command.args(["-drive", &(drive("none") + ",id=card")]);
+                command.args(["-device", "virtio-blk-pci,drive=card"]);
+                command.args(["-device", &network_card("virtio-net-pci")]);
+                command.args(["-device", WATCHDOG]);
+            }
+            Model::Raspi3b => {
+                command.args(["-M", "raspi3b"]);
+                command.arg("-kernel").arg(card.take(PI_LOADER, dir)?);
+                command.arg("-dtb").arg(card.take(PI_DEVICE_TREE, dir)?);
+                // The console is on the second of its serial ports.
+                command.args(["-serial", "null", "-serial", &serial]);
+                command.args(["-drive", &drive("sd")]);
+                command.args(["-device", &network_card("usb-net")]);
+            }
+        }
         command
             .arg("-qtest")
             .arg(listening(&qtest))
@@ -75,11 +107,15 @@ impl Machine {
             .stderr(errors)
             .spawn()
             .context("cannot start qemu-system-aarch64; it is in Debian's qemu-system-arm")?;
+        let gpio = match model {
+            Model::Virt { .. } => Gpio::Pl061,
+            Model::Raspi3b => Gpio::Bcm2835,
+        };
         let mut machine = Machine {
             child,
             console,
             powered_on,
-            wires: Wires::new(qtest, qmp),
+            wires: Wires::new(qtest, qmp, gpio),
         };
         machine
             .wires
@@ -143,9 +179,6 @@ impl Machine {
     /// Pulls the plug.
     pub(crate) fn cut_power(self) {}
 }
-
-/// What the network card is called at qemu's monitor.
-const NETWORK_CARD: &str = "nic";
 
 impl Drop for Machine {
     fn drop(&mut self) {

@@ -1,15 +1,23 @@
 //! Boots an image on an emulated board and does with it what a person does: flash, plug in, open the page, press the
 //! button, pull the plug. Nothing is passed to the board that a real one would not have. Needs root, for a network of
 //! its own.
+#![expect(clippy::print_stdout, reason = "figures are what `bench` is for")]
 
 mod card;
+mod confinement;
 mod envelope;
 mod lan;
 mod life;
 mod light;
 mod machine;
+mod measure;
 mod neighbours;
 mod page;
+mod pi;
+mod pins;
+#[path = "../../bench/src/mailserver/report.rs"]
+#[allow(dead_code, reason = "other benches use more of it")]
+mod report_table;
 mod scenarios;
 mod shell;
 mod slots;
@@ -17,23 +25,40 @@ mod time_server;
 mod wires;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
 #[command(about = "Boots the image on emulated boards")]
 struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// U-Boot for `-M virt`.
+    #[arg(long, global = true, default_value = "/usr/lib/u-boot/qemu_arm64/u-boot.bin")]
+    u_boot: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Shows that it works
+    Test(Test),
+    /// Measures it
+    Bench(measure::Order),
+}
+
+#[derive(Args)]
+struct Test {
     /// The uncompressed image of the board qemu-virt.
     #[arg(long)]
     image: PathBuf,
-    /// U-Boot for `-M virt`.
-    #[arg(long, default_value = "/usr/lib/u-boot/qemu_arm64/u-boot.bin")]
-    u_boot: PathBuf,
-    /// Cards, sockets and consoles go into a directory here.
+    /// The uncompressed image of the board qemu-raspi3b.
+    #[arg(long)]
+    pi_image: PathBuf,
+    /// Consoles of what failed go into a directory here.
     #[arg(long, default_value = "target/e2e")]
     dir: PathBuf,
     /// Runs only the scenarios whose name contains this.
@@ -43,7 +68,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match lan::enter().and_then(|()| run(&arguments)) {
+    let done = lan::enter().and_then(|()| match &arguments.what {
+        What::Test(test) => run(test, &arguments.u_boot),
+        What::Bench(order) => measure::run(order, &arguments.u_boot),
+    });
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -53,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+fn run(arguments: &Test, u_boot: &Path) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&arguments.dir).context("cannot make the directory for cards")?;
     let home = tempfile::tempdir().context("cannot make a directory")?;
     let _lan = lan::Lan::lay(home.path())?;
@@ -66,7 +95,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         report(&format!("e2e: {name} …"));
         let outcome = scenario(&scenarios::Bench {
             image: arguments.image.clone(),
-            u_boot: arguments.u_boot.clone(),
+            pi_image: arguments.pi_image.clone(),
+            u_boot: u_boot.to_owned(),
             dir: dir.path().to_owned(),
         });
         ran += 1;

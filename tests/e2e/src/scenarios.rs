@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use crate::card::Card;
-use crate::machine::{Cable, Machine};
-use crate::{life, page, slots};
+use crate::machine::{Cable, Machine, Model};
+use crate::{life, page, pi};
 
 /// From power-on to a page, and from anything else to what comes of it.
 pub(crate) const BOOT_LIMIT: Duration = Duration::from_secs(900);
@@ -18,24 +18,31 @@ pub(crate) const LOADER_LIMIT: Duration = Duration::from_secs(120);
 pub(crate) const KERNEL_STARTS: &str = "Starting kernel";
 
 pub(crate) struct Bench {
+    /// Of the board qemu-virt.
     pub(crate) image: PathBuf,
+    /// Of the board qemu-raspi3b.
+    pub(crate) pi_image: PathBuf,
     pub(crate) u_boot: PathBuf,
     pub(crate) dir: PathBuf,
 }
 
 impl Bench {
     pub(crate) fn power_on(&self, card: &Card, name: &str, cable: Cable) -> Result<Machine> {
-        Machine::virt(card, &self.u_boot, &self.dir, name, cable)
+        let model = Model::Virt { u_boot: &self.u_boot };
+        Machine::start(model, card, &self.dir, name, cable)
+    }
+
+    pub(crate) fn power_on_pi(&self, card: &Card, name: &str) -> Result<Machine> {
+        Machine::start(Model::Raspi3b, card, &self.dir, name, Cable::In)
     }
 }
 
 type Scenario = fn(&Bench) -> Result<()>;
 
-/// Eight starts in all, four of them no farther than the kernel's first line.
+/// Six starts in all, one of them no farther than the kernel's first line.
 pub(crate) const ALL: &[(&str, Scenario)] = &[
-    ("a trial that does not start gives way", slots::trial_gives_way),
-    ("a torn boot state is survived", slots::torn_state),
     ("from the first start to the fourth", life::four_starts),
+    ("a Raspberry Pi 3 starts from its card", pi::start),
 ];
 
 /// Waits until `/status.json` has what `look` looks for.

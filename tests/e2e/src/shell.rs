@@ -33,13 +33,34 @@ impl Shell {
         Ok(text.trim().to_owned())
     }
 
-    /// What a command on the box prints; it fails when the command does.
-    pub(crate) fn run(&self, command: &str) -> Result<String> {
-        let output = Command::new("ssh")
+    fn ssh() -> Command {
+        let mut command = Command::new("ssh");
+        command
             .args(["-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"])
+            // One that stops answering is not waited for.
+            .args(["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6"])
             // The box was flashed a moment ago: nobody can know it yet.
             .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"])
-            .args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-i"])
+            .args(["-o", "LogLevel=ERROR"]);
+        command
+    }
+
+    /// How the box refuses somebody without a key.
+    pub(crate) fn without_key(&self) -> Result<String> {
+        let output = Shell::ssh()
+            .args(["-o", "PubkeyAuthentication=no"])
+            .arg(format!("root@{BOX}"))
+            .arg("true")
+            .output()
+            .context("cannot start ssh; it is in Debian's openssh-client")?;
+        ensure!(!output.status.success(), "root gets in without a key");
+        Ok(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+
+    /// What a command on the box prints; it fails when the command does.
+    pub(crate) fn run(&self, command: &str) -> Result<String> {
+        let output = Shell::ssh()
+            .args(["-o", "IdentitiesOnly=yes", "-i"])
             .arg(&self.key)
             .arg(format!("root@{BOX}"))
             .arg(command)

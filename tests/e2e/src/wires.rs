@@ -1,24 +1,34 @@
-//! A push button and an LED on the outside of a `-M virt` board: its PL061 GPIO controller, through QEMU's test and
-//! monitor sockets.
+//! A push button and an LED on the outside of a board: its GPIO controller, through QEMU's test and monitor sockets.
 //!
 //! A line is driven by `set_irq_in` on the test socket for as long as the test likes. A line's level as the outside
-//! sees it is read from the controller's data register, where each line has an address of its own (ARM PrimeCell
-//! PL061, GPIODATA: address bits 9 to 2 mask the lines).
+//! sees it is read from the controller's registers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::{Value, json};
 
 /// Where `-M virt` has its PL061 (QEMU, hw/arm/virt.c, VIRT_GPIO).
-const CONTROLLER_BASE: u64 = 0x0903_0000;
+const PL061_BASE: u64 = 0x0903_0000;
+/// The levels of lines 0 to 31 of the Raspberry Pi 3's controller (BCM2835 ARM Peripherals, section 6.1, GPLEV0; its
+/// peripherals are at 0x3f000000).
+const BCM2835_LEVELS: u64 = 0x3f20_0034;
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
+/// The board's GPIO controller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gpio {
+    Pl061,
+    /// Its inputs cannot be driven from outside.
+    Bcm2835,
+}
+
 pub(crate) struct Wires {
+    gpio: Gpio,
     qtest_path: PathBuf,
     qmp_path: PathBuf,
     qtest: Option<BufReader<UnixStream>>,
@@ -27,8 +37,9 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
-    pub(crate) fn new(qtest_path: PathBuf, qmp_path: PathBuf) -> Wires {
+    pub(crate) fn new(qtest_path: PathBuf, qmp_path: PathBuf, gpio: Gpio) -> Wires {
         Wires {
+            gpio,
             qtest_path,
             qmp_path,
             qtest: None,
@@ -58,6 +69,9 @@ impl Wires {
         self.qmp = Some(open(&self.qmp_path)?);
         self.read_qmp().context("qemu's greeting")?;
         self.ask("qmp_capabilities", json!({}))?;
+        if self.gpio == Gpio::Bcm2835 {
+            return Ok(());
+        }
         let devices = self.ask("qom-list", json!({"path": "/machine/unattached"}))?;
         let name = devices
             .as_array()
@@ -71,6 +85,7 @@ impl Wires {
     }
 
     pub(crate) fn drive(&mut self, line: u32, high: bool) -> Result<()> {
+        ensure!(self.gpio == Gpio::Pl061, "this board's lines cannot be driven");
         let command = format!(
             "set_irq_in {} unnamed-gpio-in {line} {}\n",
             self.controller,
@@ -92,7 +107,11 @@ impl Wires {
 
     /// The level of a line, seen from outside.
     pub(crate) fn level(&mut self, line: u32) -> Result<bool> {
-        let address = CONTROLLER_BASE + (1 << (line + 2));
+        let address = match self.gpio {
+            // Each line has an address of its own: bits 9 to 2 mask the lines (ARM PrimeCell PL061, GPIODATA).
+            Gpio::Pl061 => PL061_BASE + (1 << (line + 2)),
+            Gpio::Bcm2835 => BCM2835_LEVELS,
+        };
         let command = format!("xp /1wx {address:#x}");
         let answer = self.ask("human-monitor-command", json!({"command-line": command}))?;
         let text = answer.as_str().unwrap_or_default();
