@@ -331,13 +331,15 @@ impl Meter {
             return;
         }
         self.said = Some(Instant::now());
-        let left = spent.as_secs_f64() * (1.0 - progress.done) / progress.done.max(0.001);
-        let line = format!(
-            "{}: {:.0} %, {} envelopes, about {left:.0} s left",
-            self.what,
-            progress.done * 100.0,
-            progress.envelopes
-        );
+        let left = spent.as_secs_f64() * (1.0 - progress.done) / progress.done;
+        // The first percents say little about the rest.
+        let left = if progress.done < 0.03 {
+            String::new()
+        } else {
+            format!(", about {left:.0} s left")
+        };
+        let (percent, envelopes) = (progress.done * 100.0, progress.envelopes);
+        let line = format!("{}: {percent:.0} %, {envelopes} envelopes{left}", self.what);
         if self.terminal {
             eprint!("\r{line}\x1b[K");
         } else {
