@@ -20,9 +20,9 @@ const MIN_GAP_NANOS: i64 = 10 * 1_000_000_000;
 const OPEN: i64 = i64::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub(super) from: i64,
-    pub(super) to: i64,
+pub struct Gap {
+    pub from: i64,
+    pub to: i64,
 }
 
 #[derive(Debug)]
@@ -108,20 +108,28 @@ impl Gaps {
 
     /// Without the file a restart forgets what was not filled; the run itself goes on.
     async fn save(&self) {
-        let (path, text) = (self.path.clone(), self.text());
+        let (path, text) = (self.path.clone(), to_text(&self.gaps));
         let written = tokio::task::spawn_blocking(move || write(&path, &text)).await;
         if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             tracing::warn!(path = %self.path.display(), %error, "keeping what is still to be filled");
         }
     }
+}
 
-    fn text(&self) -> String {
-        let line = |gap: &Gap| match gap.to {
-            OPEN => format!("{} -\n", gap.from),
-            to => format!("{} {to}\n", gap.from),
-        };
-        self.gaps.iter().map(line).collect()
-    }
+/// The file's text.
+pub fn to_text(gaps: &[Gap]) -> String {
+    let line = |gap: &Gap| match gap.to {
+        OPEN => format!("{} -\n", gap.from),
+        to => format!("{} {to}\n", gap.from),
+    };
+    gaps.iter().map(line).collect()
+}
+
+/// The gaps in a file's text, or the line that is none.
+pub fn from_text(text: &str) -> Result<Vec<Gap>, String> {
+    text.lines()
+        .map(|line| parse(line).ok_or_else(|| line.to_owned()))
+        .collect()
 }
 
 fn read(path: &Path) -> io::Result<Vec<Gap>> {

@@ -4,7 +4,7 @@
 
 mod behaviour;
 mod colocation;
-mod gaps;
+pub mod gaps;
 mod handle;
 mod ingest;
 pub mod key;

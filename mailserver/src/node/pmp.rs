@@ -17,6 +17,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::handle::Handle;
+use crate::wire::nat_pmp;
 
 /// RFC 6886, section 3.1.
 const PORT: u16 = 5351;
@@ -29,11 +30,6 @@ const LIFETIME_SECS: u32 = 7200;
 const TRY_AGAIN: Duration = Duration::from_secs(300);
 /// A shorter lifetime than a router could mean.
 const MIN_LIFETIME_SECS: u32 = 2;
-
-const OP_ADDRESS: u8 = 0;
-const OP_MAP_TCP: u8 = 2;
-/// An answer's operation is the request's and this.
-const ANSWER: u8 = 128;
 
 #[derive(Debug, Error)]
 enum Failed {
@@ -54,14 +50,6 @@ enum Failed {
 pub(super) struct Wanted {
     pub(super) port: u16,
     pub(super) suffix: Option<Protocol<'static>>,
-}
-
-/// What the router granted for a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Mapping {
-    internal: u16,
-    external: u16,
-    lifetime_secs: u32,
 }
 
 /// Keeps the ports mapped until the node stops. `gateway` is that of the default route when not given.
@@ -124,8 +112,8 @@ async fn map_all(
     external: &mut BTreeMap<u16, u16>,
 ) -> Result<(Vec<Multiaddr>, Duration), Failed> {
     let socket = connect(gateway).await?;
-    let answer = ask(&socket, &[0, OP_ADDRESS]).await?;
-    let public = read_address(&answer).ok_or(Failed::Silent)?;
+    let answer = ask(&socket, &nat_pmp::ADDRESS_REQUEST).await?;
+    let public = nat_pmp::read_address(&answer).ok_or(Failed::Silent)?;
     if !is_public(public) {
         return Err(Failed::NotPublic(public));
     }
@@ -133,8 +121,8 @@ async fn map_all(
     let mut addresses = Vec::new();
     for Wanted { port, suffix } in wanted {
         let suggested = external.get(port).copied().unwrap_or(*port);
-        let answer = ask(&socket, &map_request(*port, suggested, LIFETIME_SECS)).await?;
-        let mapping = read_mapping(&answer).filter(|mapping| mapping.internal == *port);
+        let answer = ask(&socket, &nat_pmp::map_request(*port, suggested, LIFETIME_SECS)).await?;
+        let mapping = nat_pmp::read_mapping(&answer).filter(|mapping| mapping.internal == *port);
         let mapping = mapping.ok_or(Failed::Silent)?;
         external.insert(*port, mapping.external);
         lifetime_secs = lifetime_secs.min(mapping.lifetime_secs.max(MIN_LIFETIME_SECS));
@@ -148,7 +136,7 @@ async fn map_all(
 async fn unmap_all(gateway: Option<SocketAddr>, wanted: &[Wanted]) -> Result<(), Failed> {
     let socket = connect(gateway).await?;
     for Wanted { port, .. } in wanted {
-        ask(&socket, &map_request(*port, 0, 0)).await?;
+        ask(&socket, &nat_pmp::map_request(*port, 0, 0)).await?;
     }
     Ok(())
 }
@@ -174,20 +162,15 @@ async fn ask(socket: &UdpSocket, request: &[u8]) -> Result<Vec<u8>, Failed> {
         let answered = async {
             loop {
                 let length = socket.recv(&mut buffer).await?;
-                let answer = &buffer[..length];
                 // A late answer to an earlier question is not this one's.
-                if answer.len() >= 4 && answer[0] == 0 && answer[1] == request[1] | ANSWER {
-                    return Ok::<_, io::Error>(answer.to_vec());
+                if let Some((result, answer)) = nat_pmp::read_result(&buffer[..length], request) {
+                    return Ok::<_, io::Error>((result, answer.to_vec()));
                 }
             }
         };
         match timeout(FIRST_WAIT * 2u32.pow(attempt), answered).await {
-            Ok(Ok(answer)) => {
-                return match u16::from_be_bytes([answer[2], answer[3]]) {
-                    0 => Ok(answer),
-                    result => Err(Failed::Refused(result)),
-                };
-            }
+            Ok(Ok((0, answer))) => return Ok(answer),
+            Ok(Ok((result, _))) => return Err(Failed::Refused(result)),
             // Nobody listens there: as good as silence, and said sooner.
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(Failed::Silent),
             Ok(Err(error)) => return Err(error.into()),
@@ -195,32 +178,6 @@ async fn ask(socket: &UdpSocket, request: &[u8]) -> Result<Vec<u8>, Failed> {
         }
     }
     Err(Failed::Silent)
-}
-
-fn map_request(internal: u16, external: u16, lifetime_secs: u32) -> [u8; 12] {
-    let mut request = [0; 12];
-    request[1] = OP_MAP_TCP;
-    request[4..6].copy_from_slice(&internal.to_be_bytes());
-    request[6..8].copy_from_slice(&external.to_be_bytes());
-    request[8..].copy_from_slice(&lifetime_secs.to_be_bytes());
-    request
-}
-
-/// Section 3.2: version, operation, result, seconds since the router's start, address.
-fn read_address(answer: &[u8]) -> Option<Ipv4Addr> {
-    let octets: [u8; 4] = answer.get(8..12)?.try_into().ok()?;
-    Some(octets.into())
-}
-
-/// Section 3.3: as above, then the port inside, the port outside, lifetime.
-fn read_mapping(answer: &[u8]) -> Option<Mapping> {
-    let two = |at: usize| Some(u16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?));
-    let mapping = Mapping {
-        internal: two(8)?,
-        external: two(10)?,
-        lifetime_secs: u32::from_be_bytes(answer.get(12..16)?.try_into().ok()?),
-    };
-    (mapping.external != 0 && mapping.lifetime_secs != 0).then_some(mapping)
 }
 
 /// A router behind another router maps nothing that is of use.
@@ -267,29 +224,6 @@ mod tests {
         ] {
             assert_eq!(default_gateway(&routes), expected, "{routes}");
         }
-    }
-
-    /// Laid out by hand from RFC 6886, section 3.3.
-    #[test]
-    fn requests_and_answers() {
-        assert_eq!(
-            map_request(0xea60, 0xea61, 7200),
-            [0, 2, 0, 0, 0xea, 0x60, 0xea, 0x61, 0, 0, 0x1c, 0x20]
-        );
-        let answer = [0, 130, 0, 0, 0, 0, 0, 9, 0xea, 0x60, 0xea, 0x61, 0, 0, 0x0e, 0x10];
-        let granted = Mapping {
-            internal: 60000,
-            external: 60001,
-            lifetime_secs: 3600,
-        };
-        assert_eq!(read_mapping(&answer), Some(granted));
-        assert_eq!(read_mapping(&answer[..15]), None);
-        let mut nothing = answer;
-        nothing[12..].fill(0);
-        assert_eq!(read_mapping(&nothing), None, "a lifetime of 0 is no mapping");
-        let address = [0, 128, 0, 0, 0, 0, 0, 9, 203, 0, 113, 7];
-        assert_eq!(read_address(&address), Some(Ipv4Addr::new(203, 0, 113, 7)));
-        assert_eq!(read_address(&address[..11]), None);
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub(super) struct Task {
     pub(super) peers: Peers,
     pub(super) reach: Reach,
     dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
-    listeners: Vec<ListenerId>,
+    /// Of the ports, and whether each has an address yet.
+    listeners: HashMap<ListenerId, bool>,
     ticks: u64,
 }
 
@@ -95,7 +96,7 @@ impl Task {
             peers,
             reach: Reach::default(),
             dialling: HashMap::new(),
-            listeners,
+            listeners: listeners.into_iter().map(|listener| (listener, false)).collect(),
             ticks: 0,
         };
         for shard in task.settings.shards.clone() {
@@ -124,7 +125,7 @@ impl Task {
     /// Takes nobody new, waits for the answers that are being made, and lets the router forget its mappings.
     async fn drain(&mut self) {
         self.status.send_modify(|status| status.phase = Phase::Draining);
-        for listener in std::mem::take(&mut self.listeners) {
+        for listener in std::mem::take(&mut self.listeners).into_keys() {
             self.swarm.remove_listener(listener);
         }
         let begun = Instant::now();
@@ -234,8 +235,10 @@ impl Task {
                     self.dial_failed(peer, &error);
                 }
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
                 tracing::info!(%address, "listening");
+                // Circuits are listened on too.
+                self.listeners.entry(listener_id).and_modify(|listens| *listens = true);
                 self.refresh_status();
             }
             SwarmEvent::ListenerClosed {
@@ -243,7 +246,7 @@ impl Task {
                 addresses,
                 reason,
             } => {
-                if self.listeners.contains(&listener_id) {
+                if self.listeners.contains_key(&listener_id) {
                     tracing::error!(?addresses, ?reason, "listener closed");
                 }
                 self.circuit_closed(listener_id);
@@ -477,11 +480,12 @@ impl Task {
                 .collect(),
             None => Vec::new(),
         };
-        let expected = 1 + usize::from(self.settings.listen.websocket_port.is_some());
+        // A port has as many addresses as the machine: those of one say nothing of the other.
+        let all_listen = self.listeners.values().all(|listens| *listens);
         let fresh = Status {
             phase: if self.status.borrow().phase == Phase::Draining {
                 Phase::Draining
-            } else if listen_addresses.len() >= expected {
+            } else if all_listen {
                 Phase::Listening
             } else {
                 Phase::Starting

@@ -9,6 +9,7 @@ pub mod legacy_store;
 pub mod light_push;
 pub mod message;
 pub mod metadata;
+pub mod nat_pmp;
 pub mod peer_exchange;
 pub mod ranges;
 pub mod store;

@@ -33,6 +33,12 @@ pub(crate) fn of(target: &str) -> Seeds {
         "envelope" => named(requests::envelopes()),
         "flags" => named(flags()),
         "framing" => named(framing()),
+        "gaps" => named(vec![
+            ("none", Vec::new()),
+            ("one", text("1700000000000000000 1700000060000000000\n")),
+            ("open", text("3 8\n-9223372036854775808 9\n20 -\n")),
+        ]),
+        "nat_pmp" => named(nat_pmp()),
         "node_record" => named(node_record()),
         "ranges" => named(ranges()),
         "rest" => named(rest()),
@@ -113,6 +119,18 @@ fn enrtree() -> Vec<(&'static str, Vec<u8>)> {
         ("link", text(URL)),
         ("record", text(FLEET_RECORD)),
         ("name", text("C7HRFPF3BLGF3YR4DY5KX3SMBE")),
+    ]
+}
+
+/// Laid out by hand from RFC 6886, sections 3.2, 3.3 and 3.5.
+fn nat_pmp() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("address", vec![0, 128, 0, 0, 0, 0, 0, 9, 203, 0, 113, 7]),
+        (
+            "mapping",
+            vec![0, 130, 0, 0, 0, 0, 0, 9, 0xea, 0x60, 0xea, 0x61, 0, 0, 0x0e, 0x10],
+        ),
+        ("refused", vec![0, 130, 0, 2]),
     ]
 }
 
