@@ -27,7 +27,11 @@ fn two_segments(dir: &std::path::Path) -> Vec<String> {
     // The first commit makes the file, the next ones go to its log.
     for (commit, numbers) in [(103, 0..20i64), (106, 20..40)] {
         for number in numbers {
-            store(&archive, &envelope("/t/0", NOW + number, &[8; 900]), NOW + commit * SECOND);
+            store(
+                &archive,
+                &envelope("/t/0", NOW + number, &[8; 900]),
+                NOW + commit * SECOND,
+            );
         }
         archive.tick(NOW + (commit + 2) * SECOND).unwrap();
     }
@@ -83,6 +87,41 @@ proptest! {
         let again = Archive::open(&dir, options(86_400)).unwrap();
         let found = again.query(&everything(), NOW).unwrap();
         prop_assert!(found.entries.iter().any(|entry| entry.envelope.as_ref().unwrap().payload == b"goes on"));
+    }
+
+    #[test]
+    fn any_damage_to_a_foreign_file_is_an_error_at_most(
+        harm in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60),
+        cut in proptest::option::weighted(0.3, any::<prop::sample::Index>()),
+    ) {
+        let place = tempfile::tempdir().unwrap();
+        let ours = open(&place.path().join("from"), 86_400);
+        for number in 0..60i64 {
+            store(&ours, &envelope("/t", NOW - number * 60 * SECOND, &[5; 300]), NOW);
+        }
+        ours.close().unwrap();
+        let file = place.path().join("store.sqlite3");
+        archive::export::to_sqlite(&place.path().join("from"), i64::MIN, &file, &mut unheard).unwrap();
+        let mut bytes = std::fs::read(&file).unwrap();
+        for (at, byte) in harm {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let archive = open(&place.path().join("to"), 86_400);
+        let imported = foreign::import(&archive, &file, NOW, &mut unheard);
+        let kept = archive.stats().envelopes;
+        prop_assert!(kept <= 60);
+        if let Ok(imported) = imported {
+            prop_assert_eq!(imported.stored, kept);
+        }
+        let _ = foreign::remove_expired(&file, NOW - 1800 * SECOND);
+        // Damage over there costs nothing here.
+        archive.close().unwrap();
+        prop_assert!(verify(&place.path().join("to"), &mut unheard).unwrap().is_sound());
     }
 
     #[test]
