@@ -24,6 +24,8 @@ impl Box {
         std::fs::write(files.path("passphrase"), format!("{PASSPHRASE}\n")).unwrap();
         let program = Program::start(&files);
         json_until(&files, &["status"], |status| status["state"] == "ok");
+        // Running is not yet having an identity.
+        pids(&files.path("pids"), 1);
         Box {
             files,
             _program: program,

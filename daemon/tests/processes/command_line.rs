@@ -72,6 +72,7 @@ fn whatever_is_asked_comes_as_json_and_as_words() {
     let _program = Program::start(&files);
     json_until(&files, &["status"], |status| status["state"] == "ok");
     json_until(&files, &["leds"], |leds| leds["status"] == "ok");
+    json_until(&files, &["logs", "one"], |lines| lines[0].is_object());
     let (config, folder) = (files.config(), files.path("man"));
     let (config, folder) = (config.to_str().unwrap(), folder.to_str().unwrap());
     std::fs::create_dir(folder).unwrap();
