@@ -126,6 +126,7 @@ impl Plan {
                 add_tree(hasher, &self.order.repository.join("daemon/services"))?;
             }
             "slot-boot" => {
+                hasher.add("times", b"of the commit");
                 hasher.add("board", self.order.board.as_bytes());
                 hasher.add("script", bootscript::slot(&self.image).as_bytes());
                 hasher.add("trees", self.image.device_trees.join(" ").as_bytes());
@@ -135,6 +136,7 @@ impl Plan {
                 add_tree(hasher, &self.builder("overlay/initrd"))?;
             }
             "firmware" => {
+                hasher.add("times", b"of the commit");
                 hasher.add("board", self.order.board.as_bytes());
                 hasher.add("script", bootscript::chooser().as_bytes());
                 hasher.add("config", self.image.config_txt.join("\n").as_bytes());
@@ -286,6 +288,7 @@ impl Plan {
             .and_then(|file| file.set_len(layout::partition(Part::Firmware).size_bytes))
             .with_context(|| format!("cannot write {}", image.display()))?;
         tools.mkfs_fat(&image, "PILLARBOX", fat_id(&self.order.board))?;
+        tools.set_times(&content)?;
         let mut made: Vec<PathBuf> = Vec::new();
         for path in files::walk(&content)? {
             let parents: Vec<&Path> = path

@@ -262,7 +262,30 @@ impl Tools {
         }
         command.arg(to).arg(format!("{}k", ext4.size_bytes / 1024));
         command.env("E2FSPROGS_FAKE_TIME", self.epoch.to_string());
-        self.run(command)
+        self.run(command)?;
+        match ext4.content {
+            Some(content) => self.set_ext4_times(content, to),
+            None => Ok(()),
+        }
+    }
+
+    /// mke2fs copies every time of a file, also the one of its last change, which nobody can set beforehand.
+    fn set_ext4_times(&self, content: &Path, image: &Path) -> Result<()> {
+        let mut list = Command::new("find");
+        list.arg(content).args(["-printf", "/%P\\n"]);
+        let mut script = String::new();
+        for path in self.output(list)?.lines() {
+            for field in ["atime", "ctime", "mtime", "crtime"] {
+                script.push_str(&format!(
+                    "sif \"{path}\" {field} @{}\nsif \"{path}\" {field}_extra 0\n",
+                    self.epoch
+                ));
+            }
+        }
+        let mut command = Command::new("debugfs");
+        command.args(["-w", "-f", "-"]).arg(image);
+        command.env("E2FSPROGS_FAKE_TIME", self.epoch.to_string());
+        self.run_with_input(command, script.as_bytes())
     }
 
     /// A new FAT file system in a file; mtools, because no mount is needed.
@@ -349,6 +372,8 @@ impl Tools {
         };
         command
             .env("LC_ALL", "C.UTF-8")
+            // FAT has local times.
+            .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(clone(&log)?)
             .stderr(log);
@@ -500,6 +525,33 @@ mod tests {
                 .lines
                 .is_empty()
         );
+    }
+
+    /// The same content at another time, in another place, is the same file system.
+    #[test]
+    fn ext4_has_no_time_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = |name: &str| {
+            let (content, image) = (dir.path().join(name), dir.path().join(format!("{name}.ext4")));
+            std::fs::create_dir_all(content.join("dtb")).unwrap();
+            for (file, text) in [("vmlinuz", "kernel"), ("dtb/a board.dtb", "tree")] {
+                std::fs::write(content.join(file), text).unwrap();
+            }
+            let ext4 = Ext4 {
+                label: "boot",
+                uuid: "12345678-1234-8234-8234-123456789abc".to_owned(),
+                size_bytes: 2 << 20,
+                grows_to_bytes: None,
+                journal_mib: None,
+                content: Some(&content),
+            };
+            let tools = Tools::new(dir.path().join("x.log"), 1_700_000_000);
+            tools.mke2fs(&ext4, &image).unwrap();
+            std::fs::read(image).unwrap()
+        };
+        let first = image("one");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        assert!(first == image("another"), "two builds differ");
     }
 
     #[test]
