@@ -7,7 +7,13 @@ use std::process::Command;
 
 /// Tenths of systemd's exposure level, at most. The daemon starts its services as other users and gives them their
 /// directories, so it keeps capabilities that cost it points; what it starts has none (`tests/e2e` looks).
-const LIMITS: &[(&str, u32)] = &[("pillarboxd.service", 32), ("pillarbox-card.service", 32)];
+const LIMITS: &[(&str, u32)] = &[
+    ("pillarboxd.service", 32),
+    ("pillarbox-card.service", 32),
+    ("pillarbox-address.service", 25),
+    ("pillarbox-network.service", 32),
+    ("pillarbox-wifi@.service", 32),
+];
 
 #[test]
 fn units_stay_below_their_exposure() {

@@ -12,6 +12,7 @@ mod light;
 mod machine;
 mod measure;
 mod neighbours;
+mod network;
 mod page;
 mod pi;
 mod pins;

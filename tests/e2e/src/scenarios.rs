@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::card::Card;
 use crate::machine::{Cable, Machine, Model};
-use crate::{life, page, pi};
+use crate::{life, network, page, pi};
 
 /// From power-on to a page, and from anything else to what comes of it.
 pub(crate) const BOOT_LIMIT: Duration = Duration::from_secs(900);
@@ -39,9 +39,10 @@ impl Bench {
 
 type Scenario = fn(&Bench) -> Result<()>;
 
-/// Six starts in all, one of them no farther than the kernel's first line.
+/// Eight starts in all, one of them no farther than the kernel's first line.
 pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("from the first start to the fourth", life::four_starts),
+    ("a network that is wrong, and one without a cable", network::wrong_and_wireless),
     ("a Raspberry Pi 3 starts from its card", pi::start),
 ];
 
