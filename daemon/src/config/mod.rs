@@ -18,6 +18,7 @@ mod show;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub const EXIT_CONFIG: u8 = 78;
 /// Nothing shorter makes sense: segments are a twenty-fourth of the retention, and at least a second long.
 const MIN_RETENTION: Duration = Duration::from_secs(1);
 const MAX_SHARD: u16 = 1023;
+/// What the mailserver's `--bandwidth-limit` takes: below it not even the protocols' own talk gets through.
+const BANDWIDTH_KIB_PER_SEC: RangeInclusive<u32> = 8..=10_000_000;
 
 /// The file as it is written. Paths in it are relative to the folder that the file is in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -346,6 +349,16 @@ fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
             "network.shards",
             format!("{shard} is no shard"),
             mend,
+        ));
+    }
+    if let Some(cap) = raw.network.bandwidth_kib_per_sec
+        && !BANDWIDTH_KIB_PER_SEC.contains(&cap.get())
+    {
+        return Err(Mistake::in_key(
+            file,
+            "network.bandwidth_kib_per_sec",
+            format!("{cap} KiB a second is too little or too much"),
+            "write a number from 8 to 10000000, or remove the key",
         ));
     }
     Ok(())

@@ -82,6 +82,12 @@ fn every_mistake_in_the_main_file_names_file_key_and_mend() {
             "0",
             "nonzero",
         ),
+        (
+            with("[network]\ncluster = 16\nshards = [1]\nbandwidth_kib_per_sec = 7"),
+            "network.bandwidth_kib_per_sec",
+            "7 KiB",
+            "from 8 to",
+        ),
         (with("[page]\nlisten = \"here\""), "page.listen", "", "correct"),
         (with("[page]\ncolour = 1"), "page.colour", "unknown key", "`listen`"),
         (with("required = [\"nobody\"]"), "required", "\"nobody\"", "nobody.toml"),
