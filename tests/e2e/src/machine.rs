@@ -43,8 +43,9 @@ pub(crate) enum Cable {
 pub(crate) enum Model<'a> {
     /// `-M virt`, with a hardware watchdog as a real board has; U-Boot is in its flash memory.
     Virt { u_boot: &'a Path },
-    /// A Raspberry Pi 3. What its firmware takes from the card's FAT partition and starts, QEMU is given.
-    Raspi3b,
+    /// A Raspberry Pi 3. What its firmware takes from the card's FAT partition and starts, QEMU is given. Its only network
+    /// card would be one on USB, whose emulated controller takes most of a processor.
+    Raspi3b { network: bool },
 }
 
 /// What the Raspberry Pi's firmware reads from the FAT partition.
@@ -68,8 +69,11 @@ impl Machine {
         command.args(["--pdeathsig", "KILL", "qemu-system-aarch64"]);
         command.args(["-display", "none", "-m", "1024"]);
         command.args(["-rtc", &format!("base={WRONG_TIME}")]);
-        let netdev = format!("tap,id=net,ifname={},script=no,downscript=no", lan::CABLE);
-        command.args(["-netdev", &netdev]);
+        let has_network = !matches!(model, Model::Raspi3b { network: false });
+        if has_network {
+            let netdev = format!("tap,id=net,ifname={},script=no,downscript=no", lan::CABLE);
+            command.args(["-netdev", &netdev]);
+        }
         let network_card = |kind: &str| format!("{kind},netdev=net,id={NETWORK_CARD},mac={}", lan::BOX_MAC);
         let drive = |interface: &str| format!("if={interface},format=raw,file={}", card.path.display());
         let serial = format!("file:{}", console.display());
@@ -84,14 +88,16 @@ impl Machine {
                 command.args(["-device", &network_card("virtio-net-pci")]);
                 command.args(["-device", WATCHDOG]);
             }
-            Model::Raspi3b => {
+            Model::Raspi3b { network } => {
                 command.args(["-M", "raspi3b"]);
                 command.arg("-kernel").arg(card.take(PI_LOADER, dir)?);
                 command.arg("-dtb").arg(card.take(PI_DEVICE_TREE, dir)?);
                 // The console is on the second of its serial ports.
                 command.args(["-serial", "null", "-serial", &serial]);
                 command.args(["-drive", &drive("sd")]);
-                command.args(["-device", &network_card("usb-net")]);
+                if network {
+                    command.args(["-device", &network_card("usb-net")]);
+                }
             }
         }
         command
@@ -109,7 +115,7 @@ impl Machine {
             .context("cannot start qemu-system-aarch64; it is in Debian's qemu-system-arm")?;
         let gpio = match model {
             Model::Virt { .. } => Gpio::Pl061,
-            Model::Raspi3b => Gpio::Bcm2835,
+            Model::Raspi3b { .. } => Gpio::Bcm2835,
         };
         let mut machine = Machine {
             child,
@@ -120,7 +126,9 @@ impl Machine {
         machine
             .wires
             .connect(|| machine.child.try_wait().is_ok_and(|ended| ended.is_none()))?;
-        machine.plug(cable)?;
+        if has_network {
+            machine.plug(cable)?;
+        }
         Ok(machine)
     }
 

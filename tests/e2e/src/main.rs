@@ -62,6 +62,9 @@ struct Test {
     /// Consoles of what failed go into a directory here.
     #[arg(long, default_value = "target/e2e")]
     dir: PathBuf,
+    /// Runs what is too long or too heavy for every test run instead.
+    #[arg(long)]
+    campaign: bool,
     /// Runs only the scenarios whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
@@ -89,7 +92,12 @@ fn run(arguments: &Test, u_boot: &Path) -> anyhow::Result<bool> {
     let _lan = lan::Lan::lay(home.path())?;
     let mut failed = 0;
     let mut ran = 0;
-    for (name, scenario) in scenarios::ALL.iter().filter(|(name, _)| name.contains(&arguments.only)) {
+    let scenarios = if arguments.campaign {
+        scenarios::CAMPAIGN
+    } else {
+        scenarios::ALL
+    };
+    for (name, scenario) in scenarios.iter().filter(|(name, _)| name.contains(&arguments.only)) {
         // Sockets have short paths only, so not below the given directory; consoles are kept there when it fails.
         let dir = tempfile::tempdir().context("cannot make a directory")?;
         let started = Instant::now();

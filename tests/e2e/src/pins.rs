@@ -5,6 +5,8 @@ use board_configs::{Board, ButtonDriver, LedDriver};
 
 pub(crate) struct Pins {
     pub(crate) led: u32,
+    /// The light for codes alone, where there is one.
+    pub(crate) fault: Option<u32>,
     pub(crate) button: u32,
 }
 
@@ -15,10 +17,14 @@ impl Pins {
             Some(LedDriver::Gpiocdev(line)) => line.line,
             other => return Err(anyhow!("the status LED is {other:?}")),
         };
+        let fault = match board.leds.get("fault").map(|led| &led.driver) {
+            Some(LedDriver::Gpiocdev(line)) => Some(line.line),
+            _ => None,
+        };
         let button = match board.button.map(|button| button.driver) {
             Some(ButtonDriver::Gpiocdev(line)) => line.line,
             other => return Err(anyhow!("the button is {other:?}")),
         };
-        Ok(Pins { led, button })
+        Ok(Pins { led, fault, button })
     }
 }

@@ -32,8 +32,8 @@ impl Bench {
         Machine::start(model, card, &self.dir, name, cable)
     }
 
-    pub(crate) fn power_on_pi(&self, card: &Card, name: &str) -> Result<Machine> {
-        Machine::start(Model::Raspi3b, card, &self.dir, name, Cable::In)
+    pub(crate) fn power_on_pi(&self, card: &Card, name: &str, network: bool) -> Result<Machine> {
+        Machine::start(Model::Raspi3b { network }, card, &self.dir, name, Cable::In)
     }
 }
 
@@ -45,6 +45,9 @@ pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("a network that is wrong, and one without a cable", network::wrong_and_wireless),
     ("a Raspberry Pi 3 starts from its card", pi::start),
 ];
+
+/// What needs a fast machine that does nothing else, or hours.
+pub(crate) const CAMPAIGN: &[(&str, Scenario)] = &[("a Raspberry Pi 3 on the network", pi::on_the_network)];
 
 /// Waits until `/status.json` has what `look` looks for.
 pub(crate) fn wait_for_status<T>(
