@@ -42,7 +42,10 @@ type Scenario = fn(&Bench) -> Result<()>;
 /// Eight starts in all, one of them no farther than the kernel's first line.
 pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("from the first start to the fourth", life::four_starts),
-    ("a network that is wrong, and one without a cable", network::wrong_and_wireless),
+    (
+        "a network that is wrong, and one without a cable",
+        network::wrong_and_wireless,
+    ),
     ("a Raspberry Pi 3 starts from its card", pi::start),
 ];
 
