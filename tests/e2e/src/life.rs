@@ -18,6 +18,8 @@ use crate::{confinement, neighbours, page, report, slots};
 
 /// A round of the longest code, twice, so that one is seen whole.
 const LOOK: Duration = Duration::from_secs(26);
+/// A person's second press; the box takes 30 s for "again".
+const BETWEEN_PRESSES: Duration = Duration::from_secs(3);
 const WISHES: &str = "name = \"kitchen\"\ntime_zone = \"Europe/Vienna\"\nretention_hours = 12\n";
 const MISTAKE: &str = "name = \"kitchen\"\nretention_hours = \"many\"\n";
 
@@ -141,9 +143,26 @@ fn first_start(machine: &mut Machine, pins: &Pins) -> Result<First> {
         );
         Ok(())
     })?;
+    step("while a browser asks to be let in, a press lets it in", || {
+        let browser = page::Browser::ask()?;
+        ensure!(!browser.is_let_in()?, "it is let in without a press");
+        press(machine, pins, Duration::from_millis(400), None)?;
+        machine.wait_for("the page's forms", BOOT_LIMIT, |_| {
+            Ok(browser.is_let_in()?.then_some(()))
+        })?;
+        unharmed(&peer_id)
+    })?;
     step("held for 3 s, nothing happens", || {
         press(machine, pins, Duration::from_secs(3), Some("holding-nothing"))?;
         unharmed(&peer_id)
+    })?;
+    step("pressed twice, every service starts anew", || {
+        let before = service_pid()?;
+        for _ in 0..2 {
+            press(machine, pins, Duration::from_millis(400), None)?;
+            std::thread::sleep(BETWEEN_PRESSES);
+        }
+        another_mailserver(machine, before)
     })?;
     step("held for 6 s, the box restarts", || {
         press(machine, pins, Duration::from_millis(6500), Some("holding-reboot"))?;
@@ -232,10 +251,7 @@ fn third_start(machine: &mut Machine, shell: &Shell, first: &First) -> Result<()
     step("the mailserver killed comes back", || {
         let before = service_pid()?;
         shell.run(&format!("kill -KILL {before}"))?;
-        wait_for_status(machine, "another healthy mailserver", |status| {
-            let service = &status["services"][0];
-            (service["pid"].as_u64()? != before && service["health"] == "ok").then_some(())
-        })
+        another_mailserver(machine, before)
     })?;
     step("the daemon killed comes back, with one mailserver", || {
         shell.run("systemctl kill --kill-whom=main --signal=SIGKILL pillarboxd")?;
@@ -353,6 +369,14 @@ fn unharmed(peer_id: &str) -> Result<()> {
         "the mailserver is {service}"
     );
     Ok(())
+}
+
+/// One that is healthy and another process than `before`.
+fn another_mailserver(machine: &mut Machine, before: u64) -> Result<()> {
+    wait_for_status(machine, "another healthy mailserver", |status| {
+        let service = &status["services"][0];
+        (service["pid"].as_u64()? != before && service["health"] == "ok").then_some(())
+    })
 }
 
 fn service_pid() -> Result<u64> {
