@@ -28,6 +28,8 @@ export SOURCE_DATE_EPOCH
 out=${CARGO_TARGET_DIR:-target}
 # PILLARBOX_PROFILE=quick saves the minutes of link-time optimisation where the result is only for a test.
 profile=${PILLARBOX_PROFILE:-dist}
+# Only the daemon keeps the time of the build: every C library would be compiled anew for another SOURCE_DATE_EPOCH.
+built_for() { PILLARBOX_BUILT_SECS=$SOURCE_DATE_EPOCH SOURCE_DATE_EPOCH=1 "$@"; }
 # Where the sources lie is no part of a program.
 sources_of() { echo "--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"; }
 # Apart from the host's own builds: another compiler's leavings in the same place would be thrown away each time.
@@ -63,5 +65,5 @@ compile_for_arm64() {
         export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS
     fi
     echo "compiling for arm64" >&2
-    CARGO_TARGET_DIR=$cross "${cargo[@]}" build --locked --profile "$profile" --target "$target" "${programs[@]}"
+    CARGO_TARGET_DIR=$cross built_for "${cargo[@]}" build --locked --profile "$profile" --target "$target" "${programs[@]}"
 }
