@@ -108,7 +108,10 @@ impl Tools {
         dpkg_options: &[&str],
         into: &Path,
     ) -> Result<()> {
-        let mut command = Command::new("mmdebstrap");
+        // What it mounts inside the root is seen by nobody else: a search that comes by would keep it from being unmounted,
+        // and the next stage would copy all of /proc.
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "mmdebstrap"]);
         command.arg(format!("--architectures={}", recipe::ARCHITECTURE));
         command.arg(format!("--variant={variant}"));
         command.arg(format!("--components={}", recipe::COMPONENTS));
@@ -362,7 +365,7 @@ impl Tools {
     }
 
     fn wait(&self, mut command: Command, input: &[u8]) -> Result<()> {
-        let program = command.get_program().to_string_lossy().into_owned();
+        let program = name_of(&command);
         let log = self.start_of_log(&command)?;
         let clone = |file: &File| {
             file.try_clone().map_err(|source| Error::Log {
@@ -399,7 +402,7 @@ impl Tools {
     }
 
     fn output_bytes(&self, mut command: Command) -> Result<Vec<u8>> {
-        let program = command.get_program().to_string_lossy().into_owned();
+        let program = name_of(&command);
         let log = self.start_of_log(&command)?;
         let output = command
             .stdin(Stdio::null())
@@ -450,6 +453,16 @@ impl Tools {
             log: self.log.clone(),
         }
     }
+}
+
+/// The program that a person would look for: not the one that only starts it.
+fn name_of(command: &Command) -> String {
+    let after_options = || command.get_args().skip_while(|argument| *argument != "--").nth(1);
+    let program = match command.get_program() {
+        program if program == "unshare" => after_options().unwrap_or(program),
+        program => program,
+    };
+    program.to_string_lossy().into_owned()
 }
 
 /// Where packages come from: lines of a sources.list, none for mmdebstrap's own default, and apt's options.
