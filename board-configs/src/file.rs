@@ -16,6 +16,12 @@ use crate::{Arch, Board, Button, ButtonDriver, Error, Led, LedDriver, Proof};
 const COMMON: &str = "common";
 /// Longer bouncing is a broken button; shorter than a millisecond is no filter.
 const DEBOUNCE_MS: std::ops::RangeInclusive<u64> = 1..=200;
+/// More lights than anybody reads.
+const MAX_LEDS: usize = 8;
+/// A title stands in the page's head, and names in messages.
+const MAX_NAME_BYTES: usize = 80;
+/// A quoted line of the file can be as long as the file.
+const MAX_MESSAGE: usize = 1000;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,9 +81,19 @@ pub(crate) fn assemble(name: &str, path: &Path, text: &str) -> Result<Board, Err
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, Error> {
+    let clear = |letter: char| match letter {
+        letter if letter.is_control() && letter != '\n' => '\u{fffd}',
+        letter => letter,
+    };
     toml::from_str(text).map_err(|error| Error::Malformed {
         path: path.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
+        message: error
+            .to_string()
+            .trim_end()
+            .chars()
+            .take(MAX_MESSAGE)
+            .map(clear)
+            .collect(),
     })
 }
 
@@ -112,19 +128,31 @@ fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
         path: path.to_owned(),
         key: key.to_owned(),
     };
+    let bad = |key: &str, value: &str, expected: &'static str| Error::BadValue {
+        path: path.to_owned(),
+        key: key.to_owned(),
+        value: value.to_owned(),
+        expected,
+    };
     let mut leds = file.leds;
+    if leds.len() > MAX_LEDS {
+        return Err(bad("leds", &leds.len().to_string(), "use 8 at most"));
+    }
     for (led_name, led) in &mut leds {
         if !plain(led_name) {
-            return Err(Error::BadValue {
-                path: path.to_owned(),
-                key: "leds".to_owned(),
-                value: led_name.clone(),
-                expected: "an LED's name has small letters, digits and `-` only",
-            });
+            let expected = "an LED's name has small letters, digits and `-` only, and 80 at most";
+            return Err(bad("leds", led_name, expected));
         }
-        if let LedDriver::Gpiocdev(line) = &mut led.driver {
-            fill(&mut line.chip, &file.gpio_chip)
-                .ok_or_else(|| missing(&format!("gpio_chip (leds.{led_name} needs it)")))?;
+        match &mut led.driver {
+            LedDriver::Gpiocdev(line) => fill(&mut line.chip, &file.gpio_chip)
+                .ok_or_else(|| missing(&format!("gpio_chip (leds.{led_name} needs it)")))?,
+            LedDriver::LedsClass(own)
+                if !readable(&own.name) || own.name.contains('/') || own.name.starts_with('.') =>
+            {
+                let key = format!("leds.{led_name}.driver.leds-class.name");
+                return Err(bad(&key, &own.name, "use the name of a directory in /sys/class/leds"));
+            }
+            LedDriver::LedsClass(_) | LedDriver::Simulated | LedDriver::Rppal(_) => {}
         }
     }
     let part = file.button.unwrap_or_default();
@@ -136,12 +164,7 @@ fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
             }
             let debounce_ms = part.debounce_ms.ok_or_else(|| missing("button.debounce_ms"))?;
             if !DEBOUNCE_MS.contains(&debounce_ms) {
-                return Err(Error::BadValue {
-                    path: path.to_owned(),
-                    key: "button.debounce_ms".to_owned(),
-                    value: debounce_ms.to_string(),
-                    expected: "use 1 to 200",
-                });
+                return Err(bad("button.debounce_ms", &debounce_ms.to_string(), "use 1 to 200"));
             }
             Some(Button {
                 driver,
@@ -149,9 +172,13 @@ fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
             })
         }
     };
+    let title = file.title.ok_or_else(|| missing("title"))?;
+    if !readable(&title) {
+        return Err(bad("title", &title, "use one line of 1 to 80 bytes"));
+    }
     let board = Board {
         name: name.to_owned(),
-        title: file.title.ok_or_else(|| missing("title"))?,
+        title,
         arch: file.arch.ok_or_else(|| missing("arch"))?,
         proof: file.proof.ok_or_else(|| missing("proof"))?,
         leds,
@@ -177,8 +204,12 @@ fn fill(chip: &mut String, default: &Option<String>) -> Option<()> {
 
 /// An LED's name is also a file's name and a key in `/status.json`.
 fn plain(name: &str) -> bool {
-    !name.is_empty()
+    readable(name)
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn readable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_NAME_BYTES && !text.contains(char::is_control)
 }

@@ -70,8 +70,9 @@ pub struct Loader {
     pub sector: u64,
 }
 
-/// The partition table takes the sectors before this one (UEFI 2.10, section 5.3: 16 KiB of entries).
-const FIRST_FREE_SECTOR: u64 = 34;
+/// The partition table takes the sectors before the first of these (UEFI 2.10, section 5.3: 16 KiB of entries); what
+/// fits before the first partition, image-builder's layout knows.
+const LOADER_SECTORS: std::ops::RangeInclusive<u64> = 34..=1 << 20;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,64 +134,66 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         path: path.to_owned(),
         key: key.to_owned(),
     };
+    let bad = |key: &str, value: &str, expected: &'static str| Error::BadValue {
+        path: path.to_owned(),
+        key: format!("image.{key}"),
+        value: value.to_owned(),
+        expected,
+    };
     let inside = |key: &str, value: &str| {
         let plain = !value.is_empty() && Path::new(value).components().all(|c| matches!(c, Component::Normal(_)));
-        if plain {
-            Ok(())
-        } else {
-            Err(Error::BadValue {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                value: value.to_owned(),
-                expected: "use a relative path without `..`",
-            })
-        }
+        plain
+            .then_some(())
+            .ok_or_else(|| bad(key, value, "use a relative path without `..`"))
     };
     for file in &part.boot_files {
-        inside("image.boot_files.from", &file.from)?;
-        inside("image.boot_files.to", &file.to)?;
+        inside("boot_files.from", &file.from)?;
+        inside("boot_files.to", &file.to)?;
     }
     for loader in &part.loaders {
-        inside("image.loaders.from", &loader.from)?;
-        if loader.sector < FIRST_FREE_SECTOR {
-            return Err(Error::BadValue {
-                path: path.to_owned(),
-                key: "image.loaders.sector".to_owned(),
-                value: loader.sector.to_string(),
-                expected: "use 34 or more: the partition table is before that",
-            });
+        inside("loaders.from", &loader.from)?;
+        if !LOADER_SECTORS.contains(&loader.sector) {
+            let expected = "use 34 to 1048576: the partition table is before that";
+            return Err(bad("loaders.sector", &loader.sector.to_string(), expected));
         }
     }
-    for tree in &part.device_trees {
-        inside("image.device_trees", tree)?;
+    for (key, paths) in [
+        ("device_trees", &part.device_trees),
+        ("modules", &part.modules),
+        ("firmware", &part.firmware),
+    ] {
+        paths.iter().try_for_each(|value| inside(key, value))?;
     }
-    for module in &part.modules {
-        inside("image.modules", module)?;
-    }
-    for file in &part.firmware {
-        inside("image.firmware", file)?;
-    }
-    if let Some(suite) = &part.kernel_suite
-        && !suite.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    let is_suite = |suite: &str| suite.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if let Some(suite) = part.kernel_suite.as_deref()
+        && (suite.is_empty() || !is_suite(suite))
     {
-        return Err(Error::BadValue {
-            path: path.to_owned(),
-            key: "image.kernel_suite".to_owned(),
-            value: suite.clone(),
-            expected: "use the name of a suite, such as `trixie-backports`",
-        });
+        let expected = "use the name of a suite, such as `trixie-backports`";
+        return Err(bad("kernel_suite", suite, expected));
     }
-    for argument in &part.kernel_arguments {
-        // They stand between quotes in a script of U-Boot's.
-        let plain = |byte: u8| byte.is_ascii_graphic() && !br#""$;\'"#.contains(&byte);
-        if argument.is_empty() || !argument.bytes().all(plain) {
-            return Err(Error::BadValue {
-                path: path.to_owned(),
-                key: "image.kernel_arguments".to_owned(),
-                value: argument.clone(),
-                expected: "use one argument each, without spaces, quotes, `$`, `;` and `\\`",
-            });
+    for (key, words) in [
+        ("kernel_arguments", &part.kernel_arguments),
+        ("consoles", &part.consoles),
+    ] {
+        if let Some(word) = words.iter().find(|word| !is_argument(word)) {
+            let expected = "use one argument each, without spaces, quotes, `$`, `;` and `\\`";
+            return Err(bad(key, word, expected));
         }
+    }
+    for (key, names) in [
+        ("boot_packages", &part.boot_packages),
+        ("initrd_modules", &part.initrd_modules),
+    ] {
+        if let Some(name) = names.iter().find(|name| !is_name(name)) {
+            return Err(bad(
+                key,
+                name,
+                "use letters, digits and `+-._`, and a letter or digit first",
+            ));
+        }
+    }
+    if let Some(line) = part.config_txt.iter().find(|line| line.contains(char::is_control)) {
+        return Err(bad("config_txt", line, "use one line each"));
     }
     if part.consoles.is_empty() {
         return Err(missing("image.consoles"));
@@ -212,4 +215,17 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         modules: part.modules,
         firmware: part.firmware,
     })
+}
+
+/// They stand between quotes in a script of U-Boot's.
+fn is_argument(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !br#""$;\'"#.contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// Of a package of Debian (policy, section 5.6.7) or of a module: given to programs, which take none of these for an
+/// option.
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.bytes().all(plain)
 }

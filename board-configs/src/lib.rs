@@ -7,11 +7,13 @@
 //! The boards that ship are compiled in ([`Board::named`]); a person's own board is a file ([`Board::from_file`]).
 
 mod file;
+pub mod fuzzed;
 mod image;
 mod pins;
 mod shipped;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +21,9 @@ use serde::{Deserialize, Serialize};
 
 pub use image::{BootFile, Image, Loader, PartitionTable};
 pub use shipped::{markdown, names};
+
+/// The longest file of one's own: the longest that ships has two.
+const MAX_KIB: u64 = 64;
 
 /// One board, complete and checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,10 +174,18 @@ impl Board {
 
     /// A board of one's own. `like` in it may name any file that ships.
     pub fn from_file(path: &Path) -> Result<Board, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
+        let unreadable = |source| Error::Unreadable {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(MAX_KIB * 1024 + 1)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        if text.len() as u64 > MAX_KIB * 1024 {
+            return Err(Error::TooLong { path: path.to_owned() });
+        }
         let name = path
             .file_stem()
             .map(|stem| stem.to_string_lossy().into_owned())
@@ -198,6 +211,8 @@ pub enum Error {
     Unknown { name: String, known: String },
     #[error("the board's file {} cannot be read: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("the board's file {} is longer than {MAX_KIB} KiB; a board's file says only what is different", path.display())]
+    TooLong { path: PathBuf },
     #[error("the board's file {} is not usable: {message}", path.display())]
     Malformed { path: PathBuf, message: String },
     #[error("{}: `like = {like:?}` names no file that ships; leave it out, or use one of: {known}", path.display())]

@@ -143,6 +143,28 @@ fn mistakes_name_file_key_and_mend() {
             format!("{HEAD}[leds.\"../x\"]\nshows = \"all\"\ndriver = \"simulated\"\n"),
             &["../x"],
         ),
+        (
+            "a kernel LED's name that leads elsewhere",
+            format!("{HEAD}[leds.a]\nshows = \"all\"\ndriver.leds-class = {{ name = \"../mmc0\" }}\n"),
+            &["leds.a", "../mmc0", "/sys/class/leds"],
+        ),
+        (
+            "more LEDs than can be read",
+            (1..10).fold(HEAD.to_owned(), |text, number| {
+                format!("{text}[leds.a{number}]\nshows = \"all\"\ndriver = \"simulated\"\n")
+            }),
+            &["leds", "\"9\"", "8 at most"],
+        ),
+        (
+            "a title of two lines",
+            "title = \"M\\nN\"\narch = \"arm64\"\n".to_owned(),
+            &["title", "one line"],
+        ),
+        (
+            "a file that is no board's",
+            format!("{HEAD}# {}\n", "x".repeat(64 * 1024)),
+            &["64 KiB", "only what is different"],
+        ),
     ];
     let dir = tempfile::tempdir().unwrap();
     for (what, text, wanted) in cases {
@@ -254,6 +276,26 @@ fn mistakes_in_a_card_name_key_and_mend() {
         (
             "partition_table = \"gpt\"\nconsoles = [\"c\"]\nkernel_suite = \"sid main\"\n",
             &["image.kernel_suite", "sid main"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"a\\\";reset\"]\n",
+            &["image.consoles", "one argument each"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nboot_packages = [\"-o\"]\n",
+            &["image.boot_packages", "-o"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\ninitrd_modules = [\"a/b\"]\n",
+            &["image.initrd_modules", "a/b"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nconfig_txt = [\"a\\nb\"]\n",
+            &["image.config_txt", "one line each"],
+        ),
+        (
+            "partition_table = \"gpt\"\nconsoles = [\"c\"]\nloaders = [{ from = \"a\", sector = 9223372036854775807 }]\n",
+            &["image.loaders.sector", "1048576"],
         ),
         ("colour = 1\n", &["colour"]),
     ];

@@ -6,10 +6,14 @@
 //!
 //! Sources: Microsoft, "FAT: General Overview of On-Disk Format" 1.03, for all offsets.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// A directory of more clusters than this is refused (at 512 bytes a cluster: 2,048 entries).
-const MAX_DIRECTORY_CLUSTERS: u32 = 4096;
+const MAX_DIRECTORY_CLUSTERS: u64 = 4096;
 const MAX_DIRECTORY_BYTES: u64 = 2 << 20;
 const ENTRY_BYTES: usize = 32;
 /// A cluster number has 28 bits; from here on it is no cluster but the end of a chain, or a bad one.
@@ -142,41 +146,60 @@ impl<D: Read + Seek> Fat<D> {
 
     fn directory(&mut self) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        let mut cluster = self.root;
-        for _ in 0..MAX_DIRECTORY_CLUSTERS {
-            let start = self.start_of(cluster)?;
+        for cluster in self.directory_clusters()? {
             let before = content.len();
             content.resize(
                 before + usize::try_from(self.bytes_per_cluster).expect("at most 512 KiB"),
                 0,
             );
+            let start = self.start_of(cluster)?;
             self.device.seek(SeekFrom::Start(start))?;
             self.device.read_exact(&mut content[before..])?;
-            match self.next(cluster)? {
-                Some(next) if (content.len() as u64) < MAX_DIRECTORY_BYTES => cluster = next,
-                Some(_) => break,
-                None => return Ok(content),
-            }
         }
-        Err(Error::Damaged("its root directory does not end"))
+        Ok(content)
+    }
+
+    fn directory_clusters(&mut self) -> Result<Vec<u32>> {
+        let most = (MAX_DIRECTORY_BYTES / self.bytes_per_cluster).min(MAX_DIRECTORY_CLUSTERS);
+        let clusters = self.chain(self.root, most + 1)?;
+        if clusters.len() as u64 > most {
+            return Err(Error::Damaged("its root directory does not end"));
+        }
+        Ok(clusters)
     }
 
     /// Where a file's bytes lie on the device, in pieces of a cluster at most.
     fn extents(&mut self, file: &File) -> Result<Vec<(u64, u64)>> {
-        let mut extents = Vec::new();
-        let mut left = file.bytes;
-        let mut cluster = file.first;
-        while left > 0 {
-            let length = left.min(self.bytes_per_cluster);
-            extents.push((self.start_of(cluster)?, length));
-            left -= length;
-            if left > 0 {
-                cluster = self
-                    .next(cluster)?
-                    .ok_or(Error::Damaged("a file is shorter than its directory says"))?;
-            }
+        let wanted = file.bytes.div_ceil(self.bytes_per_cluster);
+        let clusters = self.chain(file.first, wanted)?;
+        if (clusters.len() as u64) < wanted {
+            return Err(Error::Damaged("a file is shorter than its directory says"));
         }
-        Ok(extents)
+        let mut left = file.bytes;
+        let extent = |cluster| {
+            let length = left.min(self.bytes_per_cluster);
+            left -= length;
+            Ok((self.start_of(cluster)?, length))
+        };
+        clusters.into_iter().map(extent).collect()
+    }
+
+    /// The clusters from this one on, `most` at most. None comes twice, and all lie inside of the file system.
+    fn chain(&mut self, first: u32, most: u64) -> Result<Vec<u32>> {
+        let mut clusters = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut at = Some(first);
+        while let Some(cluster) = at
+            && (clusters.len() as u64) < most
+        {
+            self.start_of(cluster)?;
+            if !seen.insert(cluster) {
+                return Err(Error::Damaged("a chain of clusters leads back into itself"));
+            }
+            clusters.push(cluster);
+            at = self.next(cluster)?;
+        }
+        Ok(clusters)
     }
 
     fn start_of(&self, cluster: u32) -> Result<u64> {
@@ -206,8 +229,14 @@ impl<D: Read + Write + Seek> Fat<D> {
             file.bytes,
             "a file is only ever written over as a whole"
         );
-        // Found before anything is written: a damaged chain must not leave half of it.
+        // Found before anything is written: a damaged chain must not leave half of it, nor lead into the directory.
         let extents = self.extents(file)?;
+        for cluster in self.directory_clusters()? {
+            let start = self.start_of(cluster)?;
+            if extents.iter().any(|(at, _)| *at == start) {
+                return Err(Error::Damaged("a file lies where the root directory is"));
+            }
+        }
         let mut rest = content;
         for (start, length) in extents {
             let (piece, after) = rest.split_at(usize::try_from(length).expect("a cluster at most"));
@@ -275,181 +304,5 @@ impl LongName {
             .iter()
             .fold(0_u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
         (self.next == 0 && self.sum == sum && !self.units.is_empty()).then(|| String::from_utf16_lossy(&self.units))
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::io::Cursor;
-
-    const SECTOR: usize = 512;
-    const RESERVED: usize = 32;
-    const FAT_SECTORS: usize = 8;
-    const DATA: usize = (RESERVED + 2 * FAT_SECTORS) * SECTOR;
-
-    /// A FAT32 file system by hand: clusters of a sector, the root directory in cluster 2, files one after another
-    /// with a gap between their clusters, so that a reader who does not follow the chain reads wrong.
-    pub(crate) fn volume(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let sectors = 1024;
-        let mut image = vec![0; sectors * SECTOR];
-        image[11..13].copy_from_slice(&512_u16.to_le_bytes());
-        image[13] = 1;
-        image[14..16].copy_from_slice(&(RESERVED as u16).to_le_bytes());
-        image[16] = 2;
-        image[32..36].copy_from_slice(&(sectors as u32).to_le_bytes());
-        image[36..40].copy_from_slice(&(FAT_SECTORS as u32).to_le_bytes());
-        image[44..48].copy_from_slice(&2_u32.to_le_bytes());
-        image[510..512].copy_from_slice(&[0x55, 0xaa]);
-        let set = |image: &mut Vec<u8>, cluster: usize, next: u32| {
-            for copy in 0..2 {
-                let at = (RESERVED + copy * FAT_SECTORS) * SECTOR + cluster * 4;
-                image[at..at + 4].copy_from_slice(&next.to_le_bytes());
-            }
-        };
-        set(&mut image, 2, 0x0fff_fff8);
-        let mut entry_at = DATA;
-        let mut cluster = 3;
-        for (number, (name, content)) in files.iter().enumerate() {
-            let first = if content.is_empty() { 0 } else { cluster };
-            let pieces: Vec<&[u8]> = content.chunks(SECTOR).collect();
-            for (index, piece) in pieces.iter().enumerate() {
-                let at = DATA + (cluster - 2) * SECTOR;
-                image[at..at + piece.len()].copy_from_slice(piece);
-                let next = if index + 1 < pieces.len() {
-                    cluster as u32 + 2
-                } else {
-                    0x0fff_ffff
-                };
-                set(&mut image, cluster, next);
-                cluster += 2;
-            }
-            let mut short = *b"FILE~0  TXT";
-            short[5] = b'0' + number as u8;
-            let sum = short
-                .iter()
-                .fold(0_u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
-            let units: Vec<u16> = name.encode_utf16().collect();
-            let parts: Vec<&[u16]> = units.chunks(13).collect();
-            for (index, part) in parts.iter().enumerate().rev() {
-                let entry = &mut image[entry_at..entry_at + 32];
-                let last = if index + 1 == parts.len() { 0x40 } else { 0 };
-                entry[0] = last | (index as u8 + 1);
-                entry[11] = LONG_NAME;
-                entry[13] = sum;
-                let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain([28, 30]);
-                for (place, unit) in places.zip(part.iter().copied().chain([0]).chain([0xffff; 13])) {
-                    entry[place..place + 2].copy_from_slice(&unit.to_le_bytes());
-                }
-                entry_at += 32;
-            }
-            let entry = &mut image[entry_at..entry_at + 32];
-            entry[..11].copy_from_slice(&short);
-            entry[11] = 0x20;
-            entry[20..22].copy_from_slice(&((first >> 16) as u16).to_le_bytes());
-            entry[26..28].copy_from_slice(&(first as u16).to_le_bytes());
-            entry[28..32].copy_from_slice(&(content.len() as u32).to_le_bytes());
-            entry_at += 32;
-        }
-        image
-    }
-
-    fn open(image: &[u8]) -> Fat<Cursor<Vec<u8>>> {
-        Fat::open(Cursor::new(image.to_vec())).unwrap()
-    }
-
-    #[test]
-    fn files_are_found_by_long_and_short_names() {
-        let long: Vec<u8> = (0..1500_u32).map(|n| n as u8).collect();
-        let mut fat = open(&volume(&[
-            ("pillarbox.toml", b"name = 1"),
-            ("a long name.bin", &long),
-            ("empty", b""),
-        ]));
-        for (name, wanted) in [
-            ("pillarbox.toml", Some(&b"name = 1"[..])),
-            ("PILLARBOX.TOML", Some(b"name = 1")),
-            ("file~1.txt", Some(&long)),
-            ("a long name.bin", Some(&long)),
-            ("empty", Some(b"")),
-            ("pillarbox", None),
-        ] {
-            let found = fat.find(name).unwrap();
-            let content = found.map(|file| fat.read(&file, 4096).unwrap());
-            assert_eq!(content.as_deref(), wanted, "{name}");
-        }
-        let file = fat.find("a long name.bin").unwrap().unwrap();
-        assert!(matches!(fat.read(&file, 1499), Err(Error::TooLarge { .. })));
-    }
-
-    #[test]
-    fn overwriting_changes_the_files_bytes_and_nothing_else() {
-        let image = volume(&[
-            ("before", &[1; 700]),
-            ("answer.txt", &[b'x'; 1100]),
-            ("after", &[2; 700]),
-        ]);
-        let mut fat = open(&image);
-        let file = fat.find("answer.txt").unwrap().unwrap();
-        let content: Vec<u8> = (0..1100_u32).map(|n| n as u8 | 0x80).collect();
-        fat.overwrite(&file, &content).unwrap();
-        assert_eq!(fat.read(&file, 4096).unwrap(), content);
-        let after = fat.into_device().into_inner();
-        let changed: Vec<usize> = (0..image.len()).filter(|at| image[*at] != after[*at]).collect();
-        assert_eq!(changed.len(), 1100);
-        let mut fat = open(&after);
-        for (name, byte) in [("before", 1), ("after", 2)] {
-            let file = fat.find(name).unwrap().unwrap();
-            assert_eq!(fat.read(&file, 4096).unwrap(), [byte; 700]);
-        }
-    }
-
-    #[test]
-    fn a_chain_that_ends_early_or_leads_nowhere_is_damage() {
-        let image = volume(&[("long", &[7; 1500])]);
-        for next in [0x0fff_ffff_u32, 0, 1, 900_000] {
-            let mut image = image.clone();
-            let at = RESERVED * SECTOR + 3 * 4;
-            image[at..at + 4].copy_from_slice(&next.to_le_bytes());
-            let mut fat = open(&image);
-            let file = fat.find("long").unwrap().unwrap();
-            assert!(matches!(fat.read(&file, 4096), Err(Error::Damaged(_))), "{next}");
-            assert!(
-                matches!(fat.overwrite(&file, &[0; 1500]), Err(Error::Damaged(_))),
-                "{next}"
-            );
-            assert_eq!(fat.into_device().into_inner(), image, "{next}");
-        }
-    }
-
-    #[test]
-    fn a_directory_in_a_circle_ends() {
-        let mut image = volume(&[]);
-        let at = RESERVED * SECTOR + 2 * 4;
-        image[at..at + 4].copy_from_slice(&2_u32.to_le_bytes());
-        assert!(matches!(open(&image).find("x"), Err(Error::Damaged(_))));
-    }
-
-    proptest! {
-        /// Whatever a computer left there: an answer, and never a write outside the file.
-        #[test]
-        fn damage_is_survived(flips in prop::collection::vec((0_usize..40_000, any::<u8>()), 1..40)) {
-            let mut image = volume(&[("pillarbox.toml", &[b'#'; 900]), ("pillarbox-answer.txt", &[b' '; 1024])]);
-            for (at, byte) in flips {
-                // Mostly where the structure is.
-                let at = if at < 20_000 { at % 64 } else if at < 30_000 { RESERVED * SECTOR + at % 64 } else { DATA + at % 256 };
-                image[at] = byte;
-            }
-            if let Ok(mut fat) = Fat::open(Cursor::new(image)) {
-                for name in ["pillarbox.toml", "pillarbox-answer.txt"] {
-                    if let Ok(Some(file)) = fat.find(name)
-                        && let Ok(content) = fat.read(&file, 4096)
-                    {
-                        prop_assert_eq!(content.len() as u64, file.bytes);
-                    }
-                }
-            }
-        }
     }
 }

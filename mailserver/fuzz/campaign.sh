@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs fuzz targets under libFuzzer, a few at once, and prints what each did. `scripts/campaign fuzz` calls it.
-#   campaign.sh [--of daemon] [--minutes N | --seconds N] [--jobs N] [TARGET...]     10 minutes each, 2 at once, all targets
+#   campaign.sh [--of FOLDER] [--minutes N | --seconds N] [--jobs N] [TARGET...]     10 minutes each, 2 at once, all targets
+# FOLDER: mailserver unless said otherwise, daemon, card-settings or board-configs.
 # What was learnt is kept in target/fuzz/corpus, so the next campaign goes on from there. Ends with 1 when an input was
 # found that panics, hangs or takes too much memory, and names its file: add it to the seeds (tests/fuzzed/seeds.rs of
-# the mailserver, fuzz/seeds of the daemon) with the mend.
+# the mailserver, fuzz/seeds of the others) with the mend.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/../.."
 . scripts/install.sh
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
     --minutes) seconds=$(($2 * 60)); shift 2 ;;
     --seconds) seconds="$2"; shift 2 ;;
     --jobs) jobs="$2"; shift 2 ;;
-    -*) echo "$1 is not known: $0 [--of daemon] [--minutes N | --seconds N] [--jobs N] [TARGET...]" >&2; exit 2 ;;
+    -*) echo "$1 is not known: $0 [--of FOLDER] [--minutes N | --seconds N] [--jobs N] [TARGET...]" >&2; exit 2 ;;
     *) targets+=("$1"); shift ;;
   esac
 done

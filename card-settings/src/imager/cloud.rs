@@ -3,7 +3,7 @@
 //!
 //! The YAML is bounded before it is read: aliases, which let a few lines stand for millions, are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -14,12 +14,13 @@ use crate::settings::{self, AddressSection, Mistake, Settings};
 
 pub const USER_DATA: &str = "user-data";
 pub const NETWORK_CONFIG: &str = "network-config";
-pub const META_DATA: &str = "meta-data";
 
 /// Far more than Imager writes with everything chosen.
 const MAX_EVENTS: usize = 4096;
 const MAX_DEPTH: usize = 16;
 
+const ETHERNETS: &str = "network.ethernets";
+const WIFIS: &str = "network.wifis";
 const NO_MORE: &str = "Name servers and routes beside the gateway's are not used.";
 
 #[derive(Debug, Default, Deserialize)]
@@ -81,7 +82,7 @@ struct Network {
     #[serde(default)]
     ethernets: BTreeMap<String, Interface>,
     #[serde(default)]
-    wifis: BTreeMap<String, Wifi>,
+    wifis: BTreeMap<String, Interface>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,7 +92,10 @@ struct Interface {
     gateway4: Option<String>,
     routes: Vec<Route>,
     nameservers: Nameservers,
-    // Both are what a box does without being asked.
+    // Of a Wi-Fi alone.
+    regulatory_domain: Option<String>,
+    access_points: Option<BTreeMap<String, AccessPoint>>,
+    // All three are what a box does without being asked.
     #[serde(rename = "dhcp4")]
     _dhcp4: Option<IgnoredAny>,
     #[serde(rename = "dhcp6")]
@@ -112,23 +116,6 @@ struct Nameservers {
 struct Route {
     to: String,
     via: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-struct Wifi {
-    regulatory_domain: Option<String>,
-    access_points: BTreeMap<String, AccessPoint>,
-    addresses: Vec<String>,
-    gateway4: Option<String>,
-    routes: Vec<Route>,
-    nameservers: Nameservers,
-    #[serde(rename = "dhcp4")]
-    _dhcp4: Option<IgnoredAny>,
-    #[serde(rename = "dhcp6")]
-    _dhcp6: Option<IgnoredAny>,
-    #[serde(rename = "optional")]
-    _optional: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -227,67 +214,56 @@ pub fn network_config(bytes: &[u8]) -> Result<Wishes, Mistake> {
     let Some(network) = file.network else {
         return Ok(Wishes::default());
     };
-    let wrong = |key: &str, what: &str, mend: &str| Err(wrong(NETWORK_CONFIG, key, what.to_owned(), mend));
     if network.version != 2 {
-        return wrong("network.version", "is not 2", "write version: 2");
+        return Err(wrong(NETWORK_CONFIG, "network.version", "is not 2", "write version: 2"));
     }
     if network.ethernets.len() > 1 || network.wifis.len() > 1 {
         let what = "names several interfaces of a kind";
-        return wrong("network", what, "keep one, whatever its name: a box has one");
+        let mend = "keep one, whatever its name: a box has one";
+        return Err(wrong(NETWORK_CONFIG, "network", what, mend));
     }
     let mut wishes = Wishes::default();
-    let mut addresses = Vec::new();
-    for interface in network.ethernets.into_values() {
-        let Interface {
-            addresses: own,
-            gateway4,
-            routes,
-            nameservers,
-            ..
-        } = interface;
-        addresses.extend(static_address(
-            &mut wishes,
-            "network.ethernets",
-            own,
-            gateway4,
-            routes,
-            nameservers,
-        )?);
-    }
-    for wifi in network.wifis.into_values() {
-        let mut points = wifi.access_points.iter();
-        let (Some((name, point)), None) = (points.next(), points.next()) else {
-            let what = "names none or several networks";
-            return wrong("network.wifis.access-points", what, "keep one");
-        };
-        let open = match point.auth.as_ref().map(|auth| auth.key_management.as_str()) {
-            None => point.password.as_ref().is_none_or(String::is_empty),
-            Some("none") => true,
-            Some(_) => {
-                let mend = "write only password: for a network with one";
-                return wrong("network.wifis.auth", "is a kind that a box does not know", mend);
-            }
-        };
-        let password = point.password.as_deref().filter(|_| !open);
-        let country = wifi.regulatory_domain.as_deref();
-        let name = network_name(name);
-        let section = "network.wifis";
-        wishes.settings.wifi = Some(super::wifi(NETWORK_CONFIG, section, &name, password, country)?);
-        let (own, servers) = (wifi.addresses, wifi.nameservers);
-        addresses.extend(static_address(
-            &mut wishes,
-            section,
-            own,
-            wifi.gateway4,
-            wifi.routes,
-            servers,
-        )?);
-        if addresses.len() > 1 || (!addresses.is_empty() && wishes.settings.wifi.is_none()) {
-            return wrong("network", "has two static addresses", "keep one");
+    let settings = &mut wishes.settings;
+    if let Some(cable) = network.ethernets.into_values().next() {
+        if cable.access_points.is_some() || cable.regulatory_domain.is_some() {
+            let what = "has access points or a country";
+            return Err(wrong(NETWORK_CONFIG, ETHERNETS, what, "write them under wifis"));
         }
+        settings.address = static_address(&mut wishes.unused, ETHERNETS, cable)?;
     }
-    wishes.settings.address = addresses.pop();
+    if let Some(interface) = network.wifis.into_values().next() {
+        if settings.address.is_some() {
+            let mend = "keep one of them; a static address of the cable needs no wifis";
+            return Err(wrong(NETWORK_CONFIG, ETHERNETS, "is static beside a Wi-Fi", mend));
+        }
+        settings.wifi = Some(wifi(&interface)?);
+        settings.address = static_address(&mut wishes.unused, WIFIS, interface)?;
+    }
     Ok(wishes)
+}
+
+fn wifi(interface: &Interface) -> Result<settings::Wifi, Mistake> {
+    let mut points = interface.access_points.iter().flatten();
+    let (Some((name, point)), None) = (points.next(), points.next()) else {
+        let key = format!("{WIFIS}.access-points");
+        return Err(wrong(
+            NETWORK_CONFIG,
+            &key,
+            "names none or several networks",
+            "keep one",
+        ));
+    };
+    let password = match point.auth.as_ref().map(|auth| auth.key_management.as_str()) {
+        None => point.password.as_deref(),
+        Some("none") => None,
+        Some(_) => {
+            let mend = "write only password: for a network with one";
+            let what = "is a kind that a box does not know";
+            return Err(wrong(NETWORK_CONFIG, &format!("{WIFIS}.auth"), what, mend));
+        }
+    };
+    let country = interface.regulatory_domain.as_deref();
+    super::wifi(NETWORK_CONFIG, WIFIS, &network_name(name), password, country)
 }
 
 /// Imager writes the bytes of a name that is not plain as `\xHH` each, which YAML reads as one character a byte.
@@ -302,16 +278,20 @@ fn network_name(name: &str) -> String {
 }
 
 fn static_address(
-    wishes: &mut Wishes,
-    section: &'static str,
-    mut addresses: Vec<String>,
-    gateway4: Option<String>,
-    routes: Vec<Route>,
-    nameservers: Nameservers,
+    unused: &mut BTreeSet<&'static str>,
+    section: &str,
+    interface: Interface,
 ) -> Result<Option<settings::StaticAddress>, Mistake> {
+    let Interface {
+        mut addresses,
+        gateway4,
+        routes,
+        nameservers,
+        ..
+    } = interface;
     let Some(address) = addresses.pop() else {
         if gateway4.is_some() || !routes.is_empty() || !nameservers.addresses.is_empty() {
-            wishes.unused.insert(NO_MORE);
+            unused.insert(NO_MORE);
         }
         return Ok(None);
     };
@@ -321,7 +301,7 @@ fn static_address(
     }
     let is_default = |route: &&Route| ["default", "0.0.0.0/0", "::/0"].contains(&route.to.as_str());
     if routes.iter().any(|route| !is_default(&route)) || nameservers.search.is_some() {
-        wishes.unused.insert(NO_MORE);
+        unused.insert(NO_MORE);
     }
     let via = routes.iter().find(is_default).map(|route| route.via.clone());
     let written = AddressSection {

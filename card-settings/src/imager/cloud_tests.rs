@@ -1,7 +1,7 @@
 use super::*;
 
-const USER: &[u8] = include_bytes!("../../tests/imager/user-data");
-const NETWORK: &[u8] = include_bytes!("../../tests/imager/network-config");
+const USER: &[u8] = include_bytes!("../../fuzz/seeds/user_data/imager");
+const NETWORK: &[u8] = include_bytes!("../../fuzz/seeds/network_config/imager");
 
 #[test]
 fn what_imager_writes() {
@@ -95,6 +95,14 @@ fn each_mistake_names_file_and_mend() {
         (
             "network:\n  version: 2\n  ethernets:\n    a: {}\n    b: {}\n",
             "several interfaces",
+        ),
+        (
+            "network:\n  version: 2\n  ethernets:\n    a: {access-points: {b: {}}}\n",
+            "under wifis",
+        ),
+        (
+            "network:\n  version: 2\n  ethernets:\n    a: {addresses: [10.0.0.2/8]}\n  wifis:\n    b: {access-points: {c: {}}}\n",
+            "static beside a Wi-Fi",
         ),
         ("version: 2\n", "unknown field `version`"),
     ] {

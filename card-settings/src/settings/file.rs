@@ -55,20 +55,13 @@ pub(crate) fn toml<T: DeserializeOwned>(file: &'static str, text: &str) -> Resul
     let explain = |error: &toml::de::Error, key: Option<String>| {
         let message = error.message().replace('\n', " ");
         let (what, mend) = match message.split_once(", expected ") {
-            Some((what, expected)) => (
-                what.to_owned(),
-                format!("use {}", expected.trim_start_matches("one of ")),
-            ),
+            Some((what, expected)) => (what.to_owned(), expectation(expected, key.as_deref())),
             None if message.starts_with("missing field") => (message, "add it, or remove the section".to_owned()),
             None => (message, "correct it there".to_owned()),
         };
-        // What a number without quotes says may be a password.
-        let secret = ["password", "token", "url"].iter().any(|end| {
-            let key = key.as_deref().unwrap_or_default();
-            key.ends_with(end)
-        });
-        let what = if secret && what.starts_with("invalid type") {
-            "is no text in quotes".to_owned()
+        // A value in the wrong place, or without its quotes, may be a password all the same.
+        let what = if key.as_deref().is_some_and(is_secret) && what.starts_with("invalid type") {
+            "is no text in quotes, or stands where none belongs".to_owned()
         } else {
             what
         };
@@ -87,4 +80,19 @@ pub(crate) fn toml<T: DeserializeOwned>(file: &'static str, text: &str) -> Resul
         let key = key.split(".$__").next().unwrap_or_default().to_owned();
         explain(error.inner(), (key != ".").then_some(key))
     })
+}
+
+/// The mend, from what serde would have had.
+fn expectation(expected: &str, key: Option<&str>) -> String {
+    match (expected.strip_prefix("struct "), key) {
+        (Some(_), Some(key)) => format!("write it as a section, [{key}]"),
+        _ => format!("use {}", expected.trim_start_matches("one of ")),
+    }
+}
+
+/// Whether a key has secrets in it, or next to it.
+fn is_secret(key: &str) -> bool {
+    let sections = ["wifi", "wlan", "notify"];
+    let ends = ["password", "token", "url"];
+    sections.iter().any(|section| key.starts_with(section)) || ends.iter().any(|end| key.ends_with(end))
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What a sentence quotes of a file is cut here: it is shown on the page and stands in the journal.
+const MAX_QUOTED: usize = 200;
+
 /// Why the file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Mistake {
@@ -45,10 +48,21 @@ impl fmt::Display for Mistake {
             write!(f, ":{line}")?;
         }
         if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
+            write!(f, ": {}", quoted(key))?;
         }
-        write!(f, ": {}; {}", self.what, self.mend)
+        write!(f, ": {}; {}", quoted(&self.what), self.mend)
     }
+}
+
+/// On one line, and of a bounded length.
+fn quoted(text: &str) -> String {
+    let clear = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    let mut letters = text.chars().map(clear);
+    let mut short: String = letters.by_ref().take(MAX_QUOTED).collect();
+    if letters.next().is_some() {
+        short.push('…');
+    }
+    short
 }
 
 /// 1-based.

@@ -8,6 +8,8 @@ use super::{Mistake, Secret};
 
 const MAX_URL_BYTES: usize = 1024;
 const MAX_RECIPIENTS: usize = 4;
+/// RFC 4616, section 2: a server must take as many of each.
+const MAX_LOGIN_BYTES: usize = 255;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
@@ -200,7 +202,8 @@ impl Email {
                 "write user and password, or neither",
             );
         }
-        let unclear = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains(char::is_control));
+        let is_login = |text: &String| text.len() <= MAX_LOGIN_BYTES && !text.contains(char::is_control);
+        let unclear = |text: &Option<String>| text.as_ref().is_some_and(|text| !is_login(text));
         if unclear(&part.user) || unclear(&password) {
             return wrong("user", "has characters that no user or password has", "write it again");
         }

@@ -143,6 +143,12 @@ fn each_mistake_names_key_and_mend() {
             Some("wifi"),
             "missing field `name`",
         ),
+        (
+            "[notify]\nntfy = \"https://ntfy.sh/mine\"",
+            Some(2),
+            Some("notify.ntfy"),
+            "stands where none belongs",
+        ),
         ("[wifi]\nname = \"\"", None, Some("wifi.name"), "no network's name"),
         (
             "[wifi]\nname = \"a\"\npassword = \"short\"",
@@ -217,6 +223,15 @@ fn each_mistake_names_key_and_mend() {
             Some("notify.email.tls"),
             "in the clear",
         ),
+        (
+            &format!(
+                "[notify.email]\nserver = \"b.org\"\nuser = \"{}\"\npassword = \"b\"\nfrom = \"a@b.org\"\nto = [\"a@b.org\"]",
+                "a".repeat(257)
+            ),
+            None,
+            Some("notify.email.user"),
+            "no user or password",
+        ),
         ("[ssh]\nkeys = [\"ssh-ed25519 AAAA\"]", None, Some("ssh.keys"), "key 1"),
         (
             "[ssh]\npassword = \"x\"",
@@ -231,6 +246,21 @@ fn each_mistake_names_key_and_mend() {
         assert!(!mistake.mend.is_empty(), "{text}: {mistake}");
         assert!(!mistake.to_string().contains('\n'), "{mistake}");
     }
+}
+
+/// What a sentence quotes of a file is neither long nor able to do anything to a terminal.
+#[test]
+fn a_sentence_is_short_and_clear() {
+    for text in [format!("{} = 1", "x".repeat(60_000)), "\"\\u001b[2J\" = 1".to_owned()] {
+        let said = parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(
+            said.chars().count() < 1000 && !said.contains(char::is_control),
+            "{said:?}"
+        );
+        assert!(said.contains("use `name`, `time_zone`"), "{said}");
+    }
+    let said = parse(b"[notify]\nntfy = \"https://ntfy.sh/mine\"").unwrap_err();
+    assert_eq!(said.mend, "write it as a section, [notify.ntfy]");
 }
 
 #[test]

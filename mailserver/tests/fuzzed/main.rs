@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a seed that cannot be made or read fails the test")]
 
+#[path = "../../../tests/fuzzed/mutation.rs"]
 mod mutation;
 mod seeds;
 #[path = "../../fuzz/src/lib.rs"]

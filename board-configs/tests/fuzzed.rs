@@ -1,0 +1,28 @@
+//! A board's file, over those that ship and thousands of mutations of them. `scripts/campaign fuzz --of board-configs`
+//! runs the same body under libFuzzer.
+
+#![expect(clippy::unwrap_used, reason = "a seed that cannot be read fails the test")]
+
+#[path = "../../tests/fuzzed/sample.rs"]
+mod sample;
+
+use std::path::Path;
+
+use board_configs::fuzzed::TARGETS;
+
+/// Mutations of each target. Enough for what a careless change breaks, little enough for a debug build.
+const MUTATIONS: usize = 4_000;
+
+#[test]
+fn every_target_has_a_program_that_runs_it() {
+    sample::every_target_has_a_program(Path::new(env!("CARGO_MANIFEST_DIR")), &TARGETS);
+}
+
+#[test]
+fn no_seed_and_no_mutation_of_one_panics() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    sample::no_seed_and_no_mutation_panics(package, &TARGETS, MUTATIONS, |target| match target {
+        "board" => Some(package.join("boards")),
+        _ => None,
+    });
+}
