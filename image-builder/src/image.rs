@@ -158,6 +158,7 @@ impl Plan {
                 hasher.add("crates", &files::read(&self.order.crates)?);
                 hasher.add("published at", format!("{:?}", self.order.published_at).as_bytes());
                 hasher.add("imager", self.image.imager_devices.join(" ").as_bytes());
+                hasher.add("icon", &files::read(&self.builder("icon.svg"))?);
             }
             other => bail!("stage {other} has no inputs here"),
         }
@@ -185,6 +186,7 @@ impl Plan {
                     crates: &self.order.crates,
                     published_at: self.order.published_at.as_deref(),
                     imager_devices: &self.image.imager_devices,
+                    icon: &self.builder("icon.svg"),
                 },
                 into,
             ),

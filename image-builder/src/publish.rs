@@ -25,7 +25,11 @@ pub(crate) struct Release<'a> {
     pub(crate) crates: &'a Path,
     pub(crate) published_at: Option<&'a str>,
     pub(crate) imager_devices: &'a [String],
+    /// What Raspberry Pi Imager shows beside the name.
+    pub(crate) icon: &'a Path,
 }
+
+const ICON: &str = "pillarbox.svg";
 
 pub(crate) fn publish(tools: &Tools, release: &Release, into: &Path) -> Result<()> {
     let base = format!("pillarbox-{}-{}", release.board, release.version);
@@ -54,8 +58,13 @@ pub(crate) fn publish(tools: &Tools, release: &Release, into: &Path) -> Result<(
     let mut published = vec![compressed.clone(), block_map, bill, licences];
     if let (Some(folder), false) = (release.published_at, release.imager_devices.is_empty()) {
         let manifest = into.join(format!("{base}.rpi-imager-manifest"));
+        let folder = folder.trim_end_matches('/');
+        let icon = into.join(ICON);
+        files::copy(release.icon, &icon, 0o644)?;
+        published.push(icon);
         let facts = Facts {
-            url: format!("{}/{base}.img.xz", folder.trim_end_matches('/')),
+            url: format!("{folder}/{base}.img.xz"),
+            icon: format!("{folder}/{ICON}"),
             date: tools.date("%Y-%m-%d")?,
             bytes: size(&image)?,
             digest,
@@ -105,6 +114,7 @@ fn copyright_file(root: &Path, package: &str) -> std::path::PathBuf {
 
 struct Facts {
     url: String,
+    icon: String,
     date: String,
     bytes: u64,
     digest: String,
@@ -112,13 +122,25 @@ struct Facts {
     download_digest: String,
 }
 
-/// raspberrypi/rpi-imager, doc/schema-notes.md. Of the forms that `init_format` names the box reads two (card-settings'
-/// `imager`); every Imager 2 writes cloud-init's, few write `rpi-preseed` yet.
+/// raspberrypi/rpi-imager, doc/schema-notes.md and doc/json-schema; the boards to choose from as src/hwlistmodel.cpp reads
+/// them, because Imager knows none but those of the list that it has opened. Of the forms that `init_format` names the
+/// box reads two (card-settings' `imager`); every Imager 2 writes cloud-init's, few write `rpi-preseed` yet.
 fn imager_manifest(release: &Release, facts: &Facts) -> Value {
     json!({
+        "imager": {
+            "devices": [{
+                "name": release.title,
+                "description": release.board,
+                "icon": facts.icon,
+                "tags": release.imager_devices,
+                "matching_type": "exclusive",
+                "default": true,
+            }],
+        },
         "os_list": [{
             "name": format!("Pillarbox {}", release.version),
             "description": format!("A plug-in mailserver for Status, for {}", release.title),
+            "icon": facts.icon,
             "url": facts.url,
             "release_date": facts.date,
             "extract_size": facts.bytes,
@@ -127,6 +149,7 @@ fn imager_manifest(release: &Release, facts: &Facts) -> Value {
             "image_download_sha256": facts.download_digest,
             "devices": release.imager_devices,
             "init_format": "cloudinit",
+            "architecture": "armv8",
         }]
     })
 }
@@ -154,8 +177,10 @@ pub(crate) fn sha256(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
+    /// Required fields and their forms by Imager's schema and its notes: sizes in bytes, a date as YYYY-MM-DD, at least one
+    /// device, one of the known forms of customisation.
     #[test]
-    fn the_manifest_names_the_uncompressed_image_too() {
+    fn the_manifest_is_what_imager_reads() {
         let devices = ["pi4-64bit".to_owned()];
         let nowhere = Path::new("");
         let release = Release {
@@ -169,24 +194,39 @@ mod tests {
             crates: nowhere,
             published_at: None,
             imager_devices: &devices,
+            icon: nowhere,
         };
         let facts = Facts {
             url: "https://example.org/x.img.xz".to_owned(),
+            icon: "https://example.org/x.svg".to_owned(),
             date: "2026-01-01".to_owned(),
             bytes: 5,
             digest: "aa".to_owned(),
             download_bytes: 2,
             download_digest: "bb".to_owned(),
         };
-        let entry = &imager_manifest(&release, &facts)["os_list"][0];
+        let manifest = imager_manifest(&release, &facts);
+        let keys: Vec<&String> = manifest.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["imager", "os_list"], "the schema has no others");
+        let entry = &manifest["os_list"][0];
+        for key in ["name", "description", "icon", "url", "extract_sha256", "release_date"] {
+            assert!(entry[key].as_str().is_some_and(|text| !text.is_empty()), "{key}");
+        }
+        // Of the uncompressed image the one, of the download the other.
         assert_eq!(
-            (&entry["extract_sha256"], &entry["image_download_sha256"]),
-            (&json!("aa"), &json!("bb"))
+            (&entry["extract_size"], &entry["extract_sha256"]),
+            (&json!(5), &json!("aa"))
         );
-        assert_eq!(entry["init_format"], "cloudinit");
         assert_eq!(
-            (&entry["extract_size"], &entry["devices"][0]),
-            (&json!(5), &json!("pi4-64bit"))
+            (&entry["image_download_size"], &entry["image_download_sha256"]),
+            (&json!(2), &json!("bb"))
         );
+        assert_eq!(entry["release_date"].as_str().unwrap().split('-').count(), 3);
+        assert!(["cloudinit", "rpi-preseed"].contains(&entry["init_format"].as_str().unwrap()));
+        let device = &manifest["imager"]["devices"][0];
+        assert!(device["name"].is_string() && device["default"] == true);
+        // By these the board that was chosen finds the image.
+        assert_eq!(device["tags"], entry["devices"]);
+        assert!(!entry["devices"].as_array().unwrap().is_empty());
     }
 }
