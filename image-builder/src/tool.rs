@@ -2,11 +2,16 @@
 //!
 //! Everything a tool says goes to the stage's log; a failure names the program and the log.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+mod run;
+mod sources;
+
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+pub use run::Error;
+use run::Result;
+pub use sources::{Archive, Sources};
 
 use crate::recipe;
 
@@ -17,70 +22,9 @@ pub struct Tools {
     epoch: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{program} cannot be started: {source}; scripts/build-image installs what a build needs")]
-    Start { program: String, source: std::io::Error },
-    #[error("{program} failed ({status}); its last line was: {last}; see {}", log.display())]
-    Failed {
-        program: String,
-        status: String,
-        last: String,
-        log: PathBuf,
-    },
-    #[error("the log {} cannot be written: {source}", log.display())]
-    Log { log: PathBuf, source: std::io::Error },
-}
-
-type Result<T> = std::result::Result<T, Error>;
-
-/// A package archive that apt knows, as `apt-get indextargets` gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    pub uri: String,
-    pub label: String,
-}
-
 impl Tools {
     pub fn new(log: PathBuf, epoch: u64) -> Tools {
         Tools { log, epoch }
-    }
-
-    /// The package archives of Debian that this machine's own apt uses. Empty on a machine that is no Debian.
-    pub fn debian_archives(&self) -> Result<Vec<Archive>> {
-        let mut command = Command::new("apt-get");
-        command.args([
-            "indextargets",
-            "--format",
-            "$(REPO_URI) $(LABEL)",
-            "Created-By: Packages",
-            "Origin: Debian",
-        ]);
-        let text = self.output(command)?;
-        let mut archives: Vec<Archive> = Vec::new();
-        for (uri, label) in text.lines().filter_map(|line| line.split_once(' ')) {
-            let archive = Archive {
-                uri: uri.to_owned(),
-                label: label.to_owned(),
-            };
-            if !archives.contains(&archive) {
-                archives.push(archive);
-            }
-        }
-        Ok(archives)
-    }
-
-    /// How this machine's apt reaches its archives (proxies, checks of validity), as lines of an apt.conf.
-    pub fn apt_transport_options(&self) -> Result<Vec<String>> {
-        let mut command = Command::new("apt-config");
-        command.args(["dump", "--no-empty", "Acquire"]);
-        let wanted = ["Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries"];
-        Ok(self
-            .output(command)?
-            .lines()
-            .filter(|line| wanted.iter().any(|prefix| line.starts_with(prefix)))
-            .map(str::to_owned)
-            .collect())
     }
 
     /// Unpacks packages without installing them.
@@ -350,154 +294,6 @@ impl Tools {
         command.args(["create", "-o"]).arg(to).arg(image);
         self.run(command)
     }
-
-    fn run(&self, command: Command) -> Result<()> {
-        self.run_with_input(command, b"")
-    }
-
-    fn run_with_input(&self, mut command: Command, input: &[u8]) -> Result<()> {
-        command.env("SOURCE_DATE_EPOCH", self.epoch.to_string());
-        self.wait(command, input)
-    }
-
-    fn run_keeping_environment(&self, command: Command) -> Result<()> {
-        self.wait(command, b"")
-    }
-
-    fn wait(&self, mut command: Command, input: &[u8]) -> Result<()> {
-        let program = name_of(&command);
-        let log = self.start_of_log(&command)?;
-        let clone = |file: &File| {
-            file.try_clone().map_err(|source| Error::Log {
-                log: self.log.clone(),
-                source,
-            })
-        };
-        command
-            .env("LC_ALL", "C.UTF-8")
-            // FAT has local times.
-            .env("TZ", "UTC")
-            .stdin(Stdio::piped())
-            .stdout(clone(&log)?)
-            .stderr(log);
-        let start = |source| Error::Start {
-            program: program.clone(),
-            source,
-        };
-        let mut child = command.spawn().map_err(start)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that has read enough closes its end; its exit status tells what matters.
-            let _ = stdin.write_all(input);
-        }
-        let status = child.wait().map_err(start)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(self.failed(program, status))
-        }
-    }
-
-    fn output(&self, command: Command) -> Result<String> {
-        Ok(String::from_utf8_lossy(&self.output_bytes(command)?).into_owned())
-    }
-
-    fn output_bytes(&self, mut command: Command) -> Result<Vec<u8>> {
-        let program = name_of(&command);
-        let log = self.start_of_log(&command)?;
-        let output = command
-            .stdin(Stdio::null())
-            .stderr(log)
-            .output()
-            .map_err(|source| Error::Start {
-                program: program.clone(),
-                source,
-            })?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            Err(self.failed(program, output.status))
-        }
-    }
-
-    fn start_of_log(&self, command: &Command) -> Result<File> {
-        let failed = |source| Error::Log {
-            log: self.log.clone(),
-            source,
-        };
-        let mut log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.log)
-            .map_err(failed)?;
-        let mut line: Vec<OsString> = vec!["$".into(), command.get_program().to_owned()];
-        line.extend(command.get_args().map(OsStr::to_owned));
-        writeln!(log, "{}", line.join(OsStr::new(" ")).to_string_lossy()).map_err(failed)?;
-        Ok(log)
-    }
-
-    fn failed(&self, program: String, status: std::process::ExitStatus) -> Error {
-        let last = std::fs::read(&self.log)
-            .ok()
-            .and_then(|bytes| {
-                let text = String::from_utf8_lossy(&bytes).into_owned();
-                text.lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty())
-                    .map(str::to_owned)
-            })
-            .unwrap_or_default();
-        Error::Failed {
-            program,
-            status: status.to_string(),
-            last,
-            log: self.log.clone(),
-        }
-    }
-}
-
-/// The program that a person would look for: not the one that only starts it.
-fn name_of(command: &Command) -> String {
-    let after_options = || command.get_args().skip_while(|argument| *argument != "--").nth(1);
-    let program = match command.get_program() {
-        program if program == "unshare" => after_options().unwrap_or(program),
-        program => program,
-    };
-    program.to_string_lossy().into_owned()
-}
-
-/// Where packages come from: lines of a sources.list, none for mmdebstrap's own default, and apt's options.
-#[derive(Clone, Debug, Default)]
-pub struct Sources {
-    pub lines: Vec<String>,
-    pub apt_options: Vec<String>,
-}
-
-impl Sources {
-    /// The given lines of a sources.list, or those of this machine's own archives when there are none. `also` is a suite
-    /// beside the image's own.
-    pub fn found(tools: &Tools, mirrors: &[String], also: Option<&str>) -> Result<Sources> {
-        let mut sources = Sources::of(&tools.debian_archives()?, also, tools.apt_transport_options()?);
-        if !mirrors.is_empty() {
-            sources.lines = mirrors.to_vec();
-        }
-        Ok(sources)
-    }
-
-    /// The image's suite from the archives that this machine's apt already uses; no archive is named anywhere else.
-    pub fn of(archives: &[Archive], also: Option<&str>, apt_options: Vec<String>) -> Sources {
-        let components = recipe::COMPONENTS.replace(',', " ");
-        let suite = recipe::SUITE;
-        let line = |archive: &Archive, suite: String| format!("deb {} {suite} {components}", archive.uri);
-        let labelled = |label: &str| archives.iter().find(|archive| archive.label == label);
-        let mut lines = Vec::new();
-        if let Some(main) = labelled("Debian") {
-            lines.push(line(main, suite.to_owned()));
-            lines.push(line(main, format!("{suite}-updates")));
-            lines.extend(labelled("Debian-Security").map(|archive| line(archive, format!("{suite}-security"))));
-            lines.extend(also.map(|suite| line(main, suite.to_owned())));
-        }
-        Sources { lines, apt_options }
-    }
 }
 
 pub struct Ext4<'a> {
@@ -512,33 +308,6 @@ pub struct Ext4<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn archive(uri: &str, label: &str) -> Archive {
-        Archive {
-            uri: uri.to_owned(),
-            label: label.to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_suite_comes_from_the_machines_own_archives() {
-        let sources = Sources::of(
-            &[
-                archive("m:/debian/", "Debian"),
-                archive("m:/security/", "Debian-Security"),
-            ],
-            Some("trixie-backports"),
-            Vec::new(),
-        );
-        assert_eq!(sources.lines.len(), 4);
-        assert!(sources.lines[2].starts_with("deb m:/security/ trixie-security main"));
-        assert!(sources.lines[3].starts_with("deb m:/debian/ trixie-backports main"));
-        assert!(
-            Sources::of(&[archive("m:/u/", "Ubuntu")], None, Vec::new())
-                .lines
-                .is_empty()
-        );
-    }
 
     /// The same content at another time, in another place, is the same file system.
     #[test]
