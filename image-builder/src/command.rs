@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use pillarbox_image::deb::{self, Architecture};
 use pillarbox_image::image::{self, Order};
 use pillarbox_image::{check, plain};
@@ -20,21 +20,8 @@ pub(crate) enum Command {
     Build {
         /// A board that ships, or the path of a board's TOML file.
         board: String,
-        /// Directory of pillarboxd, pillarbox and pillarbox-mailserver, compiled for the board.
-        #[arg(long)]
-        programs: PathBuf,
-        /// Where stages and results go.
-        #[arg(long, default_value = "target/image")]
-        out: PathBuf,
-        /// The checked-out repository.
-        #[arg(long, default_value = ".")]
-        repository: PathBuf,
-        /// The newest time in the image, in seconds since the Unix epoch.
-        #[arg(long)]
-        epoch: u64,
-        /// A line of a sources.list to take packages from; those of this machine's apt when absent. May be repeated.
-        #[arg(long = "mirror")]
-        mirrors: Vec<String>,
+        #[command(flatten)]
+        inputs: Inputs,
         /// What `cargo tree --prefix none --format '{p}|{l}'` says of the programs, for the list of components.
         #[arg(long)]
         crates: PathBuf,
@@ -65,17 +52,8 @@ pub(crate) enum Command {
     },
     /// Builds a disk with a plain Debian of the same packages and programs, for `scripts/bench image`.
     Plain {
-        /// As of `build`.
-        #[arg(long)]
-        programs: PathBuf,
-        #[arg(long, default_value = "target/image")]
-        out: PathBuf,
-        #[arg(long, default_value = ".")]
-        repository: PathBuf,
-        #[arg(long)]
-        epoch: u64,
-        #[arg(long = "mirror")]
-        mirrors: Vec<String>,
+        #[command(flatten)]
+        inputs: Inputs,
     },
     /// Checks that the packages have every file and module that the boards' files name.
     Check {
@@ -88,16 +66,32 @@ pub(crate) enum Command {
     },
 }
 
+/// What a disk is made from.
+#[derive(Args)]
+pub(crate) struct Inputs {
+    /// Directory of pillarboxd, pillarbox and pillarbox-mailserver, compiled for the board.
+    #[arg(long)]
+    programs: PathBuf,
+    /// Where stages and results go.
+    #[arg(long, default_value = "target/image")]
+    out: PathBuf,
+    /// The checked-out repository.
+    #[arg(long, default_value = ".")]
+    repository: PathBuf,
+    /// The newest time in the image, in seconds since the Unix epoch.
+    #[arg(long)]
+    epoch: u64,
+    /// A line of a sources.list to take packages from; those of this machine's apt when absent. May be repeated.
+    #[arg(long = "mirror")]
+    mirrors: Vec<String>,
+}
+
 /// Does it, and returns the line for whoever called: where the result lies.
 pub(crate) fn run(command: Command) -> anyhow::Result<String> {
     match command {
         Command::Build {
             board,
-            programs,
-            out,
-            repository,
-            epoch,
-            mirrors,
+            inputs,
             crates,
             published_at,
             fast,
@@ -105,12 +99,12 @@ pub(crate) fn run(command: Command) -> anyhow::Result<String> {
         } => {
             let order = Order {
                 board,
-                repository,
-                programs,
-                out,
+                repository: inputs.repository,
+                programs: inputs.programs,
+                out: inputs.out,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                epoch,
-                mirrors,
+                epoch: inputs.epoch,
+                mirrors: inputs.mirrors,
                 crates,
                 published_at,
                 fast,
@@ -135,13 +129,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<String> {
             };
             Ok(deb::build(&order)?.display().to_string())
         }
-        Command::Plain {
-            programs,
-            out,
-            repository,
-            epoch,
-            mirrors,
-        } => {
+        Command::Plain { inputs } => {
+            let Inputs {
+                repository,
+                programs,
+                out,
+                epoch,
+                mirrors,
+            } = inputs;
             let disk = plain::build(&repository, &programs, &out, epoch, &mirrors)?;
             Ok(disk.display().to_string())
         }

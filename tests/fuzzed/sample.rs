@@ -14,21 +14,6 @@ const CHANCE: u64 = 0x5eed;
 
 type Target = (&'static str, fn(&[u8]));
 
-/// Every target is a program of the crate's `fuzz/Cargo.toml`, and the other way round.
-pub(crate) fn every_target_has_a_program(package: &Path, targets: &[Target]) {
-    let manifest: toml::Table = fs::read_to_string(package.join("fuzz/Cargo.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    let programs = manifest["bin"].as_array().unwrap();
-    let names: Vec<&str> = programs
-        .iter()
-        .map(|program| program["name"].as_str().unwrap())
-        .collect();
-    let wanted: Vec<&str> = targets.iter().map(|(target, _)| *target).collect();
-    assert_eq!(names, wanted);
-}
-
 /// The files of these folders, in the order of their paths.
 fn seeds(folders: &[PathBuf]) -> Vec<Vec<u8>> {
     let files = folders
@@ -39,17 +24,25 @@ fn seeds(folders: &[PathBuf]) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Runs each target over the crate's own seeds, those that ship with it and `mutations` of them. What an earlier campaign
-/// found is among the seeds, so it is run again before anything else.
-pub(crate) fn no_seed_and_no_mutation_panics(
-    package: &Path,
-    targets: &[Target],
-    mutations: usize,
-    shipped: impl Fn(&str) -> Option<PathBuf>,
-) {
+/// Every target is a program of the package's `fuzz/Cargo.toml`, and the other way round.
+fn assert_programs(package: &Path, targets: &[Target]) {
+    let manifest = fs::read_to_string(package.join("fuzz/Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let programs = manifest["bin"].as_array().unwrap().iter();
+    let names: Vec<&str> = programs.map(|program| program["name"].as_str().unwrap()).collect();
+    let wanted: Vec<&str> = targets.iter().map(|(target, _)| *target).collect();
+    assert_eq!(names, wanted);
+}
+
+/// Runs each target over the package's own seeds, those that ship with it and `mutations` of them. What an earlier
+/// campaign found is among the seeds, so it is run again before anything else.
+pub(crate) fn run(package: &str, targets: &[Target], mutations: usize, shipped: impl Fn(&str) -> Option<&str>) {
+    let package = Path::new(package);
+    assert_programs(package, targets);
     for (target, run) in targets {
         let own = package.join("fuzz/seeds").join(target);
-        let folders: Vec<PathBuf> = [Some(own), shipped(target)].into_iter().flatten().collect();
+        let shipped = shipped(target).map(|folder| package.join(folder));
+        let folders: Vec<PathBuf> = [Some(own), shipped].into_iter().flatten().collect();
         let seeds = seeds(&folders);
         assert!(seeds.len() >= 3, "{target} has seeds");
         let check = |input: &[u8]| {
