@@ -103,10 +103,14 @@ fn read(fat: &mut Fat<File>, places: &Places) -> Result<Outcome, fat::Error> {
         mistakes.push(mistake);
         Settings::default()
     });
-    let Wishes { settings: far, unused } = imager.unwrap_or_else(|mistake| {
+    let Wishes {
+        settings: far,
+        mut unused,
+    } = imager.unwrap_or_else(|mistake| {
         mistakes.push(mistake);
         Wishes::default()
     });
+    unused.extend(card.others()?);
     let mut settings = own.over(far);
     if settings == Settings::default() && mistakes.is_empty() {
         match restored(places) {

@@ -1,5 +1,6 @@
 //! The files of the card's FAT partition: read, and written over in place.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, Write};
 
 use super::places::{Places, put_secret};
@@ -13,6 +14,33 @@ use crate::{answer, secrets, word};
 pub(super) const WORD: &str = "word";
 /// What Imager 1 leaves, and what Imager 2 leaves on a card that it takes for Raspberry Pi OS.
 const FIRST_RUN: &str = "firstrun.sh";
+/// What people put on the cards of Raspberry Pi OS, by habit or with tools for it.
+const OTHERS: &[(&str, &str)] = &[
+    (
+        "ssh",
+        "ssh is a file for Raspberry Pi OS: write your key into pillarbox.toml, [ssh].",
+    ),
+    (
+        "ssh.txt",
+        "ssh.txt is a file for Raspberry Pi OS: write your key into pillarbox.toml, [ssh].",
+    ),
+    (
+        "wpa_supplicant.conf",
+        "wpa_supplicant.conf is a file for Raspberry Pi OS: write the network into pillarbox.toml, [wifi].",
+    ),
+    (
+        "custom.toml",
+        "custom.toml is a file for Raspberry Pi OS: say it in pillarbox.toml.",
+    ),
+    (
+        "userconf",
+        "userconf is a file for Raspberry Pi OS: a Pillarbox has no users.",
+    ),
+    (
+        "userconf.txt",
+        "userconf.txt is a file for Raspberry Pi OS: a Pillarbox has no users.",
+    ),
+];
 /// A file that is written over was made with the image; one that was made larger by somebody is left alone.
 const MAX_OVERWRITE_BYTES: u64 = 64 * 1024;
 
@@ -93,6 +121,17 @@ impl<D: Read + Write + Seek> Card<'_, D> {
             }
         }
         Ok(Ok(wishes))
+    }
+
+    /// A sentence for each file of another system that lies on the card.
+    pub(super) fn others(&mut self) -> Result<BTreeSet<&'static str>, fat::Error> {
+        let mut sentences = BTreeSet::new();
+        for (file, sentence) in OTHERS {
+            if self.fat.find(file)?.is_some() {
+                sentences.insert(*sentence);
+            }
+        }
+        Ok(sentences)
     }
 
     /// The word for a browser: made once, and handed to the daemon at every start.

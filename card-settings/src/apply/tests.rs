@@ -270,6 +270,21 @@ fn the_cards_own_file_goes_before_imagers() {
     assert!(script.apply().trouble.unwrap().contains("firstrun.sh: is a script"));
 }
 
+/// Habits from Raspberry Pi OS do nothing here, and the answer says so.
+#[test]
+fn files_of_another_system_are_named() {
+    let tested = Box::with(&[("ssh", b""), ("wpa_supplicant.conf", b"network={}"), ANSWER]);
+    assert_eq!(tested.apply(), Outcome::default());
+    let answer = tested.answer();
+    for words in [
+        "write your key into pillarbox.toml",
+        "write the network into pillarbox.toml",
+    ] {
+        assert!(answer.contains(words), "{answer}");
+    }
+    assert_eq!(tested.on_card("wpa_supplicant.conf"), "network={}");
+}
+
 #[test]
 fn a_word_is_made_once_and_handed_on() {
     let empty = answer::fitted(word::NONE_YET, word::FILE_BYTES);
