@@ -10,6 +10,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::archive::Archive;
 use crate::catalogue::{Live, NewNames, Pending, weight};
+use crate::error::Harm;
 use crate::file::{SegmentFile, lock};
 use crate::layout::SegmentName;
 use crate::schema::Summary;
@@ -48,16 +49,17 @@ impl Archive {
         for batch in batches {
             if let Err(error) = self.commit_one(&batch) {
                 lock(&self.catalogue).counters.commit_failures += 1;
-                if error.is_corrupt() {
-                    self.set_aside(batch.file.name, "corrupt");
-                } else if error.is_read_failure() {
-                    self.suspect(batch.file.name);
-                    outcome = Err(error);
-                } else if batch.on_disk && !batch.file.path.exists() {
-                    let forgotten = lock(&self.catalogue).forget(batch.file.name);
-                    drop(forgotten);
-                } else {
-                    outcome = Err(error);
+                match error.harm() {
+                    Harm::Damaged => self.set_aside(batch.file.name, "corrupt"),
+                    Harm::Unread => {
+                        self.suspect(batch.file.name);
+                        outcome = Err(error);
+                    }
+                    Harm::None if batch.on_disk && !batch.file.path.exists() => {
+                        let forgotten = lock(&self.catalogue).forget(batch.file.name);
+                        drop(forgotten);
+                    }
+                    Harm::None => outcome = Err(error),
                 }
             }
         }
@@ -164,17 +166,18 @@ impl Archive {
             drop(forgotten);
             return Ok(true);
         }
-        if error.is_corrupt() {
-            tracing::error!(%error, "segment damaged");
-            self.set_aside(name, "corrupt");
-            return Ok(true);
+        match error.harm() {
+            Harm::Damaged => {
+                tracing::error!(%error, "segment damaged");
+                self.set_aside(name, "corrupt");
+            }
+            Harm::Unread => {
+                tracing::error!(%error, "the device fails to read");
+                self.suspect(name);
+            }
+            Harm::None => return Ok(false),
         }
-        if error.is_read_failure() {
-            tracing::error!(%error, "the device fails to read");
-            self.suspect(name);
-            return Ok(true);
-        }
-        Ok(false)
+        Ok(true)
     }
 }
 

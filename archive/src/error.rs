@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::schema;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -26,6 +28,17 @@ pub enum Error {
     Policy { path: PathBuf, reason: String },
     #[error("{path} is not an archive that can be read here: {reason}")]
     Foreign { path: PathBuf, reason: String },
+}
+
+/// What is the matter with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harm {
+    /// Nothing that the error tells of: no room, no permission, another process.
+    None,
+    /// The file itself is damaged: trying again cannot help.
+    Damaged,
+    /// The device could not give back what it was given: a worn card, or a bus that stumbled.
+    Unread,
 }
 
 impl Error {
@@ -53,8 +66,29 @@ impl Error {
         }
     }
 
-    /// Whether the device could not give back what it was given: a worn card, or a bus that stumbled.
-    pub(crate) fn is_read_failure(&self) -> bool {
+    /// What the error means for the segment that it names. SQLite says that a file is corrupt, too, when the device failed
+    /// to read it (`SQLITE_IOERR_CORRUPTFS` leaves a statement as `SQLITE_CORRUPT`), so such a file is read and checked
+    /// first.
+    pub(crate) fn harm(&self) -> Harm {
+        match self {
+            _ if self.is_read_failure() => Harm::Unread,
+            Error::Segment {
+                path,
+                source: rusqlite::Error::SqliteFailure(failure, _),
+                ..
+            } if failure.code == rusqlite::ErrorCode::DatabaseCorrupt => {
+                if schema::is_damaged(path) {
+                    Harm::Damaged
+                } else {
+                    Harm::Unread
+                }
+            }
+            _ if self.is_corrupt() => Harm::Damaged,
+            _ => Harm::None,
+        }
+    }
+
+    fn is_read_failure(&self) -> bool {
         use rusqlite::ffi::{SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
         match self {
             Error::Segment {
@@ -74,12 +108,11 @@ impl Error {
         }
     }
 
-    /// Whether the file itself is damaged, so that trying again cannot help.
-    pub(crate) fn is_corrupt(&self) -> bool {
+    fn is_corrupt(&self) -> bool {
         match self {
             Error::Segment { source, .. } => match source {
                 rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
-                    rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase => true,
+                    rusqlite::ErrorCode::NotADatabase => true,
                     // A table or a column that ought to be there is not.
                     rusqlite::ErrorCode::Unknown => message
                         .as_deref()

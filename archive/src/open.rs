@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Cursors, Live};
+use crate::error::Harm;
 use crate::file::{OpenFiles, SegmentFile};
 use crate::layout::{self, Kind, SegmentName};
 use crate::policy::Watched;
@@ -61,7 +62,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
                 None => continue,
             },
             Err(_) if !path.exists() => continue,
-            Err(error) if error.is_corrupt() => {
+            Err(error) if error.harm() == Harm::Damaged => {
                 tracing::error!(%error, "segment damaged");
                 "corrupt".into()
             }

@@ -238,6 +238,21 @@ pub(crate) fn open_complete(path: &Path) -> Result<Connection, Error> {
     opened().map_err(Error::segment("open", path))
 }
 
+/// Whether a segment that SQLite calls corrupt is: the device reads all of it, and the file's structure has faults, its log
+/// left aside. Drops the process's locks on the file, so it is for one that is given up if it is.
+pub(crate) fn is_damaged(path: &Path) -> bool {
+    let read = |path: &Path| match std::fs::File::open(path) {
+        Ok(mut file) => std::io::copy(&mut file, &mut std::io::sink()).is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    let sound = || -> Result<bool, Error> {
+        let conn = open_complete(path)?;
+        let checked = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        Ok(checked.map_err(Error::segment("check", path))? == "ok")
+    };
+    read(path) && read(&layout::sidecar(path, "-wal")) && !sound().unwrap_or(false)
+}
+
 /// What a reader of a segment keeps of it in memory.
 const READER_CACHE_KIB: i64 = 160;
 

@@ -10,6 +10,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::archive::Archive;
 use crate::catalogue::{Catalogue, Live, Stage};
+use crate::error::Harm;
 use crate::file::lock;
 use crate::filter::Filter;
 use crate::layout::{Kind, NANOS, SegmentName};
@@ -38,10 +39,12 @@ impl Archive {
                 Ok(true) => {}
                 // Another process reads it just now.
                 Ok(false) => break,
-                Err(error) if error.is_corrupt() => self.set_aside(name, "corrupt"),
-                Err(error) if error.is_read_failure() => self.suspect(name),
-                Err(_) if !name.path(&self.dir).exists() => break,
-                Err(error) => return Err(error),
+                Err(error) => match error.harm() {
+                    Harm::Damaged => self.set_aside(name, "corrupt"),
+                    Harm::Unread => self.suspect(name),
+                    Harm::None if !name.path(&self.dir).exists() => break,
+                    Harm::None => return Err(error),
+                },
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 
 use crate::archive::Archive;
 use crate::catalogue::Catalogue;
+use crate::error::Harm;
 use crate::file::lock;
 use crate::layout::{NANOS, SegmentName};
 use crate::open;
@@ -71,15 +72,14 @@ impl Archive {
                     None => tracing::info!(segment = %name, "can be read again"),
                 }
             }
-            Err(error) if error.is_corrupt() => {
+            Err(error) => {
                 drop(catalogue);
-                self.set_aside(name, "corrupt");
+                match error.harm() {
+                    Harm::Damaged => self.set_aside(name, "corrupt"),
+                    Harm::Unread => self.set_aside(name, REASON),
+                    Harm::None => {}
+                }
             }
-            Err(error) if error.is_read_failure() => {
-                drop(catalogue);
-                self.set_aside(name, REASON);
-            }
-            Err(_) => {}
         }
     }
 
