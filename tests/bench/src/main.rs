@@ -40,18 +40,8 @@ enum What {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Cuts the archive's writer off: half by SIGKILL, half by a power cut that drops and tears unsynced writes
-    ArchiveCuts {
-        #[arg(long, default_value_t = 1000)]
-        cuts: u64,
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-    },
-    /// Fills the disk at every operation of a run in turn
-    ArchiveFull,
-    /// The writer that is cut off
-    #[command(hide = true)]
-    CutWriter { dir: PathBuf, seed: u64, start: i64 },
+    #[command(flatten)]
+    Campaign(campaign::What),
     /// Opens an archive and says how long it took and how much memory
     #[command(hide = true)]
     Probe { dir: PathBuf, queries: u32 },
@@ -69,9 +59,7 @@ fn main() -> anyhow::Result<()> {
             let wanted = bench::Wanted { full, only, alone };
             bench::run(wanted, json.as_deref(), dir.as_deref())
         }
-        What::ArchiveCuts { cuts, seed } => campaign::run(cuts, seed),
-        What::ArchiveFull => campaign::full::every(),
-        What::CutWriter { dir, seed, start } => campaign::writer::run(&dir, seed, start),
+        What::Campaign(what) => what.run(),
         What::Probe { dir, queries } => bench::probe::run(&dir, queries),
     }
 }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::workload::Random;
 
 pub(crate) const ROOT: u64 = 1;
@@ -26,7 +28,7 @@ pub(crate) struct Disk {
     fault: Fault,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fault {
     #[default]
     None,
@@ -42,6 +44,14 @@ pub(crate) struct File {
     pub(crate) bytes: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    worn: Option<Worn>,
+}
+
+/// What lies here or behind cannot be read so many times.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Worn {
+    pub(crate) place: usize,
+    pub(crate) failures: u64,
 }
 
 enum Change {
@@ -82,6 +92,14 @@ impl Disk {
             Fault::PowerCut(after) => Fault::PowerCut(self.operations + after),
             Fault::Full(after) => Fault::Full(self.operations + after),
         };
+    }
+
+    /// The first file whose name begins so is worn from now on.
+    pub(crate) fn wear_out(&mut self, prefix: &str, worn: Worn) -> Result<(), Refused> {
+        let found = self.names.iter().find(|((_, name), _)| name.starts_with(prefix));
+        let inode = *found.ok_or(Refused::NotFound)?.1;
+        self.file(inode)?.worn = Some(worn);
+        Ok(())
     }
 
     pub(crate) fn is_off(&self) -> bool {
@@ -198,6 +216,19 @@ impl Disk {
             file.bytes.clone_from(&file.durable);
         }
         self.fault = Fault::None;
+    }
+}
+
+impl File {
+    /// Whether this read up to `end` fails.
+    pub(crate) fn fails_to_read(&mut self, end: usize) -> bool {
+        match &mut self.worn {
+            Some(worn) if end > worn.place && worn.failures > 0 => {
+                worn.failures -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 }
 

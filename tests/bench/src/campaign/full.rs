@@ -1,6 +1,7 @@
 //! The disk is full from some operation of a run on, then has space again: nothing crashes, nothing is damaged, what
 //! was acknowledged and fits in memory is there in the end, and the archive takes envelopes again.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -8,14 +9,14 @@ use anyhow::{Context, Result, ensure};
 use archive::{Archive, Inserted, Refusal, verify};
 
 use super::disk::Fault;
-use super::mount::{self, Shared};
+use super::remote::{self, Remote};
 use super::writer::options;
 use crate::workload::{Random, SECOND, START, envelope};
 
 /// `scripts/campaign archive-full`: every operation of the run in turn.
 pub(crate) fn every() -> Result<()> {
-    mount::possible()?;
-    let operations = one(Fault::None)?;
+    remote::possible()?;
+    let operations = remote::with(|disk, place| one(disk, place, Fault::None))?;
     println!("archive-full: a run of {operations} operations (writes, names, syncs)");
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let worker = || -> Result<()> {
@@ -47,7 +48,7 @@ pub(crate) fn every() -> Result<()> {
 /// The first operations, where files are made, and as many by chance.
 pub(crate) fn sample(points: u64, seed: u64) -> Result<u64> {
     let mut random = Random::new(seed);
-    let operations = one(Fault::None)?;
+    let operations = remote::with(|disk, place| one(disk, place, Fault::None))?;
     for point in 0..points {
         full_at(if point < points / 2 {
             point
@@ -59,19 +60,16 @@ pub(crate) fn sample(points: u64, seed: u64) -> Result<u64> {
 }
 
 fn full_at(at: u64) -> Result<()> {
-    one(Fault::Full(at)).with_context(|| format!("full at operation {at}"))?;
+    remote::with(|disk, place| one(disk, place, Fault::Full(at))).with_context(|| format!("full at operation {at}"))?;
     Ok(())
 }
 
 /// A run, and how many operations it asked of the disk until there was space again.
-fn one(fault: Fault) -> Result<u64> {
-    let place = tempfile::tempdir()?;
-    let disk = Shared::new();
-    let session = disk.mount(place.path())?;
-    let dir = place.path().join("archive");
+fn one(disk: &mut Remote, place: &Path, fault: Fault) -> Result<u64> {
+    let dir = place.join("archive");
     let archive = Archive::open(&dir, options())?;
-    let before = disk.lock().operations;
-    disk.lock().arm(fault);
+    let before = disk.state()?.operations;
+    disk.arm(fault)?;
     let mut operations = 0;
     let mut stored = Vec::new();
     let mut failures = 0;
@@ -80,8 +78,8 @@ fn one(fault: Fault) -> Result<u64> {
         let next = envelope(number, SECOND / 12);
         let now = next.timestamp;
         if number == 240 {
-            operations = disk.lock().operations - before;
-            disk.lock().arm(Fault::None);
+            operations = disk.state()?.operations - before;
+            disk.arm(Fault::None)?;
         }
         match archive.insert(&next, now)? {
             Inserted::Stored(hash) => stored.push(hash),
@@ -110,6 +108,5 @@ fn one(fault: Fault) -> Result<u64> {
     let archive = Archive::open(&dir, options())?;
     check(&archive)?;
     archive.close()?;
-    session.umount_and_join()?;
     Ok(operations)
 }

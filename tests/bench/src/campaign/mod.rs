@@ -1,27 +1,31 @@
-//! `scripts/campaign archive-cuts`: a writer in a process of its own is cut off at random points, and the archive that
+//! Campaigns against what a unit test cannot reach. `scripts/campaign archive-cuts`: a writer in a process of its own is cut off at random points, and the archive that
 //! it leaves must open, be sound, and hold everything that was acknowledged longer ago than the durability window.
 //!
 //! Half of the cuts are a SIGKILL on the real file system; the others are power cuts at a random operation on a file
 //! system that then drops and tears whatever was not synced. Both archives live on from cut to cut. Where no such file
 //! system can be mounted (it takes root and /dev/fuse), that is said, and every cut is a SIGKILL.
 
+mod cards;
 mod disk;
-pub(crate) mod full;
+mod full;
 mod mount;
-pub(crate) mod writer;
+mod remote;
+mod server;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use archive::{Archive, MessageHash, verify};
+use clap::Subcommand;
 
 use crate::workload::{Random, SECOND, START};
 use disk::Fault;
-use mount::Shared;
+use remote::Remote;
 
 /// An acknowledged envelope may be lost for so long.
 const WINDOW: i64 = 2 * SECOND;
@@ -48,9 +52,45 @@ struct Outcome {
     lost_within_window: u64,
 }
 
-pub(crate) fn run(cuts: u64, seed: u64) -> Result<()> {
+#[derive(Subcommand)]
+pub(crate) enum What {
+    /// Cuts the archive's writer off: half by SIGKILL, half by a power cut that drops and tears unsynced writes
+    ArchiveCuts {
+        #[arg(long, default_value_t = 1000)]
+        cuts: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Fills the disk at every operation of a run in turn
+    ArchiveFull,
+    /// Cards whose syncs do not end, and cards with sectors that cannot be read
+    ArchiveCards,
+    /// The disk of these campaigns, in a process of its own
+    #[command(hide = true)]
+    Disk { at: PathBuf },
+    /// The writer that is cut off
+    #[command(hide = true)]
+    CutWriter { dir: PathBuf, seed: u64, start: i64 },
+}
+
+impl What {
+    pub(crate) fn run(self) -> Result<()> {
+        if matches!(self, What::ArchiveCuts { .. } | What::ArchiveFull | What::ArchiveCards) {
+            remote::mount_apart()?;
+        }
+        match self {
+            What::ArchiveCuts { cuts, seed } => all_cuts(cuts, seed),
+            What::ArchiveFull => full::every(),
+            What::ArchiveCards => cards::run(),
+            What::Disk { at } => server::run(&at),
+            What::CutWriter { dir, seed, start } => writer::run(&dir, seed, start),
+        }
+    }
+}
+
+fn all_cuts(cuts: u64, seed: u64) -> Result<()> {
     println!("archive-cuts: {cuts} cuts, seed {seed}");
-    let power_cuts_wanted = match mount::possible() {
+    let power_cuts_wanted = match remote::possible() {
         Ok(()) => cuts - cuts / 2,
         Err(error) => {
             println!(
@@ -97,35 +137,36 @@ fn kills(cuts: u64, seed: u64) -> Result<Outcome> {
 }
 
 fn power_cuts(cuts: u64, seed: u64) -> Result<Outcome> {
-    let place = tempfile::tempdir()?;
     let mut random = Random::new(seed ^ 0x5eed);
-    let disk = Shared::new();
     let (mut told, mut outcome) = (Told::default(), Outcome::default());
     told.now = START;
-    for cut in 0..cuts {
-        let session = disk.mount(place.path())?;
-        disk.lock().arm(Fault::PowerCut(random.below(OPERATIONS)));
-        let dir = place.path().join("archive");
-        // The end of its output is the end of the writer: it stops at the first error, or is stopped here.
-        let mut child = spawn(&dir, random.next(), told.now)?;
-        let output = child.stdout.take().context("the writer's output")?;
-        let mut heard = Vec::new();
-        for line in BufReader::new(output).lines() {
-            heard.extend(line?.into_bytes());
-            heard.push(b'\n');
-            if disk.lock().is_off() {
-                child.kill()?;
-            }
+    remote::with(|disk, place| {
+        let dir = place.join("archive");
+        for cut in 0..cuts {
+            power_cut(disk, &dir, &mut random, &mut told, &mut outcome)
+                .with_context(|| format!("power cut {cut}, seed {seed}"))?;
         }
-        child.wait()?;
-        told.hear(&heard)?;
-        session.umount_and_join()?;
-        disk.lock().after_power_cut(&mut random);
-        let session = disk.mount(place.path())?;
-        check(&dir, &mut told, &mut outcome).with_context(|| format!("power cut {cut}, seed {seed}"))?;
-        session.umount_and_join()?;
+        Ok(outcome)
+    })
+}
+
+fn power_cut(disk: &mut Remote, dir: &Path, random: &mut Random, told: &mut Told, outcome: &mut Outcome) -> Result<()> {
+    disk.arm(Fault::PowerCut(random.below(OPERATIONS)))?;
+    // The end of its output is the end of the writer: it stops at the first error, or is stopped here.
+    let mut child = spawn(dir, random.next(), told.now)?;
+    let output = child.stdout.take().context("the writer's output")?;
+    let mut heard = Vec::new();
+    for line in BufReader::new(output).lines() {
+        heard.extend(line?.into_bytes());
+        heard.push(b'\n');
+        if disk.state()?.is_off {
+            child.kill()?;
+        }
     }
-    Ok(outcome)
+    child.wait()?;
+    told.hear(&heard)?;
+    disk.lose_power(random.next())?;
+    check(dir, told, outcome)
 }
 
 fn spawn(dir: &Path, seed: u64, start: i64) -> Result<std::process::Child> {
@@ -192,65 +233,4 @@ fn check(dir: &Path, told: &mut Told, outcome: &mut Outcome) -> Result<()> {
     let verified = verify(dir, &mut |_| {})?;
     ensure!(verified.is_sound(), "not sound: {verified:?}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::workload::envelope;
-
-    /// Said past the test runner, which keeps what passing tests print to itself.
-    fn can_mount() -> bool {
-        use std::io::Write;
-        let Err(error) = mount::possible() else { return true };
-        writeln!(
-            std::io::stderr(),
-            "NOT RUN: power cuts and full disks need root and /dev/fuse ({error:#})"
-        )
-        .unwrap();
-        false
-    }
-
-    /// A light push is answered after the insert: the card's syncs must not delay it.
-    #[test]
-    fn inserts_and_queries_go_on_while_a_sync_takes_its_time() {
-        if !can_mount() {
-            return;
-        }
-        let place = tempfile::tempdir().unwrap();
-        let disk = Shared::new();
-        let session = disk.mount(place.path()).unwrap();
-        let dir = place.path().join("archive");
-        let archive = Archive::open(&dir, writer::options()).unwrap();
-        let store = |number: u64| {
-            let next = envelope(number, 1);
-            let stored = archive.insert(&next, next.timestamp).unwrap();
-            assert!(matches!(stored, archive::Inserted::Stored(_)), "{stored:?}");
-        };
-        store(0);
-        disk.gate.set_closed(true);
-        std::thread::scope(|scope| {
-            let ticking = scope.spawn(|| archive.tick(START + 3 * SECOND));
-            // Whatever happens here, the gate opens again: else a failure would hang.
-            let meanwhile = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                while !disk.gate.has_waiter() {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                (1..200).for_each(store);
-                let query = archive::Query {
-                    limit: 100,
-                    include_data: true,
-                    ..archive::Query::default()
-                };
-                assert_eq!(archive.query(&query, START).unwrap().entries.len(), 100);
-                assert!(disk.gate.has_waiter() && !ticking.is_finished());
-            }));
-            disk.gate.set_closed(false);
-            ticking.join().unwrap().unwrap();
-            meanwhile.unwrap();
-        });
-        archive.close().unwrap();
-        assert!(verify(&dir, &mut |_| {}).unwrap().is_sound());
-        session.umount_and_join().unwrap();
-    }
 }

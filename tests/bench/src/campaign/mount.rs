@@ -2,32 +2,33 @@
 //! namespace.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
-    ReplyEntry, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyStatfs,
+    ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
 use super::disk::{Disk, File, Name, ROOT, Refused};
 
+/// The longest that a sync is held. Whoever waits for one can neither go on nor end: nobody must wait for ever.
+const LONGEST_SYNC: Duration = Duration::from_secs(60);
 /// The kernel asks again each time: names and sizes change under it only by itself, but nothing here needs speed.
 const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
 
+/// The disk, and the gate that its syncs pass, as its file system and whoever gives it orders have them in common.
 #[derive(Clone)]
-pub(crate) struct Shared {
+pub(crate) struct Mounted {
     disk: Arc<Mutex<Disk>>,
     pub(crate) gate: Arc<Gate>,
 }
 
-impl Shared {
-    pub(crate) fn new() -> Shared {
-        Shared {
+impl Mounted {
+    pub(crate) fn new() -> Mounted {
+        Mounted {
             disk: Arc::new(Mutex::new(Disk::new())),
             gate: Arc::default(),
         }
@@ -35,12 +36,6 @@ impl Shared {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Mounted until what is returned is dropped.
-    pub(crate) fn mount(&self, at: &Path) -> Result<BackgroundSession> {
-        let session = fuser::spawn_mount(Mounted(self.clone()), at, &Config::default());
-        session.with_context(|| format!("mount a FUSE file system on {} (as root, with /dev/fuse)", at.display()))
     }
 }
 
@@ -62,36 +57,25 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
     pub(crate) fn set_closed(&self, closed: bool) {
         self.state().closed = closed;
         self.changed.notify_all();
     }
 
     /// Whether a sync stands before it.
-    #[cfg(test)]
     pub(crate) fn has_waiter(&self) -> bool {
         self.state().waiting
     }
 
     fn pass(&self) {
         let mut state = self.state();
-        while state.closed {
-            state.waiting = true;
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.waiting = false;
+        state.waiting = state.closed;
+        let opened = self
+            .changed
+            .wait_timeout_while(state, LONGEST_SYNC, |state| state.closed);
+        opened.unwrap_or_else(PoisonError::into_inner).0.waiting = false;
     }
 }
-
-/// Whether such a file system can be mounted here, and why not.
-pub(crate) fn possible() -> Result<()> {
-    let place = tempfile::tempdir()?;
-    Shared::new().mount(place.path())?.umount_and_join()?;
-    Ok(())
-}
-
-struct Mounted(Shared);
 
 impl From<Refused> for Errno {
     fn from(refused: Refused) -> Errno {
@@ -140,7 +124,7 @@ fn done(outcome: Result<(), Refused>, reply: ReplyEmpty) {
 
 impl Filesystem for Mounted {
     fn lookup(&self, _: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEntry) {
-        let disk = self.0.lock();
+        let disk = self.lock();
         let inode = disk.names.get(&name(parent, called)).copied();
         match inode.and_then(|inode| Some((inode, disk.files.get(&inode)?))) {
             Some((inode, file)) => reply.entry(&TTL, &attributes(inode, file), Generation(0)),
@@ -149,7 +133,7 @@ impl Filesystem for Mounted {
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.0.lock().files.get(&inode.0) {
+        match self.lock().files.get(&inode.0) {
             Some(file) => reply.attr(&TTL, &attributes(inode.0, file)),
             None => reply.error(Errno::ENOENT),
         }
@@ -173,7 +157,7 @@ impl Filesystem for Mounted {
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let mut disk = self.0.lock();
+        let mut disk = self.lock();
         let resized = size.map_or(Ok(()), |size| disk.resize(inode.0, size as usize));
         match (resized, disk.files.get(&inode.0)) {
             (Ok(()), Some(file)) => reply.attr(&TTL, &attributes(inode.0, file)),
@@ -183,7 +167,7 @@ impl Filesystem for Mounted {
     }
 
     fn mkdir(&self, _: &Request, parent: INodeNo, called: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
-        let mut disk = self.0.lock();
+        let mut disk = self.lock();
         match disk.make(name(parent, called), true) {
             Ok(inode) => reply.entry(&TTL, &attributes(inode, &disk.files[&inode]), Generation(0)),
             Err(refused) => reply.error(refused.into()),
@@ -191,7 +175,7 @@ impl Filesystem for Mounted {
     }
 
     fn create(&self, _: &Request, parent: INodeNo, called: &OsStr, _: u32, _: u32, _: i32, reply: ReplyCreate) {
-        let mut disk = self.0.lock();
+        let mut disk = self.lock();
         match disk.make(name(parent, called), false) {
             Ok(inode) => reply.created(
                 &TTL,
@@ -205,7 +189,7 @@ impl Filesystem for Mounted {
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEmpty) {
-        done(self.0.lock().remove(name(parent, called)), reply);
+        done(self.lock().remove(name(parent, called)), reply);
     }
 
     fn rename(
@@ -219,7 +203,7 @@ impl Filesystem for Mounted {
         reply: ReplyEmpty,
     ) {
         done(
-            self.0.lock().rename(name(parent, called), name(new_parent, new_name)),
+            self.lock().rename(name(parent, called), name(new_parent, new_name)),
             reply,
         );
     }
@@ -235,10 +219,13 @@ impl Filesystem for Mounted {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.0.lock().files.get(&inode.0) {
+        match self.lock().files.get_mut(&inode.0) {
             Some(file) => {
                 let start = (offset as usize).min(file.bytes.len());
                 let end = (start + size as usize).min(file.bytes.len());
+                if file.fails_to_read(end) {
+                    return reply.error(Errno::EIO);
+                }
                 reply.data(&file.bytes[start..end]);
             }
             None => reply.error(Errno::EIO),
@@ -257,7 +244,7 @@ impl Filesystem for Mounted {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match self.0.lock().write(inode.0, offset as usize, bytes) {
+        match self.lock().write(inode.0, offset as usize, bytes) {
             Ok(()) => reply.written(bytes.len() as u32),
             Err(refused) => reply.error(refused.into()),
         }
@@ -268,16 +255,16 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.0.gate.pass();
-        done(self.0.lock().sync(inode.0), reply);
+        self.gate.pass();
+        done(self.lock().sync(inode.0), reply);
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        done(self.0.lock().sync(ROOT), reply);
+        done(self.lock().sync(ROOT), reply);
     }
 
     fn readdir(&self, _: &Request, inode: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let disk = self.0.lock();
+        let disk = self.lock();
         let entries = disk.names.iter().filter(|((parent, _), _)| *parent == inode.0);
         for (at, ((_, called), child)) in (1..).zip(entries).skip(offset as usize) {
             let is_dir = disk.files.get(child).is_some_and(|file| file.is_dir);
