@@ -24,8 +24,11 @@ pub(crate) const POLICY: &str = "policy";
 /// A segment that is being made: renamed to its own name when it is whole.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 const EXTENSION: &str = ".sqlite";
-/// A file of a higher number is no segment: the next one is numbered from the highest there is.
+/// A file of a higher number is no segment.
 const MAX_NUMBER: u64 = 1_000_000_000_000;
+/// The next segment is numbered from the highest below: no writer comes so far, so that whatever files somebody leaves
+/// here, there is a next number that is a segment's.
+const MAX_COUNTED: u64 = MAX_NUMBER / 2;
 /// What SQLite keeps beside a file.
 pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -160,6 +163,21 @@ pub(crate) struct Listing {
     pub(crate) unfinished: Vec<PathBuf>,
     /// Regular files that are none of the archive's.
     pub(crate) strangers: Vec<PathBuf>,
+    /// The highest that stands in any of these names, and in those of what is no regular file.
+    highest_number: u64,
+}
+
+impl Listing {
+    /// The number of the next segment, which no name here has.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.highest_number + 1
+    }
+
+    fn count(&mut self, name: SegmentName) {
+        if name.number < MAX_COUNTED {
+            self.highest_number = self.highest_number.max(name.number);
+        }
+    }
 }
 
 pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
@@ -167,12 +185,17 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
     let mut beside = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::file("list", dir))? {
         let entry = entry.map_err(Error::file("list", dir))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let marks = SIDECARS.iter().chain([&UNFINISHED]);
+        let unmarked = marks.fold(&*name, |name, mark| name.strip_suffix(mark).unwrap_or(name));
+        if let Some(taken) = SegmentName::parse(unmarked) {
+            listing.count(taken);
+        }
         // Whatever a directory or a pipe is called, it is no segment.
         if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
             continue;
         }
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
         let base = SIDECARS.iter().find_map(|suffix| name.strip_suffix(suffix));
         if let Some(segment) = SegmentName::parse(&name) {
             listing.segments.push(segment);
@@ -258,6 +281,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_next_number_is_a_segments() {
+        let name = |number: u64| SegmentName::parse(&format!("slice-0-3600-{number:06}-main.sqlite"));
+        assert_eq!(name(MAX_NUMBER + 1), None);
+        for (numbers, expected) in [
+            (&[][..], 1),
+            (&[7, 3], 8),
+            (&[7, MAX_NUMBER], 8),
+            (&[MAX_COUNTED, MAX_COUNTED - 1], MAX_COUNTED),
+        ] {
+            let mut listing = Listing::default();
+            numbers
+                .iter()
+                .filter_map(|number| name(*number))
+                .for_each(|name| listing.count(name));
+            assert_eq!(listing.next_number(), expected, "{numbers:?}");
+            assert!(name(expected).is_some());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_by_whatever_is_not_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("slice-0-3600-000004-main.sqlite-wal-wal"), "").unwrap();
+        std::fs::write(
+            dir.path().join("slice-0-3600-000005-main.sqlite.unfinished-journal"),
+            "",
+        )
+        .unwrap();
+        std::fs::create_dir(dir.path().join("slice-0-3600-000006-main.sqlite.unfinished")).unwrap();
+        std::fs::create_dir(dir.path().join("slice-0-3600-000003-main.sqlite")).unwrap();
+        assert_eq!(list(dir.path()).unwrap().next_number(), 7);
     }
 
     #[test]

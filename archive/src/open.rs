@@ -28,7 +28,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         newer: Vec::new(),
         judged: None,
         unreadable: Unreadable::default(),
-        next_number: listing.segments.iter().map(|name| name.number + 1).max().unwrap_or(1),
+        next_number: listing.next_number(),
         pending_bytes: 0,
         waiting_since: None,
         last_commit: Duration::ZERO,

@@ -32,6 +32,11 @@ CREATE TABLE filter(bits BLOB NOT NULL);
 INSERT INTO summary VALUES (1, 0, 0, 0, NULL, NULL);
 ";
 
+/// The rows of a segment are numbered in 32 bits.
+const MAX_ENVELOPES: u64 = u32::MAX as u64;
+/// A tebibyte: far more than a slice of time holds, and little enough for sums over any number of segments.
+const MAX_PAYLOAD_BYTES: u64 = 1 << 40;
+
 /// What a segment says of itself; kept current by every commit, so that nobody need count rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -62,8 +67,8 @@ impl Summary {
             |row| {
                 Ok(Summary {
                     sealed: row.get(0)?,
-                    envelopes: unsigned(row, 1)?,
-                    payload_bytes: unsigned(row, 2)?,
+                    envelopes: unsigned(row, 1, MAX_ENVELOPES)?,
+                    payload_bytes: unsigned(row, 2, MAX_PAYLOAD_BYTES)?,
                     oldest: row.get(3)?,
                     newest: row.get(4)?,
                 })
@@ -277,10 +282,11 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// SQLite's integers are signed.
-pub(crate) fn unsigned(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+/// SQLite's integers are signed, and a damaged file's may be any.
+fn unsigned(row: &rusqlite::Row<'_>, column: usize, most: u64) -> rusqlite::Result<u64> {
     let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+    let bounded = u64::try_from(value).ok().filter(|value| *value <= most);
+    bounded.ok_or(rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
 /// A hash as it lies in a row.

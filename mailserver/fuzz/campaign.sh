@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs fuzz targets under libFuzzer, a few at once, and prints what each did. `scripts/campaign fuzz` calls it.
 #   campaign.sh [--of FOLDER] [--minutes N | --seconds N] [--jobs N] [TARGET...]     10 minutes each, 2 at once, all targets
-# FOLDER: mailserver unless said otherwise, daemon, card-settings or board-configs.
+# FOLDER: mailserver unless said otherwise, archive, daemon, card-settings or board-configs.
 # What was learnt is kept in target/fuzz/corpus, so the next campaign goes on from there. Ends with 1 when an input was
 # found that panics, hangs or takes too much memory, and names its file: add it to the seeds (tests/fuzzed/seeds.rs of
 # the mailserver, fuzz/seeds of the others) with the mend.
@@ -13,7 +13,7 @@ cd "$(dirname "$(realpath "$0")")/../.."
 hang_secs=120
 # Nothing that a peer can send in one message may cost as much.
 memory_mib=1024
-# The longest input. What these parsers refuse for length alone is covered by tests.
+# The longest input, unless a seed is longer. What these parsers refuse for length alone is covered by tests.
 input_bytes=4096
 
 of=mailserver
@@ -48,8 +48,11 @@ host="$(rustc -vV | sed -n 's/^host: //p')"
 run() {
   local target="$1" corpus="$folder/corpus/$1" artifacts="$folder/artifacts/$1"
   mkdir -p "$corpus" "$artifacts"
+  local longest
+  longest="$(find "$of/fuzz/seeds/$target" -type f -printf '%s\n' | sort -n | tail -1)"
+  [ "$longest" -gt "$input_bytes" ] || longest="$input_bytes"
   "$folder/$host/release/$target" "$corpus" "$of/fuzz/seeds/$target" \
-    -artifact_prefix="$artifacts/" -max_total_time="$seconds" -max_len="$input_bytes" -timeout="$hang_secs" \
+    -artifact_prefix="$artifacts/" -max_total_time="$seconds" -max_len="$longest" -timeout="$hang_secs" \
     -rss_limit_mb="$memory_mib" -print_final_stats=1 >"$folder/$target.log" 2>&1
   echo $? >"$folder/$target.status"
 }

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-/// Longer inputs are cut: length is not what these look for.
+/// Inputs that are longer than that and than any seed are cut: length is not what these look for.
 const MAX_BYTES: usize = 4096;
 /// Values at which lengths, signs and varints turn over.
 const EDGES: [u8; 9] = [0, 1, 0x0a, 0x20, b'=', 0x7f, 0x80, 0xfe, 0xff];
@@ -27,7 +27,8 @@ impl<'a> Mutation<'a> {
         for _ in 0..self.chance.random_range(1..=4) {
             self.change(&mut input);
         }
-        input.truncate(MAX_BYTES);
+        let longest = self.seeds.iter().map(Vec::len).max().unwrap_or(0);
+        input.truncate(longest.max(MAX_BYTES));
         input
     }
 
