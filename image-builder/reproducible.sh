@@ -8,6 +8,9 @@ cd "$(dirname "$(realpath "$0")")/.."
 . scripts/install.sh
 
 board=${1:-rpi-4}
+# One commit, whatever is committed while this runs.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
 need faketime faketime
 first=$(scripts/build-image "$board" --published-at https://example.org/pillarbox | tail -1)
 say "the first build is $first"
@@ -19,7 +22,8 @@ for stage in "$first"/../packages-* "$first"/../boot-packages-*; do cp -a "$stag
 
 cross=target/cross
 if [ "${PILLARBOX_PROGRAMS:-}" = twice ]; then cross="$other/cross"; fi
-TZ=Pacific/Kiritimati LANG=de_AT.UTF-8 LC_ALL=C.UTF-8 PILLARBOX_CROSS_TARGET_DIR="$cross" \
+# Without NO_FAKE_STAT, faketime would move the times of files as well, which are no clock.
+TZ=Pacific/Kiritimati NO_FAKE_STAT=1 LANG=de_AT.UTF-8 LC_ALL=C.UTF-8 PILLARBOX_CROSS_TARGET_DIR="$cross" \
   unshare --uts -- sh -c 'hostname elsewhere; umask 077; exec faketime -f "+400d" "$@"' sh \
   scripts/build-image "$board" --out "$other/image" --published-at https://example.org/pillarbox > "$other/second"
 second=$(tail -1 "$other/second")

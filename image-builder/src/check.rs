@@ -98,11 +98,10 @@ impl Shelf {
             .iter()
             .filter(|wanted| !self.module_paths.iter().any(|path| path.starts_with(wanted)))
             .map(|wanted| format!("module {wanted}"));
-        let initrd = image
-            .initrd_modules
-            .iter()
-            .filter(|name| !initrd::is_builtin(&self.builtin, name))
-            .filter(|name| self.modules.load_order(&[(*name).clone()]).is_err())
+        let own = image.initrd_modules.iter().map(String::as_str);
+        let initrd = own
+            .chain(recipe::INITRD_MODULES.iter().copied())
+            .filter(|name| !initrd::is_builtin(&self.builtin, name) && !self.modules.has(name))
             .map(|name| format!("module {name} of the initrd"));
         files.chain(modules).chain(initrd).collect()
     }

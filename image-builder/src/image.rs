@@ -132,6 +132,7 @@ impl Plan {
                 hasher.add("trees", self.image.device_trees.join(" ").as_bytes());
                 hasher.add("modules", self.image.initrd_modules.join(" ").as_bytes());
                 hasher.add("common modules", recipe::INITRD_MODULES.join(" ").as_bytes());
+                hasher.add("modules of some", recipe::INITRD_MODULES_OF_SOME.join(" ").as_bytes());
                 hasher.add("applets", recipe::INITRD_APPLETS.join(" ").as_bytes());
                 add_tree(hasher, &self.builder("overlay/initrd"))?;
             }

@@ -22,15 +22,18 @@ pub(crate) fn build(
 ) -> Result<()> {
     let base = packages.join("usr/lib/modules").join(version);
     let dep = String::from_utf8(files::read(&base.join("modules.dep"))?).context("modules.dep is not text")?;
-    let names: Vec<String> = wanted
-        .iter()
-        .cloned()
-        .chain(recipe::INITRD_MODULES.iter().map(|name| (*name).to_owned()))
-        .collect();
     let builtin =
         String::from_utf8(files::read(&base.join("modules.builtin"))?).context("modules.builtin is no text")?;
-    let loadable: Vec<String> = names.into_iter().filter(|name| !is_builtin(&builtin, name)).collect();
-    let order = Modules::parse(&dep)
+    let modules = Modules::parse(&dep);
+    let of_some = recipe::INITRD_MODULES_OF_SOME.iter().copied();
+    let loadable: Vec<String> = of_some
+        .filter(|name| modules.has(name))
+        .chain(wanted.iter().map(String::as_str))
+        .chain(recipe::INITRD_MODULES.iter().copied())
+        .filter(|name| !is_builtin(&builtin, name))
+        .map(str::to_owned)
+        .collect();
+    let order = modules
         .load_order(&loadable)
         .map_err(|name| anyhow!("the kernel {version} has no module {name}; mend image.initrd_modules of the board"))?;
 

@@ -33,6 +33,12 @@ impl Modules {
         kept
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.needs
+            .keys()
+            .any(|path| module_name(path) == name.replace('-', "_"))
+    }
+
     /// Paths of the named modules and of all they need, each after its needs. `Err` names one that is not there.
     pub fn load_order(&self, names: &[String]) -> Result<Vec<String>, String> {
         let mut ordered: Vec<String> = Vec::new();
@@ -93,6 +99,7 @@ mod tests {
             ]
         );
         assert_eq!(modules.load_order(&["nonesuch".to_owned()]), Err("nonesuch".to_owned()));
+        assert!(modules.has("sdhci_iproc") && !modules.has("crc32c_generic"));
     }
 
     #[test]

@@ -231,8 +231,11 @@ pub const MODULE_CUTS: &[&str] = &[
 ];
 
 /// What the initrd loads on every board before it can read a slot; a board adds its storage with `initrd_modules`.
-/// ext4 asks for its checksum by the algorithm's name, which `modules.dep` does not show.
-pub const INITRD_MODULES: &[&str] = &["squashfs", "crc32c_generic", "ext4"];
+pub const INITRD_MODULES: &[&str] = &["squashfs", "ext4"];
+
+/// Loaded before them where the kernel has it: until Linux 6.14 ext4 asks for its checksum by the algorithm's name, which
+/// `modules.dep` does not show; later ones have it in themselves.
+pub const INITRD_MODULES_OF_SOME: &[&str] = &["crc32c_generic"];
 
 /// Applets of busybox that the initrd's `/init` uses.
 pub const INITRD_APPLETS: &[&str] = &[
