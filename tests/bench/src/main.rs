@@ -45,6 +45,9 @@ enum What {
     /// Opens an archive and says how long it took and how much memory
     #[command(hide = true)]
     Probe { dir: PathBuf, queries: u32 },
+    /// Verifies an archive that another process writes and says how long it took
+    #[command(hide = true)]
+    Verify { dir: PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,5 +64,6 @@ fn main() -> anyhow::Result<()> {
         }
         What::Campaign(what) => what.run(),
         What::Probe { dir, queries } => bench::probe::run(&dir, queries),
+        What::Verify { dir } => bench::verifying::run(&dir),
     }
 }

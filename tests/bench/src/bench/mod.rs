@@ -5,6 +5,7 @@ mod loopback;
 mod pages;
 pub(crate) mod probe;
 mod size;
+pub(crate) mod verifying;
 mod wear;
 
 use std::path::Path;

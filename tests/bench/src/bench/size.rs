@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use archive::MessageHash;
 
 use super::probe::Probed;
+use super::verifying;
 use crate::layouts::{Layout, Sync, Which, open};
 use crate::meter::{Asked, Control, disk_bytes, percentile_ms, written_bytes};
 use crate::table::{Figure, Table};
@@ -54,11 +55,23 @@ pub(crate) fn run(table: &mut Table, dir: &Path, envelopes: u64, layouts: &[Whic
     let image = crash_image(&all[0].dir)?;
     let probed = probe(&image)?;
     std::fs::remove_dir_all(&image)?;
+    let ours_dir = all[0].dir.clone();
+    let verify_secs = verifying::while_written(all[0].layout()?, &ours_dir, envelopes)?;
     let mut stalls = Control::default();
     for measured in &mut all {
         forget_an_hour(measured, envelopes, &mut stalls).with_context(|| format!("{:?} removing", measured.which))?;
     }
     tell(table, envelopes, &all, &control, &stalls, &probed)?;
+    table.add(Figure {
+        name: "verifying all of it, cold, while it is written",
+        value: verify_secs,
+        unit: "s",
+        goal: None,
+        met: None,
+        envelopes,
+        nwaku: None,
+        go_waku: None,
+    });
     all.iter()
         .try_for_each(|measured| std::fs::remove_dir_all(&measured.dir))?;
     Ok(())
