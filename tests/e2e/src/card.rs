@@ -8,8 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use pillarbox_image::layout::{self, Part};
 
-/// As the card's image would be on a card of a usual size; sparse.
-const CARD_BYTES: u64 = 4 << 30;
+const USUAL_BYTES: u64 = 4 << 30;
 
 pub(crate) struct Card {
     pub(crate) path: PathBuf,
@@ -17,6 +16,11 @@ pub(crate) struct Card {
 
 impl Card {
     pub(crate) fn flash(image: &Path, dir: &Path) -> Result<Card> {
+        Card::flash_to(image, dir, USUAL_BYTES)
+    }
+
+    /// To a card of some size.
+    pub(crate) fn flash_to(image: &Path, dir: &Path, bytes: u64) -> Result<Card> {
         let path = dir.join("card.img");
         // Sparse, because most of the image and nearly all of the card is empty.
         let mut command = Command::new("cp");
@@ -27,7 +31,7 @@ impl Card {
         File::options()
             .write(true)
             .open(&path)
-            .and_then(|file| file.set_len(CARD_BYTES))
+            .and_then(|file| file.set_len(bytes))
             .with_context(|| format!("cannot make {} as large as a card", path.display()))?;
         Ok(Card { path })
     }

@@ -19,7 +19,8 @@ const WRONG_TIME: &str = "2020-01-01T00:00:00";
 /// How often to look again. Looking costs the emulated board time.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// What the network card is called at qemu's monitor.
+/// What the cable's and the card's ends are called at qemu's monitor.
+const NETDEV: &str = "net";
 const NETWORK_CARD: &str = "nic";
 /// Intel's 6300ESB, the one counting watchdog that `-M virt` can have.
 const WATCHDOG: &str = "i6300esb";
@@ -43,9 +44,9 @@ pub(crate) enum Cable {
 pub(crate) enum Model<'a> {
     /// `-M virt`, with a hardware watchdog as a real board has; U-Boot is in its flash memory.
     Virt { u_boot: &'a Path },
-    /// A Raspberry Pi 3. What its firmware takes from the card's FAT partition and starts, QEMU is given. Its only network
-    /// card would be one on USB, whose emulated controller takes most of a processor.
-    Raspi3b { network: bool },
+    /// A Raspberry Pi 3. What its firmware takes from the card's FAT partition and starts, QEMU is given. It has no network
+    /// card until one is put into a USB socket.
+    Raspi3b,
 }
 
 /// What the Raspberry Pi's firmware reads from the FAT partition.
@@ -69,12 +70,8 @@ impl Machine {
         command.args(["--pdeathsig", "KILL", "qemu-system-aarch64"]);
         command.args(["-display", "none", "-m", "1024"]);
         command.args(["-rtc", &format!("base={WRONG_TIME}")]);
-        let has_network = !matches!(model, Model::Raspi3b { network: false });
-        if has_network {
-            let netdev = format!("tap,id=net,ifname={},script=no,downscript=no", lan::CABLE);
-            command.args(["-netdev", &netdev]);
-        }
-        let network_card = |kind: &str| format!("{kind},netdev=net,id={NETWORK_CARD},mac={}", lan::BOX_MAC);
+        let netdev = format!("tap,id={NETDEV},ifname={},script=no,downscript=no", lan::CABLE);
+        command.args(["-netdev", &netdev]);
         let drive = |interface: &str| format!("if={interface},format=raw,file={}", card.path.display());
         let serial = format!("file:{}", console.display());
         match model {
@@ -85,19 +82,17 @@ impl Machine {
                 command.arg("-bios").arg(u_boot).args(["-serial", &serial]);
                 command.args(["-drive", &(drive("none") + ",id=card")]);
                 command.args(["-device", "virtio-blk-pci,drive=card"]);
-                command.args(["-device", &network_card("virtio-net-pci")]);
+                let network_card = format!("virtio-net-pci,netdev={NETDEV},id={NETWORK_CARD},mac={}", lan::BOX_MAC);
+                command.args(["-device", &network_card]);
                 command.args(["-device", WATCHDOG]);
             }
-            Model::Raspi3b { network } => {
+            Model::Raspi3b => {
                 command.args(["-M", "raspi3b"]);
                 command.arg("-kernel").arg(card.take(PI_LOADER, dir)?);
                 command.arg("-dtb").arg(card.take(PI_DEVICE_TREE, dir)?);
                 // The console is on the second of its serial ports.
                 command.args(["-serial", "null", "-serial", &serial]);
                 command.args(["-drive", &drive("sd")]);
-                if network {
-                    command.args(["-device", &network_card("usb-net")]);
-                }
             }
         }
         command
@@ -115,7 +110,7 @@ impl Machine {
             .context("cannot start qemu-system-aarch64; it is in Debian's qemu-system-arm")?;
         let gpio = match model {
             Model::Virt { .. } => Gpio::Pl061,
-            Model::Raspi3b { .. } => Gpio::Bcm2835,
+            Model::Raspi3b => Gpio::Bcm2835,
         };
         let mut machine = Machine {
             child,
@@ -126,7 +121,7 @@ impl Machine {
         machine
             .wires
             .connect(|| machine.child.try_wait().is_ok_and(|ended| ended.is_none()))?;
-        if has_network {
+        if matches!(model, Model::Virt { .. }) {
             machine.plug(cable)?;
         }
         Ok(machine)
@@ -135,6 +130,13 @@ impl Machine {
     /// Puts the network cable in or takes it out.
     pub(crate) fn plug(&mut self, cable: Cable) -> Result<()> {
         self.wires.link(NETWORK_CARD, cable == Cable::In)
+    }
+
+    /// Puts a USB network adapter into a Raspberry Pi that runs. One that is in when U-Boot scans the bus is not seen by
+    /// the kernel afterwards: this QEMU's controller tells of a device once.
+    pub(crate) fn plug_usb_adapter(&mut self) -> Result<()> {
+        self.wires
+            .add_network_card("usb-net", NETDEV, NETWORK_CARD, lan::BOX_MAC)
     }
 
     pub(crate) fn since_power_on(&self) -> Duration {

@@ -22,6 +22,7 @@ mod report_table;
 mod runner;
 mod scenarios;
 mod shell;
+mod sizes;
 mod slots;
 mod time_server;
 mod wires;

@@ -18,13 +18,13 @@ const BOARD: &str = "qemu-raspi3b";
 /// A round of the longest code, twice, so that one is seen whole.
 const LOOK: Duration = Duration::from_secs(26);
 
-/// Without a network card, as without a cable: what the lights say is seen from outside. They say it only when all of it
-/// works: loader, kernel, root, data partition, daemon and, by the light for the state, a healthy mailserver.
+/// First without a network adapter, as without a cable: what the lights say is seen from outside. Then one is put into a
+/// USB socket.
 pub(crate) fn start(bench: &Bench) -> Result<()> {
     let card = Card::flash(&bench.pi_image, &bench.dir)?;
     let pins = Pins::of(BOARD)?;
     let fault = pins.fault.context("the board has no light for codes")?;
-    let mut machine = bench.power_on_pi(&card, "pi", false)?;
+    let mut machine = bench.power_on_pi(&card, "pi")?;
     step("U-Boot starts the kernel from the card", || {
         machine.wait_for_console(KERNEL_STARTS, 1, BOOT_LIMIT)
     })?;
@@ -42,39 +42,10 @@ pub(crate) fn start(bench: &Bench) -> Result<()> {
     step("the light for the state is lit: the mailserver is at work", || {
         lit(&mut machine, pins.led)
     })?;
-    machine.cut_power();
-    let answer = card.read("pillarbox-answer.txt")?;
-    ensure!(
-        !answer.contains("not been switched on"),
-        "the card's answer is {answer:?}"
-    );
-    Ok(())
-}
-
-fn lit(machine: &mut Machine, line: u32) -> Result<()> {
-    machine.wait_for("the light lit", BOOT_LIMIT, |machine| {
-        let runs = machine.wires.record(line, Duration::from_secs(5))?;
-        let longest = runs.iter().filter(|(level, _)| *level).map(|(_, time)| *time).max();
-        ensure!(
-            longest > Some(Duration::from_secs(1)),
-            "it showed {}",
-            light::text(&runs)
-        );
-        Ok(Some(()))
-    })
-}
-
-/// Its network card is on USB.
-pub(crate) fn on_the_network(bench: &Bench) -> Result<()> {
-    let card = Card::flash(&bench.pi_image, &bench.dir)?;
-    let mut machine = bench.power_on_pi(&card, "pi", true)?;
-    let status = step("the page answers", || {
+    machine.plug_usb_adapter()?;
+    let status = step("with an adapter in, the page answers", || {
         wait_for_status(&mut machine, "the page", |status| Some(status.clone()))
     })?;
-    report(&format!(
-        "e2e:   {} s after power-on",
-        machine.since_power_on().as_secs()
-    ));
     ensure!(status["board"] == BOARD, "the board is {}", status["board"]);
     let peer_id = step("the mailserver answers", || peer_id(&mut machine))?;
     step("the router's time server sets the clock", || {
@@ -95,5 +66,25 @@ pub(crate) fn on_the_network(bench: &Bench) -> Result<()> {
             let detail = finding["detail"].as_str()?;
             (finding["level"] == "warn" && detail.starts_with("Broadcom BCM2835")).then_some(())
         })
+    })?;
+    machine.cut_power();
+    let answer = card.read("pillarbox-answer.txt")?;
+    ensure!(
+        !answer.contains("not been switched on"),
+        "the card's answer is {answer:?}"
+    );
+    Ok(())
+}
+
+fn lit(machine: &mut Machine, line: u32) -> Result<()> {
+    machine.wait_for("the light lit", BOOT_LIMIT, |machine| {
+        let runs = machine.wires.record(line, Duration::from_secs(5))?;
+        let longest = runs.iter().filter(|(level, _)| *level).map(|(_, time)| *time).max();
+        ensure!(
+            longest > Some(Duration::from_secs(1)),
+            "it showed {}",
+            light::text(&runs)
+        );
+        Ok(Some(()))
     })
 }

@@ -21,7 +21,7 @@ pub(crate) struct Order {
     /// Consoles of what failed go into a directory here.
     #[arg(long, default_value = "target/e2e")]
     dir: PathBuf,
-    /// Runs what is too long or too heavy for every test run instead.
+    /// Runs what is too long for every test run instead.
     #[arg(long)]
     campaign: bool,
     /// Runs only the scenarios whose name contains this.

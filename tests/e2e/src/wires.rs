@@ -131,6 +131,13 @@ impl Wires {
         Ok(())
     }
 
+    /// Puts a network card into a socket.
+    pub(crate) fn add_network_card(&mut self, driver: &str, netdev: &str, name: &str, mac: &str) -> Result<()> {
+        let card = json!({"driver": driver, "netdev": netdev, "id": name, "mac": mac});
+        self.ask("device_add", card)?;
+        Ok(())
+    }
+
     /// The levels of a line over some time, as runs: each level with how long it was seen.
     pub(crate) fn record(&mut self, line: u32, time: Duration) -> Result<Vec<(bool, Duration)>> {
         let mut runs: Vec<(bool, Duration)> = Vec::new();
