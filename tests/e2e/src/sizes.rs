@@ -1,6 +1,8 @@
 //! Cards that are much smaller or much larger than the usual: the data partition grows to each, and a second start finds
 //! it as it was.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use pillarbox_image::layout::{self, Part};
 
@@ -14,6 +16,8 @@ const SMALLEST_BYTES: u64 = 1_900_000_000;
 const HUGE_BYTES: u64 = 512_000_000_000;
 /// What a file system keeps for itself: its tables and journal (a sixteenth is for inodes, mke2fs.conf).
 const LEAST_SHARE: f64 = 0.85;
+/// A large one grows in steps; it has ended when there was none for this long.
+const STILL: Duration = Duration::from_secs(20);
 
 pub(crate) fn smallest(bench: &Bench) -> Result<()> {
     grows(bench, SMALLEST_BYTES)
@@ -29,16 +33,20 @@ fn grows(bench: &Bench, card_bytes: u64) -> Result<()> {
     let mut machine = bench.power_on(&card, "grown", Cable::In)?;
     let id = peer_id(&mut machine)?;
     let grown = step("the data partition grows to the card", || {
+        let mut before = (0, Instant::now());
         wait_for_status(&mut machine, "the data partition grown to the card", |status| {
             let bytes = status["system"]["disk"]["total_bytes"].as_u64()?;
-            (bytes as f64 > room as f64 * LEAST_SHARE).then_some(bytes)
+            if bytes != before.0 {
+                before = (bytes, Instant::now());
+            }
+            (bytes as f64 > room as f64 * LEAST_SHARE && before.1.elapsed() > STILL).then_some(bytes)
         })
     })?;
     ensure!(grown < room, "it has {grown} bytes where {room} are");
     let client = Client::of(&id);
     step("an envelope is stored", || client.push("kept"))?;
     // What a power cut may lose is what came in the last 2 s (archive/README.md).
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(5));
     machine.cut_power();
 
     let mut machine = bench.power_on(&card, "again", Cable::In)?;
