@@ -1,8 +1,6 @@
 //! What the reader of the card lets through never stops the daemon: mutations of a file with every wish in use, laid over a
 //! box's own settings, are settings that the daemon takes.
 
-#![expect(clippy::unwrap_used, reason = "a file that cannot be read or written fails the test")]
-
 #[path = "../../tests/fuzzed/mutation.rs"]
 mod mutation;
 
