@@ -218,6 +218,12 @@ fn third_start(machine: &mut Machine, shell: &Shell, first: &First) -> Result<()
         machine.wait_for("SSH", BOOT_LIMIT, |_| shell.run("date +%Z").map(Some))
     })?;
     ensure!(zone == "CET" || zone == "CEST", "the time zone is {zone}");
+    step("`pillarbox` speaks with the daemon", || {
+        let said = shell.run("pillarbox --json status || [ $? -eq 3 ]")?;
+        let said: Value = serde_json::from_str(&said).context("it is not JSON")?;
+        ensure!(said["board"] == "qemu-virt", "it says {said}");
+        Ok(())
+    })?;
     step("no unit failed", || {
         let failed = shell.run("systemctl list-units --failed --plain --no-legend --no-pager")?;
         ensure!(failed.is_empty(), "{failed}");
