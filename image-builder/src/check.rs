@@ -119,7 +119,10 @@ mod tests {
             ("usr/lib/linux-image-6.1/broadcom/bcm2837-rpi-3-b.dtb", ""),
             ("usr/lib/modules/6.1/kernel/drivers/net/x/x.ko.xz", ""),
             (&format!("{modules}modules.dep"), "kernel/drivers/net/x/x.ko.xz:\n"),
-            (&format!("{modules}modules.builtin"), "kernel/drivers/mmc/bcm2835.ko\n"),
+            (
+                &format!("{modules}modules.builtin"),
+                "kernel/drivers/mmc/bcm2835.ko\nkernel/fs/squashfs/squashfs.ko\n",
+            ),
         ] {
             files::write(&root.path().join(path), text.as_bytes(), 0o644).unwrap();
         }
@@ -136,6 +139,7 @@ mod tests {
                 "usr/lib/firmware/brcm/none.bin",
                 "module drivers/net/y",
                 "module sdhci_iproc of the initrd",
+                "module ext4 of the initrd",
             ]
         );
     }
