@@ -124,7 +124,8 @@ impl Error {
                 rusqlite::Error::QueryReturnedNoRows
                 | rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..) => true,
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..) => true,
                 _ => false,
             },
             Error::Foreign { .. } => true,
