@@ -41,7 +41,7 @@ say "it runs, and shows its page"
 # A network of its own, so that it meets nobody.
 unshare --net -- chroot "$root" sh -c '
     ip link set lo up 2> /dev/null || true
-    mkdir -p /run/pillarbox # the unit's RuntimeDirectory
+    mkdir -p /run/pillarbox # RuntimeDirectory of the unit
     pillarboxd --config /etc/pillarbox/pillarboxd.toml > /tmp/log 2>&1 &
     daemon=$!
     for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
