@@ -55,7 +55,13 @@ impl Tools {
         // What it mounts inside the root is seen by nobody else: a search that comes by would keep it from being unmounted,
         // and the next stage would copy all of /proc.
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--", "mmdebstrap"]);
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let propagation = if root_is_a_mount(&mounts) {
+            "private"
+        } else {
+            "unchanged"
+        };
+        command.args(["--mount", "--propagation", propagation, "--", "mmdebstrap"]);
         command.arg(format!("--architectures={}", recipe::ARCHITECTURE));
         command.arg(format!("--variant={variant}"));
         command.arg(format!("--components={}", recipe::COMPONENTS));
@@ -305,9 +311,23 @@ pub struct Ext4<'a> {
     pub content: Option<&'a Path>,
 }
 
+/// Whether the root that this process sees is where something is mounted, as everywhere but in a plain chroot: only then
+/// can it be made private. The fifth field of a line is the place (proc_pid_mountinfo(5)).
+fn root_is_a_mount(mountinfo: &str) -> bool {
+    mountinfo.lines().any(|line| line.split(' ').nth(4) == Some("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chroot_has_no_root_of_its_own() {
+        let whole = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n25 22 0:5 / /dev rw - devtmpfs udev rw\n";
+        assert!(root_is_a_mount(whole));
+        assert!(!root_is_a_mount("25 22 0:5 / /dev rw - devtmpfs udev rw\n"));
+        assert!(!root_is_a_mount(""));
+    }
 
     /// The same content at another time, in another place, is the same file system.
     #[test]
