@@ -1,7 +1,7 @@
 //! Which envelopes are let through relay, and which of those are kept.
 //!
-//! Three verdicts: a message no honest node forwards is rejected and costs the peer score; one that nwaku forwards but
-//! means nothing here is ignored; the rest is relayed. What is relayed is stored unless it is ephemeral or its time is
+//! Three verdicts: a message that no honest node forwards is rejected and costs the peer score; one that some
+//! implementation forwards in good faith, but that means nothing here, is ignored; the rest is relayed. What is relayed is stored unless it is ephemeral or its time is
 //! more than 20 s from now, as in nwaku (`waku_archive/archive.nim`).
 
 use thiserror::Error;
@@ -31,6 +31,7 @@ impl Refused {
         match self {
             Self::TooLarge { .. } => "too_large",
             Self::Invalid(Invalid::Protobuf(_)) => "undecodable",
+            Self::Invalid(Invalid::TopicNotText) => "topic_not_text",
             Self::Invalid(Invalid::NoPayload) => "no_payload",
             Self::Invalid(Invalid::NoContentTopic) | Self::EmptyContentTopic => "no_content_topic",
             Self::Invalid(Invalid::MetaTooLong(_)) => "meta_too_long",
@@ -38,9 +39,11 @@ impl Refused {
         }
     }
 
-    /// Whether every implementation refuses it, so that forwarding it is a fault. nwaku forwards an empty topic.
+    /// Whether every implementation refuses it, so that forwarding it is a fault. nwaku forwards an empty topic, one that
+    /// is not UTF-8, and what is larger than a limit of ours; go-waku also forwards what lacks a field or has a long meta
+    /// (its validator only decodes). Who a protected shard's key is, all its members know.
     pub fn is_peers_fault(&self) -> bool {
-        !matches!(self, Self::EmptyContentTopic)
+        matches!(self, Self::Invalid(Invalid::Protobuf(_)) | Self::Unsigned(_))
     }
 }
 

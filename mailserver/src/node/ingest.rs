@@ -25,6 +25,7 @@ const ARCHIVE_PATIENCE: Duration = Duration::from_secs(5);
 impl Task {
     /// Judges a message that a peer relayed: relay forwards it only when accepted.
     pub(super) fn relayed(&mut self, peer: PeerId, id: &MessageId, message: gossipsub::Message) {
+        let topic_hash = message.topic.clone();
         let topic = message.topic.into_string();
         self.count_traffic(&topic, "in", message.data.len());
         let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes)
@@ -47,7 +48,7 @@ impl Task {
             }
         };
         if let Some(relay) = self.swarm.behaviour_mut().relay.as_mut() {
-            relay.report_message_validation_result(id, &peer, acceptance);
+            relay.report_message_validation_result(id, &topic_hash, &peer, acceptance);
         }
         if let Ok(message) = judged {
             Counters::count(&self.handle.counters.node_messages, "relay");

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
-    TopicScoreParams, ValidationMode, Version,
+    self, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, RoomLimits,
+    TopicHash, TopicScoreParams, TopicSubscriptionFilter, ValidationMode, Version,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -18,21 +18,50 @@ use super::settings::Settings;
 
 pub const PROTOCOL: &str = "/vac/waku/relay/2.0.0";
 
-/// gossipsub holds the limit against its receive buffer, which reads ahead past the message, and an RPC carries topics
-/// and control besides. The validator holds envelopes to the true limit.
+/// The network's largest envelope (status-go and its fleets, `max-msg-size`). Frames that carry one are read whatever this
+/// node's own limit is: what is over that is judged envelope by envelope, and ends no link.
+const NETWORK_MESSAGE_BYTES: usize = 1024 * 1024;
+/// An RPC carries topics and control besides its message. The validator holds envelopes to the true limit.
 const TRANSMIT_SLACK_BYTES: usize = 64 * 1024;
+/// The longest name of a topic that a peer can be on: a shard's is 24 bytes, and nwaku's named topics are not much longer.
+const MAX_TOPIC_BYTES: usize = 256;
 /// One IHAVE of 5,000 ids of 32 bytes is about 170 KB; gossipsub's default of 16 KiB calls that an error.
 const MAX_CONTROL_BYTES: usize = 256 * 1024;
 /// A peer of a large community sits on hundreds of shards; a cluster has at most 1,024.
 const MAX_TOPICS_PER_PEER: usize = 1024;
 /// Messages waiting for one peer; when full, gossipsub drops for that peer and reports it as slow.
 const PEER_QUEUE_MESSAGES: usize = 1024;
+/// What may wait to be sent: two of the largest envelopes for one peer, so that a slow link loses none of the small ones
+/// behind a large one; a quarter of the service's memory on a board would be 64 MiB for all. Waiting bytes are shared by
+/// the peers that they wait for, and counted for each.
+const QUEUE_ROOM: RoomLimits = RoomLimits {
+    per_peer: 2 * (NETWORK_MESSAGE_BYTES + TRANSMIT_SLACK_BYTES),
+    total: 48 << 20,
+    share: 64 * 1024,
+};
+/// What peers may have sent of frames that are not whole yet. One peer's limit is that of a frame.
+const FRAME_ROOM: RoomLimits = RoomLimits {
+    per_peer: usize::MAX,
+    total: 32 << 20,
+    share: 64 * 1024,
+};
+/// What gossip may be asked for again. At 1,000 envelopes of 2 KB a second it is all of the six heartbeats.
+const HISTORY_BYTES: usize = 16 << 20;
 
 /// Below it nothing is taken from a peer (nwaku disconnects it: `disconnectBadPeers`).
 pub(super) const GRAYLIST_THRESHOLD: f64 = -10_000.0;
 
 pub type Gossipsub = gossipsub::Behaviour<gossipsub::IdentityTransform, MaxCountSubscriptionFilter<TopicFilter>>;
-type TopicFilter = gossipsub::AllowAllSubscriptionFilter;
+
+/// Lets peers be on any topic whose name is no burden.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TopicFilter;
+
+impl TopicSubscriptionFilter for TopicFilter {
+    fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
+        topic.as_str().len() <= MAX_TOPIC_BYTES
+    }
+}
 
 #[derive(Debug, Error)]
 #[error("configuring relay: {0}")]
@@ -49,7 +78,7 @@ pub(super) fn behaviour(settings: &Settings) -> Result<Gossipsub, RelayError> {
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message| message_id(&message.data))
-        .max_transmit_size(settings.max_message_bytes + TRANSMIT_SLACK_BYTES)
+        .max_transmit_size(settings.max_message_bytes.max(NETWORK_MESSAGE_BYTES) + TRANSMIT_SLACK_BYTES)
         .max_control_message_size(MAX_CONTROL_BYTES)
         .mesh_n(6)
         .mesh_n_low(4)
@@ -68,10 +97,15 @@ pub(super) fn behaviour(settings: &Settings) -> Result<Gossipsub, RelayError> {
         .retain_scores(6)
         .flood_publish(true)
         .connection_handler_queue_len(PEER_QUEUE_MESSAGES)
+        .queue_room(QUEUE_ROOM)
+        .frame_room(FRAME_ROOM)
+        .history_bytes(HISTORY_BYTES)
+        // Peers for a mesh come from discovery, as in nwaku: a stranger's list of them is neither dialled nor kept.
+        .prune_peers(0)
         .build()
         .map_err(|error| RelayError(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {
-        filter: TopicFilter::default(),
+        filter: TopicFilter,
         max_subscribed_topics: MAX_TOPICS_PER_PEER,
         max_subscriptions_per_request: MAX_TOPICS_PER_PEER,
     };
@@ -105,6 +139,16 @@ fn score_params() -> PeerScoreParams {
         slow_peer_weight: 0.0,
         slow_peer_threshold: 0.0,
         slow_peer_decay: 0.2,
+    }
+}
+
+/// What a connection that relay gave up is counted under.
+pub(super) fn fault_label(fault: gossipsub::Fault) -> &'static str {
+    match fault {
+        gossipsub::Fault::Malformed => "relay_malformed",
+        gossipsub::Fault::Unread => "relay_unread",
+        gossipsub::Fault::Unfinished => "relay_unfinished",
+        gossipsub::Fault::Streams => "relay_streams",
     }
 }
 

@@ -21,7 +21,7 @@ use super::nat::Reach;
 use super::peers::Peers;
 use super::relay::{self, GRAYLIST_THRESHOLD};
 use super::settings::Settings;
-use crate::counters::Counters;
+use crate::counters::{Counters, Kind};
 use crate::protocols::{filter, metadata};
 use crate::signed;
 use crate::topics::Shard;
@@ -65,6 +65,8 @@ pub(super) struct Task {
     /// Of the ports, and whether each has an address yet.
     listeners: HashMap<ListenerId, bool>,
     ticks: u64,
+    /// Messages on topics that are not served, as far as they were counted.
+    unserved: u64,
 }
 
 impl Task {
@@ -98,6 +100,7 @@ impl Task {
             dialling: HashMap::new(),
             listeners: listeners.into_iter().map(|listener| (listener, false)).collect(),
             ticks: 0,
+            unserved: 0,
         };
         for shard in task.settings.shards.clone() {
             task.subscribe(Shard::new(task.settings.cluster_id, shard).to_string());
@@ -288,6 +291,14 @@ impl Task {
             } => {
                 tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
             }
+            gossipsub::Event::FrameTooLarge { peer_id, bytes } => {
+                tracing::info!(peer = %peer_id, bytes, "a relay frame is larger than any envelope may be; read past it");
+                Counters::count(&self.handle.counters.relay_rejected, "frame_too_large");
+            }
+            gossipsub::Event::Faulty { peer_id, fault } => {
+                tracing::info!(peer = %peer_id, ?fault, "closing a connection that is of no use to relay");
+                Counters::count(&self.handle.counters.disconnected, relay::fault_label(fault));
+            }
             _ => {}
         }
     }
@@ -426,7 +437,19 @@ impl Task {
         self.map_ports();
         self.offer_circuits();
         self.count_reachability();
+        self.count_unserved();
         self.swarm.behaviour_mut().streams.look_after_later();
+    }
+
+    fn count_unserved(&mut self) {
+        if let Some(relay) = self.swarm.behaviour().relay.as_ref() {
+            let label = Kind {
+                r#type: "unserved_topic",
+            };
+            let rejected = self.handle.counters.relay_rejected.get_or_create(&label);
+            rejected.inc_by(relay.unserved() - self.unserved);
+            self.unserved = relay.unserved();
+        }
     }
 
     /// Whom relay graylists is of no use to anyone here.

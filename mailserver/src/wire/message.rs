@@ -28,11 +28,32 @@ pub struct WakuMessage {
     pub ephemeral: Option<bool>,
 }
 
-/// Why bytes are no WakuMessage. nwaku fails to decode each of these, so relaying one is a peer's fault.
+/// The same as bytes, for telling what is no text from what is no message: nwaku takes any bytes for a content topic.
+#[derive(Clone, PartialEq, Eq, Message)]
+struct AnyBytes {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    payload: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    content_topic: Option<Vec<u8>>,
+    #[prost(uint32, optional, tag = "3")]
+    version: Option<u32>,
+    #[prost(sint64, optional, tag = "10")]
+    timestamp: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "11")]
+    meta: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "21")]
+    rate_limit_proof: Option<Vec<u8>>,
+    #[prost(bool, optional, tag = "31")]
+    ephemeral: Option<bool>,
+}
+
+/// Why bytes are no WakuMessage that is of use here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Invalid {
     #[error("not a WakuMessage: {0}")]
     Protobuf(#[from] prost::DecodeError),
+    #[error("the content topic is not UTF-8")]
+    TopicNotText,
     #[error("WakuMessage without payload field")]
     NoPayload,
     #[error("WakuMessage without content topic field")]
@@ -44,7 +65,10 @@ pub enum Invalid {
 impl WakuMessage {
     /// Decodes and holds the message to RFC 14's must-haves.
     pub fn decode_valid(bytes: &[u8]) -> Result<Self, Invalid> {
-        let message = Self::decode(bytes)?;
+        let message = Self::decode(bytes).map_err(|error| match AnyBytes::decode(bytes) {
+            Ok(_) => Invalid::TopicNotText,
+            Err(_) => Invalid::Protobuf(error),
+        })?;
         message.check()?;
         Ok(message)
     }

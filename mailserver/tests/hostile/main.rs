@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails it")]
 
+mod attacker;
+mod relay;
 mod victim;
 
 /// The support itself: a victim starts, is asked, and tells its memory.

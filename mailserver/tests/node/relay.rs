@@ -264,3 +264,33 @@ async fn a_node_is_reached_through_a_circuit() {
         .unwrap();
     assert_eq!(answer.status_code, Some(200));
 }
+
+/// An envelope over one node's limit costs the link nothing: what both allow goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_with_different_limits_go_on_exchanging_what_both_allow() {
+    let large = Node::start_with(|settings| settings.max_message_bytes = 1 << 20).await;
+    let small = Node::start_with(|settings| settings.max_message_bytes = 150 * 1024).await;
+    large.join(&small).await;
+    let mut received = small.handle.received();
+    for round in 0..8_u8 {
+        for bytes in [300 * 1024, 1000] {
+            let mut payload = vec![0; bytes];
+            payload[0] = round;
+            large
+                .handle
+                .publish(TOPIC.into(), message(&payload), Source::Local)
+                .await
+                .unwrap();
+        }
+        let came = within(received.recv()).await.unwrap();
+        assert_eq!((came.envelope.payload[0], came.envelope.payload.len()), (round, 1000));
+    }
+    let peers = small.handle.peers().await.unwrap();
+    assert!(
+        peers.iter().all(|peer| peer.score.is_none_or(|score| score >= 0.0)),
+        "{peers:?}"
+    );
+    for node in [large, small] {
+        node.stop().await;
+    }
+}

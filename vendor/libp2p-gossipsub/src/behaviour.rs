@@ -30,6 +30,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures_timer::Delay;
 use hashlink::LinkedHashMap;
@@ -40,7 +41,7 @@ use libp2p_core::{
 };
 use libp2p_identity::{Keypair, PeerId};
 use libp2p_swarm::{
-    ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, THandler, THandlerInEvent,
+    CloseConnection, ConnectionDenied, ConnectionId, NetworkBehaviour, NotifyHandler, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm,
     behaviour::{AddressChange, ConnectionClosed, ConnectionEstablished, FromSwarm},
     dial_opts::DialOpts,
@@ -58,15 +59,16 @@ use crate::{
     ValidationError,
     backoff::BackoffStorage,
     config::{Config, ValidationMode},
+    dedup::SeenMessages,
     gossip_promises::GossipPromises,
-    handler::{Handler, HandlerEvent, HandlerIn},
+    handler::{Fault, Handler, HandlerEvent, HandlerIn},
     mcache::MessageCache,
     peer_score::{PeerScore, PeerScoreParams, PeerScoreState, PeerScoreThresholds, RejectReason},
     protocol::SIGNING_PREFIX,
     queue::Queue,
+    room::Building,
     rpc_proto::proto,
     subscription_filter::{AllowAllSubscriptionFilter, TopicSubscriptionFilter},
-    time_cache::DuplicateCache,
     topic::{Hasher, Topic, TopicHash},
     transform::{DataTransform, IdentityTransform},
     types::{
@@ -86,6 +88,9 @@ mod tests;
 
 /// IDONTWANT cache capacity.
 const IDONTWANT_CAP: usize = 10_000;
+
+/// The longest id that is remembered of what a peer says it has or does not want.
+const MAX_ID_BYTES: usize = 64;
 
 /// IDONTWANT timeout before removal.
 const IDONTWANT_TIMEOUT: Duration = Duration::new(3, 0);
@@ -192,6 +197,20 @@ pub enum Event {
         peer_id: PeerId,
         /// The types and amounts of failed messages that are occurring for this peer.
         failed_messages: FailedMessages,
+    },
+    /// A peer sent a frame over the limit, which was read past.
+    FrameTooLarge {
+        /// The peer.
+        peer_id: PeerId,
+        /// The frame's length.
+        bytes: usize,
+    },
+    /// A connection is closed because it would stay open without being of use.
+    Faulty {
+        /// The peer.
+        peer_id: PeerId,
+        /// What it did.
+        fault: Fault,
     },
 }
 
@@ -305,7 +324,7 @@ pub struct Behaviour<
 
     /// An LRU Time cache for storing seen messages (based on their ID). This cache prevents
     /// duplicates from being propagated to the application and on the network.
-    duplicate_cache: DuplicateCache<MessageId>,
+    duplicate_cache: SeenMessages,
 
     /// A set of connected peers, indexed by their [`PeerId`] tracking both the [`PeerKind`] and
     /// the set of [`ConnectionId`]s.
@@ -375,6 +394,15 @@ pub struct Behaviour<
 
     /// Tracks the numbers of failed messages per peer-id.
     failed_messages: HashMap<PeerId, FailedMessages>,
+
+    /// What waits to be sent to all peers.
+    queued: Building,
+
+    /// What all peers have sent of frames that are not whole.
+    unfinished: Building,
+
+    /// Messages on topics that we are not subscribed to.
+    unserved: u64,
 
     /// Tracks recently sent `IWANT` messages and checks if peers respond to them.
     gossip_promises: GossipPromises,
@@ -465,7 +493,7 @@ where
             metrics: None,
             events: VecDeque::new(),
             publish_config: privacy.into(),
-            duplicate_cache: DuplicateCache::new(config.duplicate_cache_time()),
+            duplicate_cache: SeenMessages::new(config.duplicate_cache_time()),
             explicit_peers: HashSet::new(),
             blacklisted_peers: HashSet::new(),
             mesh: HashMap::new(),
@@ -476,7 +504,11 @@ where
                 config.heartbeat_interval(),
                 config.backoff_slack(),
             ),
-            mcache: MessageCache::new(config.history_gossip(), config.history_length()),
+            mcache: MessageCache::new(
+                config.history_gossip(),
+                config.history_length(),
+                config.history_bytes(),
+            ),
             heartbeat: Delay::new(config.heartbeat_interval() + config.heartbeat_initial_delay()),
             heartbeat_ticks: 0,
             px_peers: HashSet::new(),
@@ -488,6 +520,9 @@ where
             subscription_filter,
             data_transform,
             failed_messages: Default::default(),
+            queued: Building::default(),
+            unfinished: Building::default(),
+            unserved: 0,
             gossip_promises: Default::default(),
             #[cfg(feature = "partial-messages")]
             partial_messages_extension: Default::default(),
@@ -512,6 +547,11 @@ where
     D: DataTransform + Send + 'static,
     F: TopicSubscriptionFilter + Send + 'static,
 {
+    /// How many messages came on topics that we are not subscribed to, since the start.
+    pub fn unserved(&self) -> u64 {
+        self.unserved
+    }
+
     /// Lists the hashes of the topics we are currently subscribed to.
     pub fn topics(&self) -> impl Iterator<Item = &TopicHash> {
         self.mesh.keys()
@@ -624,7 +664,7 @@ where
     pub fn publish(
         &mut self,
         topic: impl Into<TopicHash>,
-        data: impl Into<Vec<u8>>,
+        data: impl Into<Bytes>,
     ) -> Result<MessageId, PublishError> {
         let data = data.into();
         let topic = topic.into();
@@ -655,7 +695,10 @@ where
         });
 
         // Check the if the message has been published before
-        if self.duplicate_cache.contains(&msg_id) {
+        if self
+            .duplicate_cache
+            .contains(&raw_message.topic, &msg_id)
+        {
             // This message has already been seen. We don't re-publish messages that have already
             // been published on the network.
             tracing::warn!(
@@ -696,14 +739,6 @@ where
             return Err(PublishError::NoPeersSubscribedToTopic);
         }
 
-        // If the message isn't a duplicate and we have sent it to some peers add it to the
-        // duplicate cache and memcache.
-        self.duplicate_cache.insert(msg_id.clone());
-        self.mcache.put(&msg_id, raw_message.clone());
-
-        // Consider the message as delivered for gossip promises.
-        self.gossip_promises.message_delivered(&msg_id);
-
         // Send to peers we know are subscribed to the topic.
         let mut publish_failed = true;
         for peer_id in recipients.iter() {
@@ -726,16 +761,25 @@ where
                 RpcOut::Publish {
                     message_id: msg_id.clone(),
                     message: raw_message.clone(),
-                    timeout: Delay::new(self.config.publish_queue_duration()),
+                    expires: Instant::now() + self.config.publish_queue_duration(),
                 },
             ) {
                 publish_failed = false
             }
         }
 
+        // What no queue had room for was not published: it may be tried again.
         if publish_failed {
             return Err(PublishError::AllQueuesFull(recipients.len()));
         }
+
+        // If the message isn't a duplicate and we have sent it to some peers add it to the
+        // duplicate cache and memcache.
+        self.duplicate_cache.insert(&topic_hash, &msg_id);
+        self.mcache.put(&msg_id, raw_message);
+
+        // Consider the message as delivered for gossip promises.
+        self.gossip_promises.message_delivered(&msg_id);
 
         tracing::debug!(message_id=%msg_id, "Published message");
 
@@ -949,12 +993,13 @@ where
     pub fn report_message_validation_result(
         &mut self,
         msg_id: &MessageId,
+        topic: &TopicHash,
         propagation_source: &PeerId,
         acceptance: MessageAcceptance,
     ) -> bool {
         let reject_reason = match acceptance {
             MessageAcceptance::Accept => {
-                let (raw_message, originating_peers) = match self.mcache.validate(msg_id) {
+                let (raw_message, originating_peers) = match self.mcache.validate(msg_id, topic) {
                     Some((raw_message, originating_peers)) => {
                         (raw_message.clone(), originating_peers)
                     }
@@ -988,7 +1033,7 @@ where
             MessageAcceptance::Ignore => RejectReason::ValidationIgnored,
         };
 
-        if let Some((raw_message, originating_peers)) = self.mcache.remove(msg_id) {
+        if let Some((raw_message, originating_peers)) = self.mcache.remove(msg_id, topic) {
             #[cfg(feature = "metrics")]
             if let Some(metrics) = self.metrics.as_mut() {
                 metrics.register_msg_validation(&raw_message.topic, &acceptance);
@@ -1392,7 +1437,7 @@ where
             }
 
             for id in ids.into_iter().filter(|id| {
-                if self.duplicate_cache.contains(id) {
+                if id.0.len() > MAX_ID_BYTES || self.duplicate_cache.contains(&topic, id) {
                     return false;
                 }
 
@@ -1504,7 +1549,7 @@ where
                         RpcOut::Publish {
                             message_id: id.clone(),
                             message: msg,
-                            timeout: Delay::new(self.config.forward_queue_duration()),
+                            expires: Instant::now() + self.config.forward_queue_duration(),
                         },
                     );
                 }
@@ -1931,6 +1976,12 @@ where
         mut raw_message: RawMessage,
         propagation_source: &PeerId,
     ) {
+        // What nobody here asked for is no fault, and is not kept: neither the bytes nor that they were seen.
+        if !self.mesh.contains_key(&raw_message.topic) {
+            self.unserved += 1;
+            return;
+        }
+
         // Record the received metric
         #[cfg(feature = "metrics")]
         if let Some(metrics) = self.metrics.as_mut() {
@@ -1958,7 +2009,9 @@ where
 
         // Broadcast IDONTWANT messages
         if raw_message.raw_protobuf_len() > self.config.idontwant_message_size_threshold()
-            && !self.duplicate_cache.contains(&msg_id)
+            && !self
+                .duplicate_cache
+                .contains(&message.topic, &msg_id)
         {
             let recipient_peers = self
                 .mesh
@@ -1989,12 +2042,13 @@ where
             return;
         }
 
-        if !self.duplicate_cache.insert(msg_id.clone()) {
+        if !self.duplicate_cache.insert(&message.topic, &msg_id) {
             tracing::debug!(message_id=%msg_id, "Message already received, ignoring");
             if let PeerScoreState::Active(peer_score) = &mut self.peer_score {
                 peer_score.duplicated_message(propagation_source, &msg_id, &message.topic);
             }
-            self.mcache.observe_duplicate(&msg_id, propagation_source);
+            self.mcache
+                .observe_duplicate(&msg_id, &message.topic, propagation_source);
             return;
         }
 
@@ -3031,7 +3085,7 @@ where
                     RpcOut::Publish {
                         message_id: msg_id.clone(),
                         message: message.clone(),
-                        timeout: Delay::new(self.config.forward_queue_duration()),
+                        expires: Instant::now() + self.config.forward_queue_duration(),
                     },
                 );
             }
@@ -3044,7 +3098,7 @@ where
     pub(crate) fn build_raw_message(
         &mut self,
         topic: TopicHash,
-        data: Vec<u8>,
+        data: Bytes,
     ) -> Result<RawMessage, PublishError> {
         match &mut self.publish_config {
             &mut PublishConfig::Signing {
@@ -3428,7 +3482,10 @@ where
             kind: PeerKind::Floodsub,
             connections: vec![],
             outbound: false,
-            messages: Queue::new(self.config.connection_handler_queue_len()),
+            messages: Queue::new(
+                self.config.connection_handler_queue_len(),
+                self.queued.floor(self.config.queue_room()),
+            ),
             topics: Default::default(),
             dont_send: LinkedHashMap::new(),
             extensions: None,
@@ -3451,7 +3508,12 @@ where
             );
         }
 
-        Ok(Handler::new(peer_id, self.config.protocol_config(), queue))
+        Ok(Handler::new(
+            peer_id,
+            self.config.protocol_config(),
+            queue,
+            self.unfinished.floor(self.config.frame_room()).empty(),
+        ))
     }
 
     fn handle_established_outbound_connection(
@@ -3468,7 +3530,10 @@ where
             // Diverging from the go implementation we only want to consider a peer as outbound peer
             // if its first connection is outbound.
             outbound: !self.px_peers.contains(&peer_id),
-            messages: Queue::new(self.config.connection_handler_queue_len()),
+            messages: Queue::new(
+                self.config.connection_handler_queue_len(),
+                self.queued.floor(self.config.queue_room()),
+            ),
             topics: Default::default(),
             dont_send: LinkedHashMap::new(),
             extensions: None,
@@ -3490,13 +3555,18 @@ where
             );
         }
 
-        Ok(Handler::new(peer_id, self.config.protocol_config(), queue))
+        Ok(Handler::new(
+            peer_id,
+            self.config.protocol_config(),
+            queue,
+            self.unfinished.floor(self.config.frame_room()).empty(),
+        ))
     }
 
     fn on_connection_handler_event(
         &mut self,
         propagation_source: PeerId,
-        _connection_id: ConnectionId,
+        connection_id: ConnectionId,
         handler_event: THandlerOutEvent<Self>,
     ) {
         match handler_event {
@@ -3530,6 +3600,23 @@ where
                         conn.kind = kind;
                     }
                 }
+            }
+            HandlerEvent::FrameTooLarge { bytes } => {
+                self.events
+                    .push_back(ToSwarm::GenerateEvent(Event::FrameTooLarge {
+                        peer_id: propagation_source,
+                        bytes,
+                    }));
+            }
+            HandlerEvent::Faulty(fault) => {
+                self.events.push_back(ToSwarm::GenerateEvent(Event::Faulty {
+                    peer_id: propagation_source,
+                    fault,
+                }));
+                self.events.push_back(ToSwarm::CloseConnection {
+                    peer_id: propagation_source,
+                    connection: CloseConnection::One(connection_id),
+                });
             }
             // rpc is only used for metrics code.
             #[allow(unused_variables)]
@@ -3624,6 +3711,11 @@ where
                                 continue;
                             };
 
+                            // It is of no version that has this.
+                            if peer.kind < PeerKind::Gossipsubv1_2 {
+                                continue;
+                            }
+
                             // Remove messages from the queue.
                             #[allow(unused)]
                             let removed = peer.messages.remove_data_messages(&message_ids);
@@ -3634,7 +3726,10 @@ where
                                 metrics.register_removed_messages(removed);
                             }
 
-                            for message_id in message_ids {
+                            for message_id in message_ids
+                                .into_iter()
+                                .filter(|id| id.0.len() <= MAX_ID_BYTES)
+                            {
                                 peer.dont_send.insert(message_id, Instant::now());
                                 // Don't exceed capacity.
                                 if peer.dont_send.len() > IDONTWANT_CAP {

@@ -27,8 +27,22 @@ use crate::{
     TopicHash,
     error::ConfigBuilderError,
     protocol::{FLOODSUB_PROTOCOL, ProtocolConfig, ProtocolId},
+    room::RoomLimits,
     types::{Message, MessageId, PeerKind},
 };
+
+const QUEUE_ROOM: RoomLimits = RoomLimits {
+    per_peer: 2304 * 1024,
+    total: 48 << 20,
+    share: 64 * 1024,
+};
+/// One peer's limit is that of a frame.
+const FRAME_ROOM: RoomLimits = RoomLimits {
+    per_peer: usize::MAX,
+    total: 32 << 20,
+    share: 64 * 1024,
+};
+const HISTORY_BYTES: usize = 16 << 20;
 
 /// The types of message validation that can be employed by gossipsub.
 #[derive(Debug, Clone)]
@@ -131,6 +145,9 @@ pub struct Config {
     max_ihave_messages_heartbeat: usize,
     iwant_followup_time: Duration,
     connection_handler_queue_len: usize,
+    queue_room: RoomLimits,
+    frame_room: RoomLimits,
+    history_bytes: usize,
     connection_handler_publish_duration: Duration,
     connection_handler_forward_duration: Duration,
     idontwant_message_size_threshold: usize,
@@ -451,6 +468,21 @@ impl Config {
         self.protocol.protocol_ids.contains(&FLOODSUB_PROTOCOL)
     }
 
+    /// What may wait to be sent to peers.
+    pub fn queue_room(&self) -> RoomLimits {
+        self.queue_room
+    }
+
+    /// What peers may have sent of frames that are not whole yet.
+    pub fn frame_room(&self) -> RoomLimits {
+        self.frame_room
+    }
+
+    /// What the history of messages may hold; past it the oldest are forgotten before their time.
+    pub fn history_bytes(&self) -> usize {
+        self.history_bytes
+    }
+
     /// The max number of messages a `ConnectionHandler` can buffer. The default is 5000.
     pub fn connection_handler_queue_len(&self) -> usize {
         self.connection_handler_queue_len
@@ -558,6 +590,9 @@ impl Default for ConfigBuilder {
                 max_ihave_messages_heartbeat: 10,
                 iwant_followup_time: Duration::from_secs(3),
                 connection_handler_queue_len: 5000,
+                queue_room: QUEUE_ROOM,
+                frame_room: FRAME_ROOM,
+                history_bytes: HISTORY_BYTES,
                 connection_handler_publish_duration: Duration::from_secs(5),
                 connection_handler_forward_duration: Duration::from_secs(1),
                 idontwant_message_size_threshold: 1000,
@@ -1030,6 +1065,24 @@ impl ConfigBuilder {
         }
 
         self.config.protocol.protocol_ids.push(FLOODSUB_PROTOCOL);
+        self
+    }
+
+    /// What may wait to be sent to peers (2.25 MiB for one, 48 MiB for all; 64 KiB for each in any case).
+    pub fn queue_room(&mut self, limits: RoomLimits) -> &mut Self {
+        self.config.queue_room = limits;
+        self
+    }
+
+    /// What peers may have sent of frames that are not whole yet (32 MiB for all; 64 KiB for each in any case).
+    pub fn frame_room(&mut self, limits: RoomLimits) -> &mut Self {
+        self.config.frame_room = limits;
+        self
+    }
+
+    /// What the history of messages may hold (16 MiB).
+    pub fn history_bytes(&mut self, bytes: usize) -> &mut Self {
+        self.config.history_bytes = bytes;
         self
     }
 

@@ -21,10 +21,12 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use asynchronous_codec::Framed;
 use futures::{StreamExt, future::Either, prelude::*};
+use futures_timer::Delay;
 use libp2p_core::{PeerId, upgrade::DeniedUpgrade};
 use libp2p_swarm::{
     Stream,
@@ -39,8 +41,9 @@ use crate::{
     ValidationError,
     protocol::{GossipsubCodec, ProtocolConfig},
     queue::Queue,
-    rpc_proto::proto,
+    room::Room,
     types::{PeerKind, RawMessage, RpcIn, RpcOut},
+    writer::Frame,
 };
 
 /// The event emitted by the Handler. This informs the behaviour of various events created
@@ -61,6 +64,23 @@ pub enum HandlerEvent {
     PeerKind(PeerKind),
     /// A message to be published was dropped because it could not be sent in time.
     MessageDropped(RpcOut),
+    /// The peer sent a frame of so many bytes, over the limit, which is read past.
+    FrameTooLarge { bytes: usize },
+    /// The connection is of no use to gossipsub any more.
+    Faulty(Fault),
+}
+
+/// Why a connection is closed: it would stay open, and gossipsub deaf or mute on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The peer sends what is no RPC.
+    Malformed,
+    /// The peer reads nothing of what is sent to it.
+    Unread,
+    /// A frame that the peer began does not end.
+    Unfinished,
+    /// Streams were opened as often as they may be.
+    Streams,
 }
 
 /// A message sent from the behaviour to the handler.
@@ -80,6 +100,13 @@ pub enum HandlerIn {
 /// connection faulty and disable the handler. This also prevents against potential substream
 /// creation loops.
 const MAX_SUBSTREAM_ATTEMPTS: usize = 5;
+
+/// How long a peer may read nothing while something is there for it.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a frame may take to come: the largest at 17 KiB a second.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks whether there is room for the rest of a frame.
+const ROOM_POLL: Duration = Duration::from_millis(250);
 
 #[allow(clippy::large_enum_variant)]
 pub enum Handler {
@@ -126,6 +153,21 @@ pub struct EnabledHandler {
     /// Keeps track of whether this connection is for a peer in the mesh. This is used to make
     /// decisions about the keep alive state for this connection.
     in_mesh: bool,
+
+    /// What has come of a frame that is not whole.
+    frame_room: Room,
+
+    /// When the frame that is coming has to be whole.
+    frame_deadline: Option<Delay>,
+
+    /// Wakes when room may have come for more of a frame.
+    room_poll: Option<Delay>,
+
+    /// When the peer has to have read something.
+    unread_deadline: Option<Delay>,
+
+    /// What the behaviour is still to hear.
+    fault: Option<Fault>,
 }
 
 pub enum DisabledHandler {
@@ -138,7 +180,7 @@ pub enum DisabledHandler {
     },
     /// The maximum number of inbound or outbound substream attempts have happened and thereby the
     /// handler has been disabled.
-    MaxSubstreamAttempts,
+    MaxSubstreamAttempts { told: bool },
 }
 
 /// State of the inbound substream, opened either by us or by the remote.
@@ -154,11 +196,11 @@ enum InboundSubstreamState {
 /// State of the outbound substream, opened either by us or by the remote.
 enum OutboundSubstreamState {
     /// Waiting for the user to send a message. The idle state for an outbound substream.
-    WaitingOutput(Framed<Stream, GossipsubCodec>),
-    /// Waiting to send a message to the remote.
-    PendingSend(Framed<Stream, GossipsubCodec>, Box<proto::Rpc>),
+    WaitingOutput(Stream),
+    /// Writing a message to the remote, which takes room until it is sent.
+    Sending(Stream, Frame, Option<Room>),
     /// Waiting to flush the substream so that the data arrives to the remote.
-    PendingFlush(Framed<Stream, GossipsubCodec>),
+    PendingFlush(Stream),
     /// An error occurred during processing.
     Poisoned,
 }
@@ -169,6 +211,7 @@ impl Handler {
         peer_id: PeerId,
         protocol_config: ProtocolConfig,
         message_queue: Queue,
+        frame_room: Room,
     ) -> Self {
         Handler::Enabled(EnabledHandler {
             peer_id,
@@ -183,6 +226,11 @@ impl Handler {
             peer_kind_sent: false,
             last_io_activity: Instant::now(),
             in_mesh: false,
+            frame_room,
+            frame_deadline: None,
+            room_poll: None,
+            unread_deadline: None,
+            fault: None,
         })
     }
 }
@@ -219,7 +267,49 @@ impl EnabledHandler {
             self.outbound_substream.is_none(),
             "Established an outbound substream with one already available"
         );
-        self.outbound_substream = Some(OutboundSubstreamState::WaitingOutput(substream));
+        self.outbound_substream = Some(OutboundSubstreamState::WaitingOutput(
+            substream.into_inner(),
+        ));
+    }
+
+    /// Whether the peer has read nothing for too long; called while something waits for it.
+    fn is_unread(&mut self, cx: &mut Context<'_>) -> bool {
+        self.unread_deadline
+            .get_or_insert_with(|| Delay::new(UNREAD_TIMEOUT))
+            .poll_unpin(cx)
+            .is_ready()
+    }
+
+    /// Whether the inbound stream may be read: a frame that is over its time is a fault, and one that has no room waits.
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(deadline) = &mut self.frame_deadline
+            && deadline.poll_unpin(cx).is_ready()
+        {
+            self.frame_deadline = None;
+            self.fault = Some(Fault::Unfinished);
+            return false;
+        }
+        if self.frame_room.may_grow() {
+            self.room_poll = None;
+            return true;
+        }
+        let mut poll = Delay::new(ROOM_POLL);
+        let ready = poll.poll_unpin(cx).is_ready();
+        self.room_poll = Some(poll);
+        ready
+    }
+
+    /// Counts what has come of a frame that is not whole.
+    fn hold(&mut self, cx: &mut Context<'_>, bytes: usize) {
+        self.frame_room.resize(bytes);
+        if bytes == 0 {
+            self.frame_deadline = None;
+        } else if self.frame_deadline.is_none() {
+            let mut deadline = Delay::new(FRAME_TIMEOUT);
+            // Registers the wake-up.
+            let _ = deadline.poll_unpin(cx);
+            self.frame_deadline = Some(deadline);
+        }
     }
 
     fn poll(
@@ -260,13 +350,13 @@ impl EnabledHandler {
             {
                 // outbound idle state
                 Some(OutboundSubstreamState::WaitingOutput(substream)) => {
-                    if let Poll::Ready(mut message) = Pin::new(&mut self.message_queue).poll_pop(cx)
+                    self.unread_deadline = None;
+                    if let Poll::Ready((message, room)) =
+                        Pin::new(&mut self.message_queue).poll_pop(cx)
                     {
                         tracing::debug!(peer=%self.peer_id, ?message, "Sending gossipsub message");
-                        if let RpcOut::Publish {
-                            ref mut timeout, ..
-                        } = message
-                            && Pin::new(timeout).poll(cx).is_ready()
+                        if let RpcOut::Publish { expires, .. } = message
+                            && Instant::now() >= expires
                         {
                             // Inform the behaviour and end the poll.
                             self.outbound_substream =
@@ -275,9 +365,10 @@ impl EnabledHandler {
                                 HandlerEvent::MessageDropped(message),
                             ));
                         }
-                        self.outbound_substream = Some(OutboundSubstreamState::PendingSend(
+                        self.outbound_substream = Some(OutboundSubstreamState::Sending(
                             substream,
-                            Box::new(message.into_protobuf()),
+                            Frame::new(message),
+                            room,
                         ));
                         continue;
                     }
@@ -286,22 +377,16 @@ impl EnabledHandler {
                         Some(OutboundSubstreamState::WaitingOutput(substream));
                     break;
                 }
-                Some(OutboundSubstreamState::PendingSend(mut substream, message)) => {
-                    match Sink::poll_ready(Pin::new(&mut substream), cx) {
-                        Poll::Ready(Ok(())) => {
-                            match Sink::start_send(Pin::new(&mut substream), *message) {
-                                Ok(()) => {
-                                    self.outbound_substream =
-                                        Some(OutboundSubstreamState::PendingFlush(substream))
-                                }
-                                Err(e) => {
-                                    tracing::debug!(
-                                        "Failed to send message on outbound stream: {e}"
-                                    );
-                                    self.outbound_substream = None;
-                                    break;
-                                }
-                            }
+                Some(OutboundSubstreamState::Sending(mut substream, mut frame, room)) => {
+                    match frame.poll_write(cx, &mut substream) {
+                        Poll::Ready(Ok(true)) => {
+                            self.unread_deadline = None;
+                            self.outbound_substream =
+                                Some(OutboundSubstreamState::Sending(substream, frame, room));
+                        }
+                        Poll::Ready(Ok(false)) => {
+                            self.outbound_substream =
+                                Some(OutboundSubstreamState::PendingFlush(substream));
                         }
                         Poll::Ready(Err(e)) => {
                             tracing::debug!("Failed to send message on outbound stream: {e}");
@@ -310,13 +395,17 @@ impl EnabledHandler {
                         }
                         Poll::Pending => {
                             self.outbound_substream =
-                                Some(OutboundSubstreamState::PendingSend(substream, message));
+                                Some(OutboundSubstreamState::Sending(substream, frame, room));
+                            if self.is_unread(cx) {
+                                self.unread_deadline = None;
+                                self.fault = Some(Fault::Unread);
+                            }
                             break;
                         }
                     }
                 }
                 Some(OutboundSubstreamState::PendingFlush(mut substream)) => {
-                    match Sink::poll_flush(Pin::new(&mut substream), cx) {
+                    match Pin::new(&mut substream).poll_flush(cx) {
                         Poll::Ready(Ok(())) => {
                             self.last_io_activity = Instant::now();
                             self.outbound_substream =
@@ -330,6 +419,10 @@ impl EnabledHandler {
                         Poll::Pending => {
                             self.outbound_substream =
                                 Some(OutboundSubstreamState::PendingFlush(substream));
+                            if self.is_unread(cx) {
+                                self.unread_deadline = None;
+                                self.fault = Some(Fault::Unread);
+                            }
                             break;
                         }
                     }
@@ -352,7 +445,18 @@ impl EnabledHandler {
             {
                 // inbound idle state
                 Some(InboundSubstreamState::WaitingInput(mut substream)) => {
-                    match substream.poll_next_unpin(cx) {
+                    if !self.may_read(cx) {
+                        self.inbound_substream =
+                            Some(InboundSubstreamState::WaitingInput(substream));
+                        break;
+                    }
+                    let read = substream.poll_next_unpin(cx);
+                    let whole = matches!(read, Poll::Ready(_));
+                    if whole {
+                        self.frame_deadline = None;
+                    }
+                    self.hold(cx, substream.read_buffer().len());
+                    match read {
                         Poll::Ready(Some(Ok(message))) => {
                             self.last_io_activity = Instant::now();
                             self.inbound_substream =
@@ -361,15 +465,20 @@ impl EnabledHandler {
                         }
                         Poll::Ready(Some(Err(error))) => {
                             tracing::debug!("Failed to read from inbound stream: {error}");
+                            if std::io::Error::from(error).kind() == std::io::ErrorKind::InvalidData {
+                                self.fault = Some(Fault::Malformed);
+                            }
                             // Close this side of the stream. If the
                             // peer is still around, they will re-establish their
                             // outbound stream i.e. our inbound stream.
+                            self.hold(cx, 0);
                             self.inbound_substream =
                                 Some(InboundSubstreamState::Closing(substream));
                         }
                         // peer closed the stream
                         Poll::Ready(None) => {
                             tracing::debug!("Inbound stream closed by remote");
+                            self.hold(cx, 0);
                             self.inbound_substream =
                                 Some(InboundSubstreamState::Closing(substream));
                         }
@@ -409,7 +518,12 @@ impl EnabledHandler {
             }
         }
 
-        Poll::Pending
+        match self.fault.take() {
+            Some(fault) => Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(
+                HandlerEvent::Faulty(fault),
+            )),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -469,7 +583,16 @@ impl ConnectionHandler for Handler {
 
                 Poll::Pending
             }
-            Handler::Disabled(DisabledHandler::MaxSubstreamAttempts) => Poll::Pending,
+            Handler::Disabled(DisabledHandler::MaxSubstreamAttempts { told }) => {
+                if !*told {
+                    *told = true;
+                    return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(
+                        HandlerEvent::Faulty(Fault::Streams),
+                    ));
+                }
+
+                Poll::Pending
+            }
         }
     }
 
@@ -486,7 +609,7 @@ impl ConnectionHandler for Handler {
                         tracing::warn!(
                             "The maximum number of inbound substreams attempts has been exceeded"
                         );
-                        *self = Handler::Disabled(DisabledHandler::MaxSubstreamAttempts);
+                        *self = Handler::Disabled(DisabledHandler::MaxSubstreamAttempts { told: false });
                         return;
                     }
                 }
@@ -500,7 +623,7 @@ impl ConnectionHandler for Handler {
                         tracing::warn!(
                             "The maximum number of outbound substream attempts has been exceeded"
                         );
-                        *self = Handler::Disabled(DisabledHandler::MaxSubstreamAttempts);
+                        *self = Handler::Disabled(DisabledHandler::MaxSubstreamAttempts { told: false });
                         return;
                     }
                 }

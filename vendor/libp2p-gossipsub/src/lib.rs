@@ -97,6 +97,7 @@
 mod backoff;
 mod behaviour;
 mod config;
+mod dedup;
 mod error;
 pub mod extensions;
 mod gossip_promises;
@@ -107,12 +108,14 @@ mod metrics;
 mod peer_score;
 mod protocol;
 mod queue;
+mod room;
 mod rpc_proto;
 mod subscription_filter;
 mod time_cache;
 mod topic;
 mod transform;
 mod types;
+mod writer;
 
 #[cfg(feature = "metrics")]
 pub use metrics::Config as MetricsConfig;
@@ -121,12 +124,14 @@ pub use metrics::Config as MetricsConfig;
 pub use self::extensions::partial_messages;
 pub use self::{
     behaviour::{Behaviour, Event, MessageAuthenticity},
+    handler::Fault,
     config::{Config, ConfigBuilder, ValidationMode, Version},
     error::{ConfigBuilderError, PublishError, SubscriptionError, ValidationError},
     peer_score::{
         PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay,
         score_parameter_decay_with_base,
     },
+    room::RoomLimits,
     subscription_filter::{
         AllowAllSubscriptionFilter, CallbackSubscriptionFilter, CombinedSubscriptionFilters,
         MaxCountSubscriptionFilter, RegexSubscriptionFilter, TopicSubscriptionFilter,

@@ -19,12 +19,13 @@
 // DEALINGS IN THE SOFTWARE.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     fmt::Debug,
 };
 
 use libp2p_identity::PeerId;
+use smallvec::SmallVec;
 
 use crate::{
     topic::TopicHash,
@@ -38,17 +39,31 @@ pub(crate) struct CacheEntry {
     topic: TopicHash,
 }
 
+/// A message, and who sent it before it was validated.
+type Cached = (RawMessage, HashSet<PeerId>);
+
 /// MessageCache struct holding history of messages.
 #[derive(Clone)]
 pub(crate) struct MessageCache {
-    msgs: HashMap<MessageId, (RawMessage, HashSet<PeerId>)>,
+    /// The id is that of the data alone: one message for each topic that it came by.
+    msgs: HashMap<MessageId, SmallVec<[Cached; 1]>>,
     /// For every message and peer the number of times this peer asked for the message
     iwant_counts: HashMap<MessageId, HashMap<PeerId, u32>>,
-    history: Vec<Vec<CacheEntry>>,
+    history: Vec<VecDeque<CacheEntry>>,
     /// The number of indices in the cache history used for gossiping. That means that a message
     /// won't get gossiped anymore when shift got called `gossip` many times after inserting the
     /// message in the cache.
     gossip: usize,
+    /// What all messages take, and may take: past it the oldest go before their time.
+    bytes: usize,
+    max_bytes: usize,
+}
+
+/// About what a message takes in the cache besides its data.
+const ENTRY_BYTES: usize = 512;
+
+fn cost(message: &RawMessage) -> usize {
+    message.data.len() + ENTRY_BYTES
 }
 
 impl fmt::Debug for MessageCache {
@@ -63,12 +78,14 @@ impl fmt::Debug for MessageCache {
 
 /// Implementation of the MessageCache.
 impl MessageCache {
-    pub(crate) fn new(gossip: usize, history_capacity: usize) -> Self {
+    pub(crate) fn new(gossip: usize, history_capacity: usize, max_bytes: usize) -> Self {
         MessageCache {
             gossip,
             msgs: HashMap::default(),
             iwant_counts: HashMap::default(),
-            history: vec![Vec::new(); history_capacity],
+            history: vec![VecDeque::new(); history_capacity],
+            bytes: 0,
+            max_bytes,
         }
     }
 
@@ -79,28 +96,69 @@ impl MessageCache {
         if self.history.is_empty() {
             return true;
         }
-        match self.msgs.entry(message_id.clone()) {
-            Entry::Occupied(_) => {
-                // Don't add duplicate entries to the cache.
-                false
-            }
-            Entry::Vacant(entry) => {
-                let cache_entry = CacheEntry {
-                    mid: message_id.clone(),
-                    topic: msg.topic.clone(),
-                };
-                entry.insert((msg, HashSet::default()));
-                self.history[0].push(cache_entry);
+        let known = self.msgs.entry(message_id.clone()).or_default();
+        if known.iter().any(|(other, _)| other.topic == msg.topic) {
+            // Don't add duplicate entries to the cache.
+            return false;
+        }
+        self.bytes += cost(&msg);
+        self.history[0].push_back(CacheEntry {
+            mid: message_id.clone(),
+            topic: msg.topic.clone(),
+        });
+        known.push((msg, HashSet::default()));
+        tracing::trace!(message=?message_id, "Put message in mcache");
+        self.make_room();
+        true
+    }
 
-                tracing::trace!(message=?message_id, "Put message in mcache");
-                true
+    /// Forgets the oldest, though never the newest: that one is to be validated.
+    fn make_room(&mut self) {
+        while self.bytes > self.max_bytes {
+            let Some(oldest) = self
+                .history
+                .iter_mut()
+                .rev()
+                .find(|entries| !entries.is_empty())
+            else {
+                return;
+            };
+            let Some(entry) = oldest.pop_front() else {
+                return;
+            };
+            if self.bytes_of(&entry) == self.bytes {
+                self.history[0].push_front(entry);
+                return;
             }
+            self.remove(&entry.mid, &entry.topic);
         }
     }
 
+    fn bytes_of(&self, entry: &CacheEntry) -> usize {
+        self.find(&entry.mid, &entry.topic)
+            .map_or(0, |(message, _)| cost(message))
+    }
+
+    fn find(&self, message_id: &MessageId, topic: &TopicHash) -> Option<&Cached> {
+        let known = self.msgs.get(message_id)?;
+        known.iter().find(|(message, _)| message.topic == *topic)
+    }
+
+    fn find_mut(&mut self, message_id: &MessageId, topic: &TopicHash) -> Option<&mut Cached> {
+        let known = self.msgs.get_mut(message_id)?;
+        known
+            .iter_mut()
+            .find(|(message, _)| message.topic == *topic)
+    }
+
     /// Keeps track of peers we know have received the message to prevent forwarding to said peers.
-    pub(crate) fn observe_duplicate(&mut self, message_id: &MessageId, source: &PeerId) {
-        if let Some((message, originating_peers)) = self.msgs.get_mut(message_id) {
+    pub(crate) fn observe_duplicate(
+        &mut self,
+        message_id: &MessageId,
+        topic: &TopicHash,
+        source: &PeerId,
+    ) {
+        if let Some((message, originating_peers)) = self.find_mut(message_id, topic) {
             // if the message is already validated, we don't need to store extra peers sending us
             // duplicates as the message has already been forwarded
             if message.validated {
@@ -114,7 +172,10 @@ impl MessageCache {
     /// Get a message with `message_id`
     #[cfg(test)]
     pub(crate) fn get(&self, message_id: &MessageId) -> Option<&RawMessage> {
-        self.msgs.get(message_id).map(|(message, _)| message)
+        self.msgs
+            .get(message_id)
+            .and_then(|known| known.first())
+            .map(|(message, _)| message)
     }
 
     /// Increases the iwant count for the given message by one and returns the message together
@@ -125,21 +186,15 @@ impl MessageCache {
         peer: &PeerId,
     ) -> Option<(&RawMessage, u32)> {
         let iwant_counts = &mut self.iwant_counts;
-        self.msgs.get(message_id).and_then(|(message, _)| {
-            if !message.validated {
-                None
-            } else {
-                Some((message, {
-                    let count = iwant_counts
-                        .entry(message_id.clone())
-                        .or_default()
-                        .entry(*peer)
-                        .or_default();
-                    *count += 1;
-                    *count
-                }))
-            }
-        })
+        let known = self.msgs.get(message_id)?;
+        let (message, _) = known.iter().find(|(message, _)| message.validated)?;
+        let count = iwant_counts
+            .entry(message_id.clone())
+            .or_default()
+            .entry(*peer)
+            .or_default();
+        *count += 1;
+        Some((message, *count))
     }
 
     /// Gets a message with [`MessageId`] and tags it as validated.
@@ -148,43 +203,31 @@ impl MessageCache {
     pub(crate) fn validate(
         &mut self,
         message_id: &MessageId,
+        topic: &TopicHash,
     ) -> Option<(&RawMessage, HashSet<PeerId>)> {
-        self.msgs.get_mut(message_id).map(|(message, known_peers)| {
-            message.validated = true;
-            // Clear the known peers list (after a message is validated, it is forwarded and we no
-            // longer need to store the originating peers).
-            let originating_peers = std::mem::take(known_peers);
-            (&*message, originating_peers)
-        })
+        self.find_mut(message_id, topic)
+            .map(|(message, known_peers)| {
+                message.validated = true;
+                // Clear the known peers list (after a message is validated, it is forwarded and we
+                // no longer need to store the originating peers).
+                let originating_peers = std::mem::take(known_peers);
+                (&*message, originating_peers)
+            })
     }
 
     /// Get a list of [`MessageId`]s for a given topic.
     pub(crate) fn get_gossip_message_ids(&self, topic: &TopicHash) -> Vec<MessageId> {
         self.history[..self.gossip]
             .iter()
-            .fold(vec![], |mut current_entries, entries| {
-                // search for entries with desired topic
-                let mut found_entries: Vec<MessageId> = entries
-                    .iter()
-                    .filter_map(|entry| {
-                        if &entry.topic == topic {
-                            let mid = &entry.mid;
-                            // Only gossip validated messages
-                            if let Some(true) = self.msgs.get(mid).map(|(msg, _)| msg.validated) {
-                                Some(mid.clone())
-                            } else {
-                                None
-                            }
-                        } else {
-                            None
-                        }
-                    })
-                    .collect();
-
-                // generate the list
-                current_entries.append(&mut found_entries);
-                current_entries
+            .flatten()
+            .filter(|entry| &entry.topic == topic)
+            // Only gossip validated messages
+            .filter(|entry| {
+                self.find(&entry.mid, topic)
+                    .is_some_and(|(message, _)| message.validated)
             })
+            .map(|entry| entry.mid.clone())
+            .collect()
     }
 
     /// Shift the history array down one and delete messages associated with the
@@ -195,7 +238,7 @@ impl MessageCache {
         }
 
         for entry in self.history.pop().expect("history is always > 1") {
-            if let Some((msg, _)) = self.msgs.remove(&entry.mid)
+            if let Some((msg, _)) = self.remove(&entry.mid, &entry.topic)
                 && !msg.validated
             {
                 // If GossipsubConfig::validate_messages is true, the implementing
@@ -207,24 +250,27 @@ impl MessageCache {
                 );
             }
             tracing::trace!(message=%&entry.mid, "Remove message from the cache");
-
-            self.iwant_counts.remove(&entry.mid);
         }
 
         // Insert an empty vec in position 0
-        self.history.insert(0, Vec::new());
+        self.history.insert(0, VecDeque::new());
     }
 
     /// Removes a message from the cache and returns it if existent
-    pub(crate) fn remove(
-        &mut self,
-        message_id: &MessageId,
-    ) -> Option<(RawMessage, HashSet<PeerId>)> {
+    pub(crate) fn remove(&mut self, message_id: &MessageId, topic: &TopicHash) -> Option<Cached> {
         // We only remove the message from msgs and iwant_count and keep the message_id in the
         // history vector. Zhe id in the history vector will simply be ignored on popping.
-
-        self.iwant_counts.remove(message_id);
-        self.msgs.remove(message_id)
+        let known = self.msgs.get_mut(message_id)?;
+        let index = known
+            .iter()
+            .position(|(message, _)| message.topic == *topic)?;
+        let cached = known.swap_remove(index);
+        if known.is_empty() {
+            self.msgs.remove(message_id);
+            self.iwant_counts.remove(message_id);
+        }
+        self.bytes -= cost(&cached.0);
+        Some(cached)
     }
 }
 

@@ -22,6 +22,7 @@
 
 use std::{
     collections::{HashMap, HashSet, hash_map},
+    hash::{BuildHasher, RandomState},
     net::IpAddr,
     time::Duration,
 };
@@ -44,7 +45,10 @@ use crate::ValidationError;
 mod tests;
 
 /// The number of seconds delivery messages are stored in the cache.
-const TIME_CACHE_DURATION: u64 = 120;
+const TIME_CACHE_DURATION: u64 = 10;
+
+/// Deliveries that are remembered at the most: with more the oldest go before their time.
+const MAX_DELIVERIES: usize = 1 << 15;
 
 /// Represents the state of the peer scoring system, which can either be active
 /// with a configured `PeerScore`, or disabled entirely.
@@ -92,7 +96,9 @@ pub(crate) struct PeerScore {
     /// Tracking peers per IP.
     peer_ips: HashMap<IpAddr, HashSet<PeerId>>,
     /// Message delivery tracking. This is a time-cache of [`DeliveryRecord`]s.
-    deliveries: TimeCache<MessageId, DeliveryRecord>,
+    deliveries: TimeCache<u64, DeliveryRecord>,
+    /// What their keys are made with.
+    key: RandomState,
     /// Callback for monitoring message delivery times.
     message_delivery_time_callback: Option<fn(&PeerId, &TopicHash, f64)>,
 }
@@ -260,7 +266,8 @@ impl PeerScore {
             thresholds,
             peer_stats: HashMap::new(),
             peer_ips: HashMap::new(),
-            deliveries: TimeCache::new(Duration::from_secs(TIME_CACHE_DURATION)),
+            deliveries: TimeCache::bounded(Duration::from_secs(TIME_CACHE_DURATION), MAX_DELIVERIES),
+            key: RandomState::new(),
             message_delivery_time_callback: callback,
         }
     }
@@ -660,7 +667,7 @@ impl PeerScore {
         topic_hash: &TopicHash,
     ) {
         // adds an empty record with the message id
-        self.deliveries.entry(msg_id.clone()).or_default();
+        self.deliveries.entry(self.key.hash_one((topic_hash.as_str(), &msg_id.0))).or_default();
 
         if let Some(callback) = self.message_delivery_time_callback
             && self
@@ -682,7 +689,7 @@ impl PeerScore {
     ) {
         self.mark_first_message_delivery(from, topic_hash);
 
-        let record = self.deliveries.entry(msg_id.clone()).or_default();
+        let record = self.deliveries.entry(self.key.hash_one((topic_hash.as_str(), &msg_id.0))).or_default();
 
         // this should be the first delivery trace
         if record.status != DeliveryStatus::Unknown {
@@ -739,7 +746,7 @@ impl PeerScore {
         }
 
         let peers: Vec<_> = {
-            let record = self.deliveries.entry(msg_id.clone()).or_default();
+            let record = self.deliveries.entry(self.key.hash_one((topic_hash.as_str(), &msg_id.0))).or_default();
 
             // Multiple peers can now reject the same message as we track which peers send us the
             // message. If we have already updated the status, return.
@@ -773,7 +780,7 @@ impl PeerScore {
         msg_id: &MessageId,
         topic_hash: &TopicHash,
     ) {
-        let record = self.deliveries.entry(msg_id.clone()).or_default();
+        let record = self.deliveries.entry(self.key.hash_one((topic_hash.as_str(), &msg_id.0))).or_default();
 
         if record.peers.contains(from) {
             // we have already seen this duplicate!

@@ -22,13 +22,13 @@ use std::{collections::HashMap, convert::Infallible, io, pin::Pin};
 
 use asynchronous_codec::{Decoder, Encoder, Framed};
 use byteorder::{BigEndian, ByteOrder};
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use futures::prelude::*;
 use libp2p_core::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p_identity::{PeerId, PublicKey};
 use libp2p_swarm::StreamProtocol;
-use prost::Message;
-use prost_codec::{consume_message, consume_message_prefix, decode_field_tag};
+use prost::{Message, encoding::decode_varint};
+use prost_codec::{consume_message, decode_field_tag};
 
 #[cfg(feature = "partial-messages")]
 use crate::extensions::partial_messages::PartialMessage;
@@ -205,6 +205,8 @@ pub struct GossipsubCodec {
     /// The max byte size of each control message (IHAVE/IWANT/IDONTWANT/GRAFT/PRUNE) and
     /// subscription in a single RPC. Messages exceeding this size will be rejected.
     max_control_message_size: usize,
+    /// What is still to come of a frame over the limit, which is read past.
+    skip: usize,
 }
 
 impl GossipsubCodec {
@@ -223,7 +225,16 @@ impl GossipsubCodec {
             max_transmit_sizes,
             max_publish_messages,
             max_control_message_size,
+            skip: 0,
         }
+    }
+
+    /// Takes what has come of a frame that is read past; whether all of it has.
+    fn skipped(&mut self, src: &mut BytesMut) -> bool {
+        let bytes = self.skip.min(src.len());
+        src.advance(bytes);
+        self.skip -= bytes;
+        self.skip == 0
     }
 
     /// Get the max transmit size for a given topic if it exists.
@@ -291,26 +302,38 @@ impl Encoder for GossipsubCodec {
     }
 }
 
+/// What a connection's buffer may keep between frames.
+const KEPT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Where the next frame stands in what has been read.
+enum Head {
+    /// Its length is not known yet.
+    Incomplete,
+    /// It is so long, behind a prefix of so many bytes.
+    Frame { prefix: usize, length: usize },
+}
+
+/// The most bytes that a varint has.
+const MAX_VARINT_BYTES: usize = 10;
+
+fn head(buf: &[u8]) -> io::Result<Head> {
+    let mut rest = buf;
+    match decode_varint(&mut rest) {
+        Ok(length) => Ok(Head::Frame {
+            prefix: buf.len() - rest.len(),
+            length: usize::try_from(length).unwrap_or(usize::MAX),
+        }),
+        Err(_) if buf.len() < MAX_VARINT_BYTES => Ok(Head::Incomplete),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
 /// Validate RPC limits by parsing the wire format without allocating.
 fn validate_rpc_limits(
     mut buf: &[u8],
-    max_message_size: usize,
     max_publish_messages: usize,
     max_control_message_size: usize,
-) -> io::Result<bool> {
-    let message_length = buf.len();
-    if message_length > max_message_size {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("message with {message_length}b exceeds maximum of {max_message_size}b",),
-        ));
-    }
-
-    // Consume length prefix and get message bytes from length-prefixed buffer for validation
-    if !consume_message_prefix(&mut buf)? {
-        return Ok(false);
-    }
-
+) -> io::Result<()> {
     let mut publish_count = 0;
     let mut control_size = 0;
     while !buf.is_empty() {
@@ -343,7 +366,7 @@ fn validate_rpc_limits(
             _ => {}
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 impl Decoder for GossipsubCodec {
@@ -351,20 +374,36 @@ impl Decoder for GossipsubCodec {
     type Error = prost_codec::Error;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
-        // Pre-validate: discard if limits exceeded
-        if !validate_rpc_limits(
-            src.as_ref(),
-            self.global_max_transmit_size,
-            self.max_publish_messages,
-            self.max_control_message_size,
-        )? {
+        if !self.skipped(src) {
+            return Ok(None);
+        }
+        let Head::Frame { prefix, length } = head(src)? else {
             return Ok(None);
         };
+        if length > self.global_max_transmit_size {
+            src.advance(prefix);
+            self.skip = length;
+            self.skipped(src);
+            return Ok(Some(HandlerEvent::FrameTooLarge { bytes: length }));
+        }
+        if src.len() < prefix + length {
+            return Ok(None);
+        }
+        // Pre-validate: discard if limits exceeded
+        validate_rpc_limits(
+            &src[prefix..prefix + length],
+            self.max_publish_messages,
+            self.max_control_message_size,
+        )?;
 
         // Safe to decode with prost
         let Some(mut rpc) = self.codec.decode(src)? else {
             return Ok(None);
         };
+        if length > KEPT_BUFFER_BYTES && src.len() < KEPT_BUFFER_BYTES {
+            // What a large frame needed is not kept for the small ones behind it.
+            *src = BytesMut::from(&src[..]);
+        }
 
         // Store valid messages.
         let mut messages = Vec::with_capacity(rpc.publish.len());

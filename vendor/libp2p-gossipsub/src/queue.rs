@@ -25,9 +25,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{MessageId, types::RpcOut};
+use crate::{
+    MessageId,
+    room::{Floor, Room},
+    types::RpcOut,
+};
 
-const CONTROL_MSGS_LIMIT: usize = 20_000;
+/// What a peer is told at the most before it has read any of it.
+const CONTROL_MSGS_LIMIT: usize = 512;
+
+/// What waits, with the room that it takes until it is sent.
+pub(crate) type Waiting = (RpcOut, Option<Room>);
 
 /// An async priority queue used to dispatch messages from the `NetworkBehaviour`
 /// Provides a clean abstraction over high-priority (unbounded), control (bounded),
@@ -40,6 +48,8 @@ pub(crate) struct Queue {
     pub(crate) control: Shared,
     /// Low-priority bounded queue (Publish, Forward, IHave, IWant)
     pub(crate) non_priority: Shared,
+    /// What the non priority queue may hold.
+    floor: Floor,
     /// The id of the current reference of the counter.
     pub(crate) id: usize,
     /// The total number of references for the queue.
@@ -48,8 +58,9 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Create a new `Queue` with `capacity`.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, floor: Floor) -> Self {
         Self {
+            floor,
             priority: Shared::new(),
             control: Shared::with_capacity(CONTROL_MSGS_LIMIT),
             non_priority: Shared::with_capacity(capacity),
@@ -77,9 +88,16 @@ impl Queue {
             RpcOut::Publish { .. }
             | RpcOut::IHave(_)
             | RpcOut::TestExtension
-            | RpcOut::IWant(_) => self.non_priority.try_push(message),
+            | RpcOut::IWant(_) => self.try_push_bounded(message),
             #[cfg(feature = "partial-messages")]
-            RpcOut::PartialMessage(_) => self.non_priority.try_push(message),
+            RpcOut::PartialMessage(_) => self.try_push_bounded(message),
+        }
+    }
+
+    fn try_push_bounded(&mut self, message: RpcOut) -> Result<(), Box<RpcOut>> {
+        match self.floor.take(message.held_bytes()) {
+            Some(room) => self.non_priority.try_push_in(message, Some(room)),
+            None => Err(Box::new(message)),
         }
     }
 
@@ -102,7 +120,7 @@ impl Queue {
     }
 
     /// Pop an element from the queue.
-    pub(crate) fn poll_pop(&mut self, cx: &mut Context) -> Poll<RpcOut> {
+    pub(crate) fn poll_pop(&mut self, cx: &mut Context) -> Poll<Waiting> {
         // First we try the priority messages.
         if let Poll::Ready(rpc) = Pin::new(&mut self.priority).poll_pop(cx) {
             return Poll::Ready(rpc);
@@ -183,6 +201,7 @@ impl Clone for Queue {
                 capacity: self.non_priority.capacity,
                 id: new_id,
             },
+            floor: self.floor.clone(),
             id: self.id,
             count: self.count.clone(),
         }
@@ -222,7 +241,7 @@ impl Shared {
     }
 
     /// Pop an element from the queue.
-    pub(crate) fn poll_pop(self: std::pin::Pin<&mut Self>, cx: &mut Context) -> Poll<RpcOut> {
+    pub(crate) fn poll_pop(self: std::pin::Pin<&mut Self>, cx: &mut Context) -> Poll<Waiting> {
         let mut guard = self.inner.lock().expect("lock to not be poisoned");
         match guard.queue.pop_front() {
             Some(t) => Poll::Ready(t),
@@ -237,6 +256,10 @@ impl Shared {
     }
 
     pub(crate) fn try_push(&mut self, message: RpcOut) -> Result<(), Box<RpcOut>> {
+        self.try_push_in(message, None)
+    }
+
+    fn try_push_in(&mut self, message: RpcOut, room: Option<Room>) -> Result<(), Box<RpcOut>> {
         let mut guard = self.inner.lock().expect("lock to not be poisoned");
         if self
             .capacity
@@ -245,7 +268,7 @@ impl Shared {
             return Err(Box::new(message));
         }
 
-        guard.queue.push_back(message);
+        guard.queue.push_back((message, room));
         // Wake pending registered pops.
         for (_, s) in guard.pending_pops.drain() {
             s.wake();
@@ -257,9 +280,9 @@ impl Shared {
     /// Retain only the elements specified by the predicate.
     /// In other words, remove all elements e for which f(&e) returns false. The elements are
     /// visited in unsorted (and unspecified) order. Returns the cleared messages.
-    pub(crate) fn retain<F: FnMut(&RpcOut) -> bool>(&mut self, f: F) {
+    pub(crate) fn retain<F: FnMut(&RpcOut) -> bool>(&mut self, mut f: F) {
         let mut shared = self.inner.lock().expect("lock to not be poisoned");
-        shared.queue.retain(f);
+        shared.queue.retain(|(message, _)| f(message));
     }
 
     /// Check if the queue is empty.
@@ -280,7 +303,7 @@ impl Shared {
     #[cfg(test)]
     pub(crate) fn try_pop(&mut self) -> Option<RpcOut> {
         let mut guard = self.inner.lock().expect("lock to not be poisoned");
-        guard.queue.pop_front()
+        guard.queue.pop_front().map(|(message, _)| message)
     }
 }
 
@@ -294,6 +317,6 @@ impl Drop for Shared {
 /// The shared stated by the `NetworkBehaviour`s and the `ConnectionHandler`s.
 #[derive(Debug)]
 struct SharedInner {
-    queue: VecDeque<RpcOut>,
+    queue: VecDeque<Waiting>,
     pending_pops: HashMap<usize, Waker>,
 }

@@ -49,6 +49,8 @@ pub(crate) struct TimeCache<Key, Value> {
     list: VecDeque<ExpiringElement<Key>>,
     /// The time elements remain in the cache.
     ttl: Duration,
+    /// Elements at the most: with more the oldest go before their time.
+    max: usize,
 }
 
 pub(crate) struct OccupiedEntry<'a, K, V> {
@@ -113,22 +115,23 @@ impl<Key, Value> TimeCache<Key, Value>
 where
     Key: Eq + std::hash::Hash + Clone,
 {
-    pub(crate) fn new(ttl: Duration) -> Self {
+    pub(crate) fn bounded(ttl: Duration, max: usize) -> Self {
         TimeCache {
             map: FnvHashMap::default(),
             list: VecDeque::new(),
             ttl,
+            max,
         }
     }
 
     fn remove_expired_keys(&mut self, now: Instant) {
         while let Some(element) = self.list.pop_front() {
-            if element.expires > now {
+            if element.expires > now && self.list.len() < self.max {
                 self.list.push_front(element);
                 break;
             }
             if let Occupied(entry) = self.map.entry(element.element.clone())
-                && entry.get().expires <= now
+                && entry.get().expires <= element.expires.max(now)
             {
                 entry.remove();
             }
@@ -160,71 +163,40 @@ where
         self.map.clear();
         self.list.clear();
     }
-
-    pub(crate) fn contains_key(&self, key: &Key) -> bool {
-        self.map.contains_key(key)
-    }
-}
-
-pub(crate) struct DuplicateCache<Key>(TimeCache<Key, ()>);
-
-impl<Key> DuplicateCache<Key>
-where
-    Key: Eq + std::hash::Hash + Clone,
-{
-    pub(crate) fn new(ttl: Duration) -> Self {
-        Self(TimeCache::new(ttl))
-    }
-
-    // Inserts new elements and removes any expired elements.
-    //
-    // If the key was not present this returns `true`. If the value was already present this
-    // returns `false`.
-    pub(crate) fn insert(&mut self, key: Key) -> bool {
-        if let Entry::Vacant(entry) = self.0.entry(key) {
-            entry.insert(());
-            true
-        } else {
-            false
-        }
-    }
-
-    pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.0.contains_key(key)
-    }
 }
 
 #[cfg(test)]
 mod test {
     use super::*;
 
-    #[test]
-    fn cache_added_entries_exist() {
-        let mut cache = DuplicateCache::new(Duration::from_secs(10));
-
-        cache.insert("t");
-        cache.insert("e");
-
-        // Should report that 't' and 't' already exists
-        assert!(!cache.insert("t"));
-        assert!(!cache.insert("e"));
+    fn is_new(cache: &mut TimeCache<u64, ()>, key: u64) -> bool {
+        match cache.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(());
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     #[test]
-    fn cache_entries_expire() {
-        let mut cache = DuplicateCache::new(Duration::from_millis(100));
-
-        cache.insert("t");
-        assert!(!cache.insert("t"));
-        cache.insert("e");
-        // assert!(!cache.insert("t"));
-        assert!(!cache.insert("e"));
-        // sleep until cache expiry
+    fn cache_entries_exist_until_they_expire() {
+        let mut cache = TimeCache::bounded(Duration::from_millis(100), 100);
+        assert!(is_new(&mut cache, 1));
+        assert!(is_new(&mut cache, 2));
+        assert!(!is_new(&mut cache, 1));
         std::thread::sleep(Duration::from_millis(101));
-        // add another element to clear previous cache
-        cache.insert("s");
+        assert!(is_new(&mut cache, 1));
+    }
 
-        // should be removed from the cache
-        assert!(cache.insert("t"));
+    #[test]
+    fn too_many_entries_push_the_oldest_out() {
+        let mut cache = TimeCache::bounded(Duration::from_secs(100), 10);
+        for key in 0..1000 {
+            assert!(is_new(&mut cache, key));
+            assert!(cache.map.len() <= 11 && cache.list.len() <= 11);
+        }
+        assert!(!is_new(&mut cache, 999));
+        assert!(is_new(&mut cache, 1));
     }
 }

@@ -25,6 +25,8 @@
 //! algorithms that can be topic-specific. Once the raw data is transformed the message-id is then
 //! calculated, allowing for applications to employ message-id functions post compression.
 
+use bytes::Bytes;
+
 use crate::{Message, RawMessage, TopicHash};
 
 /// A general trait of transforming a [`RawMessage`] into a [`Message`]. The
@@ -45,8 +47,8 @@ pub trait DataTransform {
     fn outbound_transform(
         &self,
         topic: &TopicHash,
-        data: Vec<u8>,
-    ) -> Result<Vec<u8>, std::io::Error>;
+        data: Bytes,
+    ) -> Result<Bytes, std::io::Error>;
 }
 
 /// The default transform, the raw data is propagated as is to the application layer gossipsub.
@@ -66,8 +68,8 @@ impl DataTransform for IdentityTransform {
     fn outbound_transform(
         &self,
         _topic: &TopicHash,
-        data: Vec<u8>,
-    ) -> Result<Vec<u8>, std::io::Error> {
+        data: Bytes,
+    ) -> Result<Bytes, std::io::Error> {
         Ok(data)
     }
 }

@@ -24,7 +24,7 @@ use std::{
     fmt::{self, Debug},
 };
 
-use futures_timer::Delay;
+use bytes::Bytes;
 use hashlink::LinkedHashMap;
 use libp2p_identity::PeerId;
 use libp2p_swarm::ConnectionId;
@@ -133,7 +133,7 @@ pub struct RawMessage {
     pub source: Option<PeerId>,
 
     /// Content of the message. Its meaning is out of scope of this library.
-    pub data: Vec<u8>,
+    pub data: Bytes,
 
     /// A random sequence number.
     pub sequence_number: Option<u64>,
@@ -211,7 +211,7 @@ pub struct Message {
     pub source: Option<PeerId>,
 
     /// Content of the message.
-    pub data: Vec<u8>,
+    pub data: Bytes,
 
     /// A random sequence number.
     pub sequence_number: Option<u64>,
@@ -332,6 +332,11 @@ pub struct Extensions {
     pub(crate) partial_messages: Option<bool>,
 }
 
+/// About what an [`RpcOut`] takes besides ids and data.
+const RPC_BYTES: usize = 512;
+/// About what a [`MessageId`] takes besides its bytes.
+const ID_BYTES: usize = 40;
+
 /// A Gossipsub RPC message sent.
 #[derive(Debug)]
 pub enum RpcOut {
@@ -341,7 +346,7 @@ pub enum RpcOut {
     Publish {
         message_id: MessageId,
         message: RawMessage,
-        timeout: Delay,
+        expires: Instant,
     },
     /// Subscribe a topic.
     Subscribe {
@@ -378,6 +383,18 @@ impl RpcOut {
     // A convenience function to avoid explicitly specifying types.
     pub fn into_protobuf(self) -> proto::Rpc {
         self.into()
+    }
+
+    /// Bytes that it takes while it waits: its own, what is allocated for it, and a message's data, though all peers
+    /// share that.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let ids = |ids: &[MessageId]| ids.iter().map(|id| id.0.len() + ID_BYTES).sum::<usize>();
+        RPC_BYTES
+            + match self {
+                RpcOut::Publish { message, .. } => message.data.len(),
+                RpcOut::IHave(IHave { message_ids, .. }) | RpcOut::IWant(IWant { message_ids }) => ids(message_ids),
+                _ => 0,
+            }
     }
 
     /// Returns true if the `RpcOut` is priority.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use libp2p::identity;
 use pillarbox_mailserver::clock;
 use pillarbox_mailserver::node::settings::{Listen, Nat};
-use pillarbox_mailserver::node::{self, Handle, Origin, Settings, Source};
+use pillarbox_mailserver::node::{self, Handle, Origin, PublishError, Settings, Source};
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
 use pillarbox_mailserver::wire::store::StoreQueryRequest;
@@ -86,10 +86,14 @@ pub(crate) async fn publish(address: &str, rate: u32, seconds: u32) -> anyhow::R
             timestamp: Some(clock::now_nanos()),
             ..Default::default()
         };
-        match handle.publish(TOPIC.into(), message, Source::Local).await {
-            Ok(published) if published.relay_peers > 0 => sent += 1,
-            Ok(_) => bail!("the mailserver went away"),
-            Err(error) => bail!("envelope {index}: {error}"),
+        loop {
+            match handle.publish(TOPIC.into(), message.clone(), Source::Local).await {
+                Ok(published) if published.relay_peers > 0 => break sent += 1,
+                Ok(_) => bail!("the mailserver went away"),
+                // What waits for the mailserver has a bound.
+                Err(PublishError::Busy) => tokio::time::sleep(Duration::from_millis(2)).await,
+                Err(error) => bail!("envelope {index}: {error}"),
+            }
         }
     }
     // What is in the queues goes out before the process ends.
@@ -97,11 +101,9 @@ pub(crate) async fn publish(address: &str, rate: u32, seconds: u32) -> anyhow::R
     Ok(sent)
 }
 
-/// The load: another process publishes while this one asks.
-pub(crate) async fn run(target: &Target, rate: u32, seconds: u32, report: &mut Report) -> anyhow::Result<()> {
-    let begun = clock::now_nanos();
-    let cpu = target.cpu_secs()?;
-    let publisher = tokio::process::Command::new("taskset")
+/// The other process, on the other core.
+fn publisher(target: &Target, rate: u32, seconds: u32) -> anyhow::Result<tokio::process::Child> {
+    tokio::process::Command::new("taskset")
         .args(["-c", "1"])
         .arg(std::env::current_exe()?)
         .args([
@@ -115,7 +117,38 @@ pub(crate) async fn run(target: &Target, rate: u32, seconds: u32, report: &mut R
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context("starting the publisher under taskset")?;
+        .context("starting the publisher under taskset")
+}
+
+fn published(output: &std::process::Output) -> anyhow::Result<u64> {
+    ensure!(output.status.success(), "the publisher ended with {}", output.status);
+    let count = std::str::from_utf8(&output.stdout)?.trim();
+    count.parse().context("reading what was published")
+}
+
+/// As much as the publisher manages at that rate, and nothing beside it: for what it costs in memory.
+pub(crate) async fn press(target: &Target, rate: u32, seconds: u32, report: &mut Report) -> anyhow::Result<()> {
+    let begun = clock::now_nanos();
+    let started = Instant::now();
+    let sent = published(&publisher(target, rate, seconds)?.wait_with_output().await?)?;
+    let elapsed = started.elapsed().as_secs_f64();
+    let asker = connected(&target.address, false).await?;
+    let stored = settled(&asker, target, begun, sent).await?;
+    asker.stop().await;
+    report.note(
+        &format!("published, asked for {rate} a second"),
+        sent as f64 / elapsed,
+        "1/s",
+    );
+    report.note("of those lost", sent.saturating_sub(stored) as f64, "");
+    Ok(())
+}
+
+/// The load: another process publishes while this one asks.
+pub(crate) async fn run(target: &Target, rate: u32, seconds: u32, report: &mut Report) -> anyhow::Result<()> {
+    let begun = clock::now_nanos();
+    let cpu = target.cpu_secs()?;
+    let publisher = publisher(target, rate, seconds)?;
     let asker = connected(&target.address, false).await?;
     let started = Instant::now();
     let publishing = publisher.wait_with_output();
@@ -129,11 +162,7 @@ pub(crate) async fn run(target: &Target, rate: u32, seconds: u32, report: &mut R
         tokio::time::sleep(QUERY_PAUSE).await;
     };
     let elapsed = started.elapsed().as_secs_f64();
-    ensure!(output.status.success(), "the publisher ended with {}", output.status);
-    let sent: u64 = String::from_utf8(output.stdout)?
-        .trim()
-        .parse()
-        .context("reading what was published")?;
+    let sent = published(&output)?;
     let cpu = target.cpu_secs()? - cpu;
     let stored = settled(&asker, target, begun, sent).await?;
     asker.stop().await;

@@ -28,7 +28,8 @@ impl Target {
             .args(["-c", "0"])
             .arg(binary)
             .args([
-                "--cluster-id=16",
+                // Status's network, with its largest envelope, and nobody to dial.
+                "--preset=dev",
                 "--shard=32",
                 "--listen-address=127.0.0.1",
                 "--nat=none",

@@ -36,8 +36,8 @@ pub mod rpc {
 pub struct Message {
     #[prost(bytes = "vec", optional, tag = "1")]
     pub from: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    pub data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub data: ::core::option::Option<::prost::bytes::Bytes>,
     #[prost(bytes = "vec", optional, tag = "3")]
     pub seqno: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
     #[prost(string, required, tag = "4")]
