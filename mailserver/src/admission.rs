@@ -40,8 +40,8 @@ impl Refused {
     }
 
     /// Whether every implementation refuses it, so that forwarding it is a fault. nwaku forwards an empty topic, one that
-    /// is not UTF-8, and what is larger than a limit of ours; go-waku also forwards what lacks a field or has a long meta
-    /// (its validator only decodes). Who a protected shard's key is, all its members know.
+    /// is not UTF-8, and what is larger than a limit of ours. It refuses what lacks a field or has a long meta; whether
+    /// go-waku's relay does is not known, so that costs nothing either. A protected shard's key is known to all its members.
     pub fn is_peers_fault(&self) -> bool {
         matches!(self, Self::Invalid(Invalid::Protobuf(_)) | Self::Unsigned(_))
     }
@@ -170,14 +170,14 @@ mod tests {
                 },
                 None,
             ),
-            ("long meta", meta(65), Some(("meta_too_long", true))),
+            ("long meta", meta(65), Some(("meta_too_long", false))),
             (
                 "no payload",
                 WakuMessage {
                     payload: None,
                     ..message()
                 },
-                Some(("no_payload", true)),
+                Some(("no_payload", false)),
             ),
             (
                 "no topic",
@@ -185,7 +185,7 @@ mod tests {
                     content_topic: None,
                     ..message()
                 },
-                Some(("no_content_topic", true)),
+                Some(("no_content_topic", false)),
             ),
             (
                 "empty topic",
@@ -201,7 +201,7 @@ mod tests {
                     payload: Some(vec![0; 1000]),
                     ..message()
                 },
-                Some(("too_large", true)),
+                Some(("too_large", false)),
             ),
         ];
         for (name, message, expected) in cases {
@@ -218,7 +218,13 @@ mod tests {
                 "{name}, published"
             );
         }
-        assert_eq!(judge_relayed(&[0xff, 0xff], 500).unwrap_err().reason(), "undecodable");
+        for (bytes, reason, fault) in [
+            (&[0xff, 0xff][..], "undecodable", true),
+            (&[0x0a, 0, 0x12, 1, 0xff], "topic_not_text", false),
+        ] {
+            let refused = judge_relayed(bytes, 500).unwrap_err();
+            assert_eq!((refused.reason(), refused.is_peers_fault()), (reason, fault));
+        }
     }
 
     #[test]

@@ -179,11 +179,11 @@ mod tests {
         );
         assert_eq!(WakuMessage::decode_valid(&full_meta.encode_to_vec()), Ok(full_meta));
         assert!(matches!(WakuMessage::decode_valid(&[0xff]), Err(Invalid::Protobuf(_))));
-        // Content topics are text.
-        assert!(matches!(
+        // Content topics are text, though not for nwaku.
+        assert_eq!(
             WakuMessage::decode_valid(&[0x0a, 0, 0x12, 1, 0xff]),
-            Err(Invalid::Protobuf(_))
-        ));
+            Err(Invalid::TopicNotText)
+        );
     }
 
     /// nwaku `tests/waku_core/test_message_digest.nim`, and go-waku `waku/v2/protocol/pb/utils_test.go`, as their messages
