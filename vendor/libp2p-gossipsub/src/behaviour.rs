@@ -90,7 +90,7 @@ mod tests;
 const IDONTWANT_CAP: usize = 10_000;
 
 /// The longest id that is remembered of what a peer says it has or does not want.
-const MAX_ID_BYTES: usize = 64;
+const MAX_ID_BYTES: usize = 128;
 
 /// IDONTWANT timeout before removal.
 const IDONTWANT_TIMEOUT: Duration = Duration::new(3, 0);

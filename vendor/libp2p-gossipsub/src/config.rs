@@ -1365,7 +1365,7 @@ mod test {
     fn get_gossipsub_message() -> Message {
         Message {
             source: None,
-            data: vec![12, 34, 56],
+            data: vec![12, 34, 56].into(),
             sequence_number: None,
             topic: Topic::<IdentityHash>::new("test").hash(),
         }

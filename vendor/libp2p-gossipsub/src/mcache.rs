@@ -288,7 +288,7 @@ mod tests {
         };
         let u8x: u8 = x as u8;
         let source = Some(PeerId::random());
-        let data: Vec<u8> = vec![u8x];
+        let data = vec![u8x].into();
         let sequence_number = Some(x);
 
         let m = RawMessage {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     fn new_cache(gossip_size: usize, history: usize) -> MessageCache {
-        MessageCache::new(gossip_size, history)
+        MessageCache::new(gossip_size, history, usize::MAX)
     }
 
     #[test]

@@ -748,7 +748,6 @@ impl Decoder for GossipsubCodec {
 mod tests {
     use std::{error::Error, time::Duration};
 
-    use futures_timer::Delay;
     use libp2p_identity::Keypair;
     use quickcheck::*;
 
@@ -774,7 +773,7 @@ mod tests {
                 .map(|_| u8::arbitrary(g))
                 .collect::<Vec<_>>();
             let topic_id = TopicId::arbitrary(g).0;
-            Message(gs.build_raw_message(topic_id, data).unwrap())
+            Message(gs.build_raw_message(topic_id, data.into()).unwrap())
         }
     }
 
@@ -817,7 +816,7 @@ mod tests {
 
             let rpc = RpcOut::Publish {
                 message: message.clone(),
-                timeout: Delay::new(Duration::from_secs(1)),
+                expires: web_time::Instant::now() + Duration::from_secs(1),
                 message_id: MessageId(vec![0, 0]),
             };
 

@@ -38,7 +38,7 @@ mod test {
 
         let new_message1 = super::proto::Message {
             from: Some(PeerId::random().to_bytes()),
-            data: Some(rand::random::<[u8; 32]>().to_vec()),
+            data: Some(rand::random::<[u8; 32]>().to_vec().into()),
             seqno: Some(rand::random::<[u8; 8]>().to_vec()),
             topic: topic1.clone().into_string(),
             signature: Some(rand::random::<[u8; 32]>().to_vec()),

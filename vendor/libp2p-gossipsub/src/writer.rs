@@ -118,7 +118,8 @@ mod tests {
             });
             let bytes: Vec<u8> = frame.parts.iter().flatten().copied().collect();
             let decoded = proto::Rpc::decode_length_delimited(&bytes[..]).unwrap();
-            assert_eq!(decoded.publish, [proto::Message::from(message)]);
+            let message: proto::Message = message.into();
+            assert_eq!(decoded.publish, vec![message]);
             assert_eq!(decoded.encode_length_delimited_to_vec().len(), bytes.len());
         }
     }

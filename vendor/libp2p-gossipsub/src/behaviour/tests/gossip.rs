@@ -48,7 +48,7 @@ fn test_handle_iwant_msg_cached() {
 
     let raw_message = RawMessage {
         source: Some(peers[11]),
-        data: vec![1, 2, 3, 4],
+        data: vec![1, 2, 3, 4].into(),
         sequence_number: Some(1u64),
         topic: TopicHash::from_raw("topic"),
         signature: None,
@@ -101,7 +101,7 @@ fn test_handle_iwant_msg_cached_shifted() {
     for shift in 1..10 {
         let raw_message = RawMessage {
             source: Some(peers[11]),
-            data: vec![1, 2, 3, 4],
+            data: vec![1, 2, 3, 4].into(),
             sequence_number: Some(shift),
             topic: TopicHash::from_raw("topic"),
             signature: None,
@@ -186,7 +186,7 @@ fn test_handle_iwant_msg_but_already_sent_idontwant() {
 
     let raw_message = RawMessage {
         source: Some(peers[11]),
-        data: vec![1, 2, 3, 4],
+        data: vec![1, 2, 3, 4].into(),
         sequence_number: Some(1u64),
         topic: TopicHash::from_raw("topic"),
         signature: None,
@@ -203,6 +203,8 @@ fn test_handle_iwant_msg_but_already_sent_idontwant() {
     let msg_id = gs.config.message_id(message);
     gs.mcache.put(&msg_id, raw_message);
 
+    // From version 1.2 on peers may say so.
+    gs.connected_peers.get_mut(&peers[1]).unwrap().kind = crate::types::PeerKind::Gossipsubv1_2;
     // Receive IDONTWANT from Peer 1.
     let rpc = RpcIn {
         messages: vec![],
@@ -328,7 +330,7 @@ fn test_gossip_to_at_least_gossip_lazy_peers() {
     // receive message
     let raw_message = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![],
+        data: vec![].into(),
         sequence_number: Some(0),
         topic: topic_hashes[0].clone(),
         signature: None,
@@ -371,7 +373,7 @@ fn test_gossip_to_at_most_gossip_factor_peers() {
     // receive message
     let raw_message = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![],
+        data: vec![].into(),
         sequence_number: Some(0),
         topic: topic_hashes[0].clone(),
         signature: None,

@@ -48,7 +48,7 @@ fn send_idontwant_messages(peer_kind: PeerKind) -> usize {
     let local_id = PeerId::random();
     let message = RawMessage {
         source: Some(peers[1]),
-        data: vec![12u8; 1024],
+        data: vec![12u8; 1024].into(),
         sequence_number: Some(0),
         topic: topic_hashes[0].clone(),
         signature: None,
@@ -95,7 +95,7 @@ fn doesnt_sends_idontwant_for_lower_message_size() {
 
     let message = RawMessage {
         source: Some(peers[1]),
-        data: vec![12],
+        data: vec![12].into(),
         sequence_number: Some(0),
         topic: topic_hashes[0].clone(),
         signature: None,
@@ -149,7 +149,7 @@ fn doesnt_forward_idontwant() {
 
     let raw_message = RawMessage {
         source: Some(peers[1]),
-        data: vec![12],
+        data: vec![12].into(),
         sequence_number: Some(0),
         topic: topic_hashes[0].clone(),
         signature: None,

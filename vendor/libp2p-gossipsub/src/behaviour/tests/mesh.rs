@@ -152,7 +152,7 @@ fn test_get_random_peers() {
                 connections: vec![ConnectionId::new_unchecked(0)],
                 outbound: false,
                 topics: topics.clone(),
-                messages: Queue::new(gs.config.connection_handler_queue_len()),
+                messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
                 dont_send: LinkedHashMap::new(),
             },
         );

@@ -348,7 +348,7 @@ where
         }
     };
 
-    let queue = Queue::new(gs.config.connection_handler_queue_len());
+    let queue = Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room()));
     let receiver_queue = queue.clone();
     let connection_id = ConnectionId::new_unchecked(0);
     gs.connected_peers.insert(

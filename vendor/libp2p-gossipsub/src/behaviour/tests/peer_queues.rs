@@ -60,12 +60,12 @@ fn test_all_queues_full() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
 
-    let publish_data = vec![2; 59];
+    let publish_data = bytes::Bytes::from(vec![2; 59]);
     let result = gs.publish(topic_hash.clone(), publish_data.clone());
     assert!(result.is_ok());
     let err = gs.publish(topic_hash, publish_data).unwrap_err();
@@ -98,7 +98,7 @@ fn test_slow_peer_returns_failed_publish() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -112,7 +112,7 @@ fn test_slow_peer_returns_failed_publish() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(gs.config.connection_handler_queue_len()),
+            messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -165,7 +165,7 @@ fn test_slow_peer_returns_failed_ihave_handling() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -183,13 +183,13 @@ fn test_slow_peer_returns_failed_ihave_handling() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(gs.config.connection_handler_queue_len()),
+            messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
 
     // First message.
-    let publish_data = vec![1; 59];
+    let publish_data = bytes::Bytes::from(vec![1; 59]);
     let transformed = gs
         .data_transform
         .outbound_transform(&topic_hash, publish_data.clone())
@@ -210,7 +210,7 @@ fn test_slow_peer_returns_failed_ihave_handling() {
     );
 
     // Second message.
-    let publish_data = vec![2; 59];
+    let publish_data = bytes::Bytes::from(vec![2; 59]);
     let transformed = gs
         .data_transform
         .outbound_transform(&topic_hash, publish_data.clone())
@@ -272,7 +272,7 @@ fn test_slow_peer_returns_failed_iwant_handling() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -290,12 +290,12 @@ fn test_slow_peer_returns_failed_iwant_handling() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(gs.config.connection_handler_queue_len()),
+            messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
 
-    let publish_data = vec![1; 59];
+    let publish_data = bytes::Bytes::from(vec![1; 59]);
     let transformed = gs
         .data_transform
         .outbound_transform(&topic_hash, publish_data.clone())
@@ -359,7 +359,7 @@ fn test_slow_peer_returns_failed_forward() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -377,12 +377,12 @@ fn test_slow_peer_returns_failed_forward() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(gs.config.connection_handler_queue_len()),
+            messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
 
-    let publish_data = vec![1; 59];
+    let publish_data = bytes::Bytes::from(vec![1; 59]);
     let transformed = gs
         .data_transform
         .outbound_transform(&topic_hash, publish_data.clone())
@@ -451,7 +451,7 @@ fn test_slow_peer_is_downscored_on_publish() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(1),
+            messages: Queue::new(1, crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -466,7 +466,7 @@ fn test_slow_peer_is_downscored_on_publish() {
             connections: vec![ConnectionId::new_unchecked(0)],
             outbound: false,
             topics: topics.clone(),
-            messages: Queue::new(gs.config.connection_handler_queue_len()),
+            messages: Queue::new(gs.config.connection_handler_queue_len(), crate::room::Building::default().floor(gs.config.queue_room())),
             dont_send: LinkedHashMap::new(),
         },
     );
@@ -474,7 +474,7 @@ fn test_slow_peer_is_downscored_on_publish() {
     let publish_data = vec![0; 42];
     gs.publish(topic_hash.clone(), publish_data.clone())
         .unwrap();
-    let publish_data = vec![2; 59];
+    let publish_data = bytes::Bytes::from(vec![2; 59]);
     gs.publish(topic_hash.clone(), publish_data).unwrap();
     gs.heartbeat();
     let slow_peer_score = gs.peer_score(&slow_peer_id).unwrap();

@@ -271,7 +271,7 @@ fn test_do_not_gossip_to_peers_below_gossip_threshold() {
     // Receive message
     let raw_message = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![],
+        data: vec![].into(),
         sequence_number: Some(0),
         topic: topics[0].clone(),
         signature: None,
@@ -344,7 +344,7 @@ fn test_iwant_msg_from_peer_below_gossip_threshold_gets_ignored() {
     // Receive message
     let raw_message = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![],
+        data: vec![].into(),
         sequence_number: Some(0),
         topic: topics[0].clone(),
         signature: None,
@@ -437,7 +437,7 @@ fn test_ihave_msg_from_peer_below_gossip_threshold_gets_ignored() {
     // message that other peers have
     let raw_message = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![],
+        data: vec![].into(),
         sequence_number: Some(0),
         topic: topics[0].clone(),
         signature: None,
@@ -613,7 +613,7 @@ fn test_ignore_rpc_from_peers_below_graylist_threshold() {
 
     let raw_message1 = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![1, 2, 3, 4],
+        data: vec![1, 2, 3, 4].into(),
         sequence_number: Some(1u64),
         topic: topics[0].clone(),
         signature: None,
@@ -623,7 +623,7 @@ fn test_ignore_rpc_from_peers_below_graylist_threshold() {
 
     let raw_message2 = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![1, 2, 3, 4, 5],
+        data: vec![1, 2, 3, 4, 5].into(),
         sequence_number: Some(2u64),
         topic: topics[0].clone(),
         signature: None,
@@ -633,7 +633,7 @@ fn test_ignore_rpc_from_peers_below_graylist_threshold() {
 
     let raw_message3 = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![1, 2, 3, 4, 5, 6],
+        data: vec![1, 2, 3, 4, 5, 6].into(),
         sequence_number: Some(3u64),
         topic: topics[0].clone(),
         signature: None,
@@ -643,7 +643,7 @@ fn test_ignore_rpc_from_peers_below_graylist_threshold() {
 
     let raw_message4 = RawMessage {
         source: Some(PeerId::random()),
-        data: vec![1, 2, 3, 4, 5, 6, 7],
+        data: vec![1, 2, 3, 4, 5, 6, 7].into(),
         sequence_number: Some(4u64),
         topic: topics[0].clone(),
         signature: None,
@@ -1248,6 +1248,7 @@ fn test_scoring_p4_valid_message() {
     // message m1 gets validated
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Accept,
     );
@@ -1428,6 +1429,7 @@ fn test_scoring_p4_ignored_message() {
     // message m1 gets ignored
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Ignore,
     );
@@ -1490,6 +1492,7 @@ fn test_scoring_p4_application_invalidated_message() {
     // message m1 gets rejected
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );
@@ -1559,6 +1562,7 @@ fn test_scoring_p4_application_invalid_message_from_two_peers() {
     // message m1 gets rejected
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );
@@ -1637,18 +1641,21 @@ fn test_scoring_p4_three_application_invalid_messages() {
     // messages gets rejected
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );
 
     gs.report_message_validation_result(
         &config.message_id(message2),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );
 
     gs.report_message_validation_result(
         &config.message_id(message3),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );
@@ -1714,6 +1721,7 @@ fn test_scoring_p4_decay() {
     // message m1 gets rejected
     gs.report_message_validation_result(
         &config.message_id(message1),
+        &topics[0],
         &peers[0],
         MessageAcceptance::Reject,
     );

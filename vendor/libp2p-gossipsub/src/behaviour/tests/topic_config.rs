@@ -617,7 +617,7 @@ fn test_validation_error_message_size_too_large_topic_specific() {
         .gs_config(config)
         .create_network();
 
-    let data = vec![0u8; max_size + 1];
+    let data = bytes::Bytes::from(vec![0u8; max_size + 1]);
     let raw_message = RawMessage {
         source: Some(peers[0]),
         data,
@@ -676,7 +676,7 @@ fn test_validation_error_message_size_too_large_topic_specific() {
     let rpc = proto::Rpc {
         publish: vec![proto::Message {
             from: Some(peers[0].to_bytes()),
-            data: Some(vec![0u8; max_size + 1]),
+            data: Some(vec![0u8; max_size + 1].into()),
             seqno: Some(1u64.to_be_bytes().to_vec()),
             topic: topic_hashes[0].to_string(),
             signature: None,
@@ -726,7 +726,7 @@ fn test_validation_message_size_within_topic_specific() {
         .gs_config(config)
         .create_network();
 
-    let data = vec![0u8; max_size - 100];
+    let data = bytes::Bytes::from(vec![0u8; max_size - 100]);
     let raw_message = RawMessage {
         source: Some(peers[0]),
         data,
@@ -785,7 +785,7 @@ fn test_validation_message_size_within_topic_specific() {
     let rpc = proto::Rpc {
         publish: vec![proto::Message {
             from: Some(peers[0].to_bytes()),
-            data: Some(vec![0u8; max_size - 100]),
+            data: Some(vec![0u8; max_size - 100].into()),
             seqno: Some(1u64.to_be_bytes().to_vec()),
             topic: topic_hashes[0].to_string(),
             signature: None,
