@@ -1,15 +1,18 @@
 //! nwaku's archive: one SQLite file with one table, read into ours, or held to the retention while nwaku writes it.
 //!
+//! nwaku's migrations leave the table called `message`, its code calls it `Message`: names in SQLite have no case. It
+//! leaves its newest rows in the `-wal` file when it stops; SQLite reads them where that lies beside the file.
+//!
 //! nwaku sets no busy timeout, so whoever else writes must be brief: deletes go in small batches, each its own
 //! transaction, with a pause for the owner in between. The file does not shrink by it; its free pages are used again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::progress::{Progress, ROWS_A_WORD, Told};
 use crate::{Archive, Envelope, Error, Inserted, Refusal};
@@ -201,7 +204,13 @@ fn version(conn: &Connection, file: &Path) -> Result<u32, Error> {
     };
     let version: u32 = conn
         .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
+        .map_err(|error| match log_beside(file) {
+            Some(log) if cannot_write_beside(&error) => foreign(format!(
+                "its newest rows are in {}, which SQLite reads only where it can write beside it: copy both into a folder that can be written",
+                log.display()
+            )),
+            _ => failed(error),
+        })?;
     if !VERSIONS.contains(&version) {
         return Err(foreign(format!(
             "it has user_version {version}, where nwaku's 8 to 10 are known{}",
@@ -213,13 +222,31 @@ fn version(conn: &Connection, file: &Path) -> Result<u32, Error> {
         )));
     }
     let table: Option<String> = conn
-        .query_row("SELECT type FROM sqlite_schema WHERE name = 'Message'", [], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "SELECT type FROM sqlite_schema WHERE name = 'Message' COLLATE NOCASE AND type IN ('table', 'view')",
+            [],
+            |row| row.get(0),
+        )
         .optional()
         .map_err(failed)?;
     match table.as_deref() {
         Some("table") => Ok(version),
         _ => Err(foreign("it has no table of messages".into())),
     }
+}
+
+/// The file of what nwaku has written and not yet put into `file`; absent when it holds nothing.
+fn log_beside(file: &Path) -> Option<PathBuf> {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    log.metadata().is_ok_and(|found| found.len() > 0).then_some(log)
+}
+
+/// Whether SQLite could not make the file by which it reads the log.
+fn cannot_write_beside(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
 }

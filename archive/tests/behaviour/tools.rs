@@ -221,3 +221,73 @@ fn every_version_of_nwakus_file_that_has_a_hash_is_pruned_and_read_in() {
         assert_eq!(left, 200);
     }
 }
+
+/// A file as nwaku's migrations leave it: the table's name in small letters, and the newest rows still in the log beside
+/// the file, since nwaku ends without emptying it.
+#[test]
+fn a_file_that_nwaku_left_is_read_in_with_the_log_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = dir.path().join("running.sqlite3");
+    let owner = rusqlite::Connection::open(&running).unwrap();
+    owner
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 10;
+             CREATE TABLE message(PubSubTopic BLOB NOT NULL, contentTopic BLOB NOT NULL, payload BLOB,
+               version INTEGER NOT NULL, timestamp INTEGER NOT NULL, messagehash BLOB NOT NULL, meta BLOB,
+               CONSTRAINT messageIndex PRIMARY KEY (messagehash)) WITHOUT ROWID;
+             CREATE INDEX i_ts ON message (timestamp);",
+        )
+        .unwrap();
+    let sent: Vec<_> = (0..40i64)
+        .map(|number| envelope("/t", NOW - number * SECOND, &number.to_be_bytes()))
+        .collect();
+    let insert = |envelope: &archive::Envelope| {
+        let values = rusqlite::params![
+            envelope.pubsub_topic,
+            envelope.content_topic,
+            envelope.payload,
+            envelope.timestamp,
+            envelope.hash().0
+        ];
+        owner
+            .execute(
+                "INSERT INTO message VALUES (CAST(?1 AS BLOB), CAST(?2 AS BLOB), ?3, 0, ?4, ?5, NULL)",
+                values,
+            )
+            .unwrap();
+    };
+    sent[20..].iter().for_each(insert);
+    owner
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    sent[..20].iter().for_each(insert);
+    // As it lies there when nwaku's process has ended, or was copied elsewhere.
+    let copied = |folder: &str, files: &[&str]| {
+        let folder = dir.path().join(folder);
+        std::fs::create_dir(&folder).unwrap();
+        for end in files {
+            let from = dir.path().join(format!("running.sqlite3{end}"));
+            std::fs::copy(from, folder.join(format!("store.sqlite3{end}"))).unwrap();
+        }
+        folder.join("store.sqlite3")
+    };
+    for (folder, files, stored) in [("whole", &["", "-wal"][..], 40), ("half", &[""], 20)] {
+        let file = copied(folder, files);
+        let ours = open(&dir.path().join(format!("{folder}-ours")), 86_400);
+        let imported = foreign::import(&ours, &file, NOW, &mut |_| {}).unwrap();
+        assert_eq!((imported.stored, imported.unreadable), (stored, 0), "{folder}");
+        assert!(imported.refused.is_empty(), "{imported:?}");
+        assert_eq!(ours.contains(&sent[0].hash()).unwrap(), stored == 40);
+        let removed = foreign::remove_expired(&file, NOW - 29 * SECOND).unwrap();
+        assert_eq!(removed, 10, "{folder}");
+    }
+    // SQLite reads the log by a file of its own, which it cannot make here.
+    let file = copied("locked", &["", "-wal"]);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("locked/store.sqlite3-shm")).unwrap();
+    let ours = open(&dir.path().join("locked-ours"), 86_400);
+    let error = foreign::import(&ours, &file, NOW, &mut |_| {}).unwrap_err().to_string();
+    assert!(
+        error.contains("store.sqlite3-wal") && error.contains("copy both into a folder that can be written"),
+        "{error}"
+    );
+}

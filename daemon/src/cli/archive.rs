@@ -39,7 +39,8 @@ enum Command {
         format: Format,
         target: PathBuf,
     },
-    /// Read the envelopes of a nwaku SQLite file; the mailserver must not run.
+    /// Read the envelopes of a nwaku SQLite file; the mailserver must not run. nwaku leaves its newest envelopes in the
+    /// file of that name with -wal at its end: keep both in one folder.
     Import {
         source: PathBuf,
         /// What is older is not read in.
