@@ -3285,7 +3285,11 @@ where
         }
 
         tracing::debug!(peer=%peer_id, "New peer connected");
-        // Send all our topic subscriptions to the newly-connected peer in a single hello RPC.
+        self.send_subscriptions(peer_id);
+    }
+
+    /// Send all our topic subscriptions to a connected peer in a single hello RPC.
+    fn send_subscriptions(&mut self, peer_id: PeerId) {
         let topics: Vec<_> = self
             .mesh
             .keys()
@@ -3340,21 +3344,32 @@ where
                     .expect("Previously established connection to peer must be present");
                 peer.connections.remove(index);
 
-                // If there are more connections and this peer is in a mesh, inform the first
-                // connection handler.
-                if !peer.connections.is_empty() {
-                    for topic in &peer.topics {
-                        if let Some(mesh_peers) = self.mesh.get(topic)
-                            && mesh_peers.contains(&peer_id)
-                        {
-                            self.events.push_back(ToSwarm::NotifyHandler {
-                                peer_id,
-                                event: HandlerIn::JoinedMesh,
-                                handler: NotifyHandler::One(peer.connections[0]),
-                            });
-                            break;
-                        }
+                // Inform the first of the connections that are left whether this peer is in a mesh,
+                // which also has its handler look into the queue.
+                if let Some(first) = peer.connections.first().copied() {
+                    let grafted: Vec<TopicHash> = self
+                        .mesh
+                        .iter()
+                        .filter(|(_, mesh_peers)| mesh_peers.contains(&peer_id))
+                        .map(|(topic, _)| topic.clone())
+                        .collect();
+                    // What went over the closed connection may not have arrived, and a peer for which that
+                    // one was the last, because it saw it end before the others began, has forgotten us:
+                    // say again what we are subscribed to, and in which meshes we have it.
+                    self.send_subscriptions(peer_id);
+                    let in_mesh = !grafted.is_empty();
+                    for topic_hash in grafted {
+                        self.send_message(peer_id, RpcOut::Graft(Graft { topic_hash }));
                     }
+                    self.events.push_back(ToSwarm::NotifyHandler {
+                        peer_id,
+                        event: if in_mesh {
+                            HandlerIn::JoinedMesh
+                        } else {
+                            HandlerIn::LeftMesh
+                        },
+                        handler: NotifyHandler::One(first),
+                    });
                 }
             }
         } else {
