@@ -13,7 +13,7 @@ use super::rate::Limiter;
 use super::{Request, answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
-use crate::node::{Handle, PublishError, Published, Source};
+use crate::node::{Handle, Info, PublishError, Published, Source};
 use crate::topics::ContentTopic;
 use crate::wire::WakuMessage;
 use crate::wire::framing::FrameError;
@@ -211,23 +211,9 @@ impl Server {
                 return Err(Refused::new(status::BAD_REQUEST, "topic must not be empty"));
             }
             Some(topic) => topic,
-            None => self.autoshard(&message)?,
+            None => autoshard(self.handle.info(), &message)?,
         };
         Ok(self.handle.publish(topic, message, source).await?)
-    }
-
-    fn autoshard(&self, message: &WakuMessage) -> Result<String, Refused> {
-        let invalid = |reason: String| Refused::new(status::INVALID_MESSAGE, reason);
-        let info = self.handle.info();
-        let content_topic = message.content_topic.as_deref().unwrap_or_default();
-        let parsed = content_topic.parse::<ContentTopic>();
-        let parsed = parsed.map_err(|error| invalid(format!("Invalid content-topic: {error}")))?;
-        match info.sharding.shard_of(info.cluster_id, &parsed) {
-            Some(shard) => Ok(shard.to_string()),
-            None => Err(invalid(
-                "Pubsub topic must be specified when static sharding is enabled".into(),
-            )),
-        }
     }
 
     async fn read(&self, version: Version, stream: &mut Stream) -> Result<Option<Request>, FrameError> {
@@ -243,6 +229,20 @@ impl Server {
     async fn write(&self, version: Version, stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
         self.handle.counters().service_traffic(version.id(), "out", body.len());
         answer(stream, body).await
+    }
+}
+
+/// The pubsub topic that autosharding gives a message by its content topic.
+pub fn autoshard(info: &Info, message: &WakuMessage) -> Result<String, Refused> {
+    let invalid = |reason: String| Refused::new(status::INVALID_MESSAGE, reason);
+    let content_topic = message.content_topic.as_deref().unwrap_or_default();
+    let parsed = content_topic.parse::<ContentTopic>();
+    let parsed = parsed.map_err(|error| invalid(format!("Invalid content-topic: {error}")))?;
+    match info.sharding.shard_of(info.cluster_id, &parsed) {
+        Some(shard) => Ok(shard.to_string()),
+        None => Err(invalid(
+            "Pubsub topic must be specified when static sharding is enabled".into(),
+        )),
     }
 }
 

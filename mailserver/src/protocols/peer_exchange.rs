@@ -12,7 +12,7 @@ use super::{answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
 use crate::wire::framing::FrameError;
-use crate::wire::peer_exchange::{PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
+use crate::wire::peer_exchange::{PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
 
 /// nwaku's `MaxPeersCacheSize`.
 const MAX_PEERS: usize = 60;
@@ -24,6 +24,10 @@ pub mod status {
     pub const BAD_REQUEST: u32 = 400;
     pub const TOO_MANY_REQUESTS: u32 = 429;
 }
+
+/// nwaku takes an answer without a query for damaged (`waku_peer_exchange/rpc_codec.nim`), and looks no further into it. With
+/// its number written out it is there for readers too that pass over a message without fields.
+const ANSWERS_QUERY: PeerExchangeQuery = PeerExchangeQuery { num_peers: Some(0) };
 
 /// The records that may be handed on, RLP each; replaced whole by discovery.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +80,7 @@ impl Server {
             )
         };
         let rpc = PeerExchangeRpc {
-            query: None,
+            query: Some(ANSWERS_QUERY),
             response: Some(response),
         };
         let body = rpc.encode_to_vec();

@@ -169,10 +169,15 @@ async fn push_there_legacy(
     message: WakuMessage,
 ) -> Result<(), (u32, String)> {
     let failed = |reason: String| (status::SERVICE_NOT_AVAILABLE, reason);
+    // 2.0.0-beta1 knows no autosharding: nwaku refuses a request without a pubsub topic.
+    let topic = match topic {
+        Some(topic) => topic,
+        None => light_push::autoshard(api.node.info(), &message).map_err(|refused| failed(refused.reason))?,
+    };
     let request = PushRpc {
         request_id: Some(super::request_id()),
         request: Some(PushRequest {
-            pubsub_topic: topic,
+            pubsub_topic: Some(topic),
             message: Some(message),
         }),
         response: None,

@@ -5,7 +5,9 @@
 mod bandwidth;
 mod filter;
 mod hostile;
+mod interop;
 mod pmp;
+mod raw;
 mod relay;
 mod resume;
 mod services;

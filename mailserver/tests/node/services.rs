@@ -25,7 +25,7 @@ pub(crate) fn query() -> StoreQueryRequest {
     }
 }
 
-async fn pair() -> (Node, Node) {
+pub(crate) async fn pair() -> (Node, Node) {
     let server = Node::start().await;
     let client = Node::start_with(|settings| {
         settings.services.relay = false;

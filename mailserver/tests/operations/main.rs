@@ -10,6 +10,8 @@ mod nat;
 mod partition;
 mod paths;
 mod program;
+#[path = "../node/raw.rs"]
+mod raw;
 mod rest;
 mod services;
 mod support;

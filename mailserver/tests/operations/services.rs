@@ -1,8 +1,18 @@
 //! REST of store, light push and filter: against this node's own services, and as a client of another node's.
 
 use hyper::Method;
+use libp2p::identity::Keypair;
+use pillarbox_mailserver::{
+    protocols::{LIGHT_PUSH_LEGACY, METADATA},
+    wire::{
+        framing::{read_frame, write_frame},
+        light_push::{PushResponse, PushRpc},
+    },
+};
+use prost::Message;
 use serde_json::{Value, json};
 
+use crate::raw::Raw;
 use crate::support::{Rest, dial_address, eventually, node, request};
 
 const CONTENT: &str = "/app/1/chat/proto";
@@ -293,4 +303,44 @@ async fn filter_subscriptions_collect_what_is_pushed() {
         );
     }
     assert!(service.stop().await && client.stop().await);
+}
+
+/// 2.0.0-beta1 knows no autosharding; the client does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_by_the_older_protocol_names_the_pubsub_topic() {
+    let mut service = Raw::start(&Keypair::generate_secp256k1(), vec![METADATA, LIGHT_PUSH_LEGACY], None).await;
+    let flags = format!("--lightpush=false --lightpushnode={}", service.address);
+    let client = node(&format!("--num-shards-in-network=8 --shard=0 {flags}")).await;
+    let rest = Rest::of(&client);
+    let serve = async {
+        let mut stream = service.next(&LIGHT_PUSH_LEGACY).await;
+        let asked = read_frame(&mut stream, 4096).await.unwrap();
+        let answer = PushRpc {
+            response: Some(PushResponse {
+                is_success: Some(true),
+                info: None,
+            }),
+            ..Default::default()
+        };
+        write_frame(&mut stream, &answer.encode_to_vec()).await.unwrap();
+        PushRpc::decode(asked.as_slice()).unwrap().request.unwrap()
+    };
+    // Shard 3.
+    let body = json!({"message": {"payload": "AAA=", "contentTopic": "/toychat/2/huilong/proto"}}).to_string();
+    let pushed = async { tokio::join!(rest.post("/lightpush/v1/message", &body), serve) };
+    let (answer, asked) = tokio::time::timeout(crate::support::DEADLINE, pushed).await.unwrap();
+    assert_eq!(answer.plain(), (200, "OK"));
+    assert_eq!(asked.pubsub_topic.as_deref(), Some("/waku/2/rs/16/3"));
+    assert!(client.stop().await);
+    // Under static sharding nobody can say which topic was meant.
+    let fixed = node(&format!("--shard=32 {flags}")).await;
+    let answer = Rest::of(&fixed).post("/lightpush/v1/message", &body).await;
+    assert!(
+        answer.status == 503
+            && answer
+                .text
+                .ends_with("Pubsub topic must be specified when static sharding is enabled"),
+        "{answer:?}"
+    );
+    assert!(fixed.stop().await);
 }

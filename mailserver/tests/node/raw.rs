@@ -1,0 +1,79 @@
+//! A libp2p peer that speaks the protocols it is given and answers nothing by itself.
+
+use futures::StreamExt;
+use libp2p::core::upgrade::Version;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, Stream, StreamProtocol, Swarm, Transport, identity, noise, swarm, tcp, yamux};
+use pillarbox_mailserver::counters::Counters;
+use pillarbox_mailserver::protocols::METADATA;
+use pillarbox_mailserver::streams::{self, Inbound};
+use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
+use pillarbox_mailserver::wire::metadata::WakuMetadata;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Gone with its connections when it is dropped.
+pub(crate) struct Raw {
+    /// Where it listens.
+    pub(crate) address: Multiaddr,
+    pub(crate) inbound: mpsc::Receiver<Inbound>,
+    driver: JoinHandle<()>,
+}
+
+impl Raw {
+    /// Listens on the loopback, and dials `to` if that is given.
+    pub(crate) async fn start(
+        keypair: &identity::Keypair,
+        protocols: Vec<StreamProtocol>,
+        to: Option<Multiaddr>,
+    ) -> Self {
+        let (behaviour, inbound) = streams::Behaviour::new(protocols, streams::Limits::default(), Counters::new());
+        let transport = tcp::tokio::Transport::default()
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise::Config::new(keypair).unwrap())
+            .multiplex(yamux::Config::default())
+            .boxed();
+        let peer = keypair.public().to_peer_id();
+        let mut swarm = Swarm::new(transport, behaviour, peer, swarm::Config::with_tokio_executor());
+        swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+        let address = loop {
+            if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+                break address.with_p2p(peer).unwrap();
+            }
+        };
+        if let Some(to) = to {
+            swarm.dial(to).unwrap();
+        }
+        let driver = tokio::spawn(async move {
+            loop {
+                swarm.select_next_some().await;
+            }
+        });
+        Self {
+            address,
+            inbound,
+            driver,
+        }
+    }
+
+    /// The next stream that the other end opens with `protocol`. Metadata is answered on the way.
+    pub(crate) async fn next(&mut self, protocol: &StreamProtocol) -> Stream {
+        loop {
+            let mut opened = self.inbound.recv().await.unwrap();
+            if opened.protocol == *protocol {
+                return opened.stream;
+            }
+            assert_eq!(opened.protocol, METADATA);
+            read_frame(&mut opened.stream, 1024).await.unwrap();
+            let answer = WakuMetadata::new(16, &[32]).encode_to_vec();
+            write_frame(&mut opened.stream, &answer).await.unwrap();
+        }
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
