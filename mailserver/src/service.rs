@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     config::{Config, Metrics as MetricsSettings, Rest},
-    discovery::{self, Discovery},
+    discovery::{self, Discovery, Told},
     http::{self, BindError},
     metrics::Metrics,
     node::{self, Handle, Phase, Running, StartError, TransportError, key::KeyError},
@@ -123,7 +123,7 @@ impl Service {
         config: &Config,
         settings: &Rest,
         listener: TcpListener,
-        enr: watch::Receiver<String>,
+        enr: watch::Receiver<Told>,
         set_log_level: SetLogLevel,
     ) -> Result<(), BindError> {
         let api = Api::new(self.node.clone(), config, settings, enr, set_log_level);
@@ -163,7 +163,7 @@ impl Service {
 
     /// The own node record as text.
     pub fn enr(&self) -> String {
-        self.discovery.enr().borrow().clone()
+        self.discovery.enr().borrow().text.clone()
     }
 
     /// Where REST listens, if it does.

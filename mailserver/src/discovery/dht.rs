@@ -14,7 +14,10 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::{Counters, Error, Sink, own::OwnRecord};
+use super::{
+    Counters, Error, Sink,
+    own::{OwnRecord, Told},
+};
 use crate::{
     config::Discv5 as Settings,
     counters::Counters as NodeCounters,
@@ -87,7 +90,7 @@ impl Bound {
         self,
         own: OwnRecord,
         node: Handle,
-        enr: watch::Sender<String>,
+        enr: watch::Sender<Told>,
         sink: Sink,
         counters: Counters,
     ) -> Result<Running, Error> {
@@ -153,7 +156,7 @@ pub(super) struct Running {
     events: mpsc::Receiver<Event>,
     own: OwnRecord,
     node: Handle,
-    enr: watch::Sender<String>,
+    enr: watch::Sender<Told>,
     sink: Sink,
     counters: Counters,
 }
@@ -229,27 +232,19 @@ impl Running {
         self.own.observe(address, self.discv5.local_enr());
         let now = self.node.status().borrow().clone();
         self.take_in(&now);
-        self.publish();
     }
 
-    /// Takes what the node learnt of its addresses into the record.
+    /// Takes what the node is on, and what it learnt of its addresses, into the record.
     fn follow(&mut self, status: &mut watch::Receiver<Status>) {
         let now = status.borrow_and_update().clone();
-        if self.take_in(&now) {
-            self.publish();
-        }
+        self.take_in(&now);
     }
 
-    fn take_in(&mut self, status: &Status) -> bool {
-        let changed = status.phase != Phase::Starting && self.own.update(status);
-        if changed {
+    fn take_in(&mut self, status: &Status) {
+        if status.phase != Phase::Starting && self.own.update(status) {
             *self.discv5.external_enr().write() = self.own.record().clone();
         }
-        changed
-    }
-
-    fn publish(&self) {
-        self.enr.send_replace(self.own.record().to_base64());
+        self.enr.send_replace(self.own.told(status.revision));
     }
 }
 

@@ -16,6 +16,8 @@ mod known;
 mod own;
 pub mod tree;
 
+pub use own::Told;
+
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -103,7 +105,7 @@ impl Wanted {
 
 /// Running discovery. Dropping it ends it.
 pub struct Discovery {
-    enr: watch::Receiver<String>,
+    enr: watch::Receiver<Told>,
     _tasks: JoinSet<()>,
 }
 
@@ -176,7 +178,7 @@ impl Prepared {
     pub async fn start(self, config: &Config, node: Handle, counters: Counters) -> Result<Discovery, Error> {
         let mut tasks = JoinSet::new();
         let (records_sender, records) = mpsc::channel(RECORDS_QUEUE);
-        let enr_sender = watch::Sender::new(self.own.record().to_base64());
+        let enr_sender = watch::Sender::new(self.own.told(0));
         let enr = enr_sender.subscribe();
         let sink = Sink {
             node: node.clone(),
@@ -212,7 +214,7 @@ impl Prepared {
 
 impl Discovery {
     /// The own record as text.
-    pub fn enr(&self) -> watch::Receiver<String> {
+    pub fn enr(&self) -> watch::Receiver<Told> {
         self.enr.clone()
     }
 }

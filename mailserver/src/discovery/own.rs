@@ -1,5 +1,5 @@
-//! The own node record: built from the configuration and from what the node learns of its addresses, numbered so that
-//! peers take the newer one.
+//! The own node record: built from the configuration, from the shards that the node is on and from what it learns of its
+//! addresses, numbered so that peers take the newer one.
 //!
 //! A record's sequence number must not fall behind one that was ever given out, or peers keep the old record. So the
 //! record is kept beside the node's key, and a new number is at least the time in seconds: even a lost file or a clock
@@ -33,6 +33,14 @@ pub(super) struct Fixed {
     pub(super) capabilities: Capabilities,
 }
 
+/// The own record as text, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub text: String,
+    /// The [`Status::revision`] that it takes into account.
+    pub revision: u64,
+}
+
 pub(super) struct OwnRecord {
     key: CombinedKey,
     fixed: Fixed,
@@ -61,6 +69,14 @@ impl OwnRecord {
 
     pub(super) fn record(&self) -> &Enr {
         &self.record
+    }
+
+    /// The record as text, which takes the status of that revision into account.
+    pub(super) fn told(&self, revision: u64) -> Told {
+        Told {
+            text: self.record.to_base64(),
+            revision,
+        }
     }
 
     /// A copy of the key, for discv5, which signs with it.
@@ -107,13 +123,14 @@ impl OwnRecord {
     }
 
     /// Keeps the record up to date where there is no discv5 to do so.
-    pub(super) async fn follow(mut self, node: Handle, enr: watch::Sender<String>) {
+    pub(super) async fn follow(mut self, node: Handle, enr: watch::Sender<Told>) {
         let mut status = node.status();
         loop {
             let now = status.borrow_and_update().clone();
-            if now.phase != Phase::Starting && self.update(&now) {
-                enr.send_replace(self.record.to_base64());
+            if now.phase != Phase::Starting {
+                self.update(&now);
             }
+            enr.send_replace(self.told(now.revision));
             if status.changed().await.is_err() {
                 break;
             }
@@ -184,7 +201,10 @@ impl Fixed {
             ip,
             tcp_port: tcp,
             udp_port: self.observed.map(|observed| observed.port()).or(self.udp_port),
-            shards: self.shards.clone(),
+            shards: Shards {
+                cluster: self.shards.cluster,
+                indices: status.map_or_else(|| self.shards.indices.clone(), |status| status.shards.clone()),
+            },
             capabilities: self.capabilities,
             addresses,
         }
@@ -242,11 +262,13 @@ mod tests {
     fn status(listen: &[&str], external: &[&str]) -> Status {
         let read = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         Status {
+            revision: 1,
             phase: Phase::Listening,
             listen_addresses: read(listen),
             external_addresses: read(external),
             connected_peers: 0,
             meshes: vec![],
+            shards: vec![32],
         }
     }
 
@@ -294,6 +316,21 @@ mod tests {
             own.update(&status(&listen, &external));
             assert_eq!(texts(own.record()), expected, "{line}");
             assert_eq!(own.record().udp4(), Some(9000));
+        }
+    }
+
+    #[test]
+    fn the_shards_are_those_that_the_node_is_on() {
+        let mut own = OwnRecord::new(CombinedKey::generate_secp256k1(), fixed(""), None).unwrap();
+        let shards = |own: &OwnRecord| WakuNode::of(own.record()).unwrap().shards.unwrap().indices;
+        assert_eq!(shards(&own), [32], "before the node has said anything");
+        let on = |shards: &[u16]| Status {
+            shards: shards.to_vec(),
+            ..status(&["/ip4/192.0.2.1/tcp/1"], &[])
+        };
+        for now in [vec![7, 32], vec![7], vec![], (0..100).collect()] {
+            own.update(&on(&now));
+            assert_eq!(shards(&own), now);
         }
     }
 

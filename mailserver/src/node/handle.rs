@@ -54,9 +54,11 @@ pub enum Source {
     Local,
 }
 
-/// What an operator or a health check asks first.
+/// What an operator or a health check asks first. It is as it was left by whatever was asked of the node and answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
+    /// Grows with every change.
+    pub revision: u64,
     pub phase: Phase,
     /// With `/p2p/ID`, loopback last.
     pub listen_addresses: Vec<Multiaddr>,
@@ -65,6 +67,8 @@ pub struct Status {
     pub connected_peers: usize,
     /// Subscribed pubsub topics and the peers in each one's mesh.
     pub meshes: Vec<(String, usize)>,
+    /// The shards of its cluster that the node is on, ascending.
+    pub shards: Vec<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

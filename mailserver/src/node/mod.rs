@@ -148,11 +148,13 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let signed = signed::Validator::new(settings.cluster_id, &settings.protected_shards)?;
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (status, status_receiver) = watch::channel(Status {
+        revision: 0,
         phase: Phase::Starting,
         listen_addresses: Vec::new(),
         external_addresses: settings.external_addresses.clone(),
         connected_peers: 0,
         meshes: Vec::new(),
+        shards: settings.shards.clone(),
     });
     let handle = Handle {
         commands,

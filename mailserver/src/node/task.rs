@@ -155,10 +155,12 @@ impl Task {
             } => self.publish(topic, message, source, reply),
             Command::Subscribe { topic, reply } => {
                 self.subscribe(topic);
+                self.refresh_status();
                 let _ = reply.send(());
             }
             Command::Unsubscribe { topic, reply } => {
                 self.unsubscribe(&topic);
+                self.refresh_status();
                 let _ = reply.send(());
             }
             Command::Connect { address, origin, reply } => self.connect(address, origin, reply),
@@ -333,13 +335,18 @@ impl Task {
 
     /// Metadata says the shards we are on at this moment.
     fn announce(&mut self) {
-        let cluster_id = self.settings.cluster_id;
+        self.metadata.announce(self.settings.cluster_id, &self.shards());
+    }
+
+    /// The shards of our cluster that we are on, ascending.
+    fn shards(&self) -> Vec<u16> {
         let served = self.topics.iter().filter_map(|topic| topic.parse::<Shard>().ok());
-        let shards: Vec<u16> = served
-            .filter(|shard| shard.cluster == cluster_id)
+        let mut shards: Vec<u16> = served
+            .filter(|shard| shard.cluster == self.settings.cluster_id)
             .map(|shard| shard.index)
             .collect();
-        self.metadata.announce(cluster_id, &shards);
+        shards.sort_unstable();
+        shards
     }
 
     fn connect(&mut self, address: Multiaddr, origin: Origin, reply: ConnectReply) {
@@ -506,6 +513,7 @@ impl Task {
         // A port has as many addresses as the machine: those of one say nothing of the other.
         let all_listen = self.listeners.values().all(|listens| *listens);
         let fresh = Status {
+            revision: self.status.borrow().revision,
             phase: if self.status.borrow().phase == Phase::Draining {
                 Phase::Draining
             } else if all_listen {
@@ -517,10 +525,12 @@ impl Task {
             external_addresses: self.swarm.external_addresses().map(with_peer).collect(),
             connected_peers: self.peers.connected_count(),
             meshes,
+            shards: self.shards(),
         };
         self.status.send_if_modified(|status| {
             let changed = *status != fresh;
             *status = fresh;
+            status.revision += u64::from(changed);
             changed
         });
     }

@@ -15,6 +15,7 @@ struct Info {
 }
 
 pub(super) async fn info(State(api): State<Arc<Api>>) -> Response {
+    let enr_uri = api.record().await;
     let status = api.node.status();
     let status = status.borrow();
     // What others can reach first: that is what an operator hands on.
@@ -27,7 +28,7 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Response {
     }
     let info = Info {
         listen_addresses: addresses,
-        enr_uri: api.enr.borrow().clone(),
+        enr_uri,
     };
     answer::json(StatusCode::OK, &info)
 }

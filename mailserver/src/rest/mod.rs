@@ -33,6 +33,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::{
     config::{Config, LogLevel, Rest, ServicePeers},
+    discovery::Told,
     node::{Handle, Origin},
     topics::Sharding,
 };
@@ -49,6 +50,9 @@ const FILTER_CACHE_CAPACITY: usize = 50;
 /// How long a service's peer may take to be connected; requests end soon after.
 const DIAL_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long the own record may take to say what the node says of itself; whoever asks is told the older one then.
+const RECORD_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Changes what is logged from now on.
 pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), String> + Send + Sync>;
 
@@ -60,8 +64,7 @@ pub struct Api {
     services: ServicePeers,
     admin: bool,
     origins: Arc<Origins>,
-    /// The own node record as text; empty until there is one.
-    enr: watch::Receiver<String>,
+    enr: watch::Receiver<Told>,
     set_log_level: SetLogLevel,
     relay_cache: Mutex<Cache>,
     filter_cache: Mutex<Cache>,
@@ -72,7 +75,7 @@ impl Api {
         node: Handle,
         config: &Config,
         settings: &Rest,
-        enr: watch::Receiver<String>,
+        enr: watch::Receiver<Told>,
         set_log_level: SetLogLevel,
     ) -> Arc<Self> {
         let mut relay_cache = Cache::new(settings.relay_cache_capacity);
@@ -123,6 +126,15 @@ impl Api {
             .meshes
             .iter()
             .any(|(known, _)| known == topic)
+    }
+
+    /// The own record as text, no older than what the node was asked before.
+    async fn record(&self) -> String {
+        let now = self.node.status().borrow().revision;
+        let mut enr = self.enr.clone();
+        // Whoever writes it ends with the node, and the last record stays.
+        let _ = tokio::time::timeout(RECORD_PATIENCE, enr.wait_for(|told| told.revision >= now)).await;
+        enr.borrow().text.clone()
     }
 
     /// Connects to a peer unless it is connected, and says why it could not.
