@@ -145,6 +145,16 @@ impl Behaviour {
         self.order(peer, connection, Order::Open(Open { protocol, reply }));
     }
 
+    /// Opens a stream on one connection to `peer`.
+    pub fn open_on(&mut self, peer: PeerId, connection: ConnectionId, protocol: StreamProtocol, reply: Opened) {
+        let known = self.connections.get(&peer);
+        if known.is_some_and(|connections| connections.contains(&connection)) {
+            self.order(peer, connection, Order::Open(Open { protocol, reply }));
+        } else {
+            let _ = reply.send(Err(OpenError::NotConnected));
+        }
+    }
+
     /// Has every handler of a later connection looked after. gossipsub's (0.50.1) needs it: all connections of a peer share
     /// one queue, and a handler waits for it only once its stream is open, which it opens when it happens to be polled
     /// while something waits. When the first connection ends, say a circuit after its hole was punched, envelopes would

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::{Envelope, MessageHash};
+use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
 use prost::Message;
 use thiserror::Error;
@@ -228,8 +229,20 @@ pub(crate) enum Command {
         protocol: StreamProtocol,
         reply: oneshot::Sender<Result<Stream, OpenError>>,
     },
+    /// The same on one of its connections.
+    OpenOn {
+        peer: PeerId,
+        connection: ConnectionId,
+        protocol: StreamProtocol,
+        reply: oneshot::Sender<Result<Stream, OpenError>>,
+    },
     Peers {
         reply: oneshot::Sender<Vec<PeerInfo>>,
+    },
+    /// Answered when the peer has said what it is and speaks.
+    Identified {
+        peer: PeerId,
+        reply: oneshot::Sender<()>,
     },
     /// What discovery found.
     Discovered {
@@ -239,6 +252,11 @@ pub(crate) enum Command {
     Shards {
         peer: PeerId,
         shards: Vec<u16>,
+    },
+    /// Metadata was not answered on this connection.
+    Unanswered {
+        peer: PeerId,
+        connection: ConnectionId,
     },
     /// Addresses that the router leads to us from now on, and that it no longer does.
     Mapped {
@@ -384,6 +402,12 @@ impl Handle {
         self.ask(|reply| Command::Connect { address, origin, reply }).await?
     }
 
+    /// Waits until a connected peer has said what it is and which protocols it speaks, or is gone.
+    pub async fn identified(&self, peer: PeerId) {
+        // Who drops the reply says that the peer is gone, or the node.
+        let _ = self.ask(|reply| Command::Identified { peer, reply }).await;
+    }
+
     /// Connected peers and those whose addresses are known.
     pub async fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
         self.ask(|reply| Command::Peers { reply }).await
@@ -420,6 +444,11 @@ impl Handle {
             .map_err(|_| Stopped)
     }
 
+    /// Says that a connection's other end did not answer metadata.
+    pub(crate) async fn unanswered(&self, peer: PeerId, connection: ConnectionId) {
+        let _ = self.commands.send(Command::Unanswered { peer, connection }).await;
+    }
+
     /// What a peer's metadata said.
     pub(crate) async fn shards(&self, peer: PeerId, shards: Vec<u16>) {
         let _ = self.commands.send(Command::Shards { peer, shards }).await;
@@ -442,16 +471,31 @@ impl Handle {
         Request: Message,
         Response: Message + Default,
     {
-        let exchange = async {
-            let mut stream = self.open(peer, protocol).await?;
-            write_frame(&mut stream, &request.encode_to_vec()).await?;
-            let answer = read_frame(&mut stream, max_response_bytes).await?;
-            let _ = futures::AsyncWriteExt::close(&mut stream).await;
-            Ok(Response::decode(answer.as_slice())?)
+        exchange(self.open(peer, protocol), request, max_response_bytes).await
+    }
+
+    /// The same on one of the peer's connections.
+    pub(crate) async fn request_on<Request, Response>(
+        &self,
+        (peer, connection): (PeerId, ConnectionId),
+        protocol: StreamProtocol,
+        request: &Request,
+        max_response_bytes: usize,
+    ) -> Result<Response, RequestError>
+    where
+        Request: Message,
+        Response: Message + Default,
+    {
+        let opening = async {
+            let open = |reply| Command::OpenOn {
+                peer,
+                connection,
+                protocol,
+                reply,
+            };
+            Ok(self.ask(open).await??)
         };
-        tokio::time::timeout(REQUEST_TIMEOUT, exchange)
-            .await
-            .unwrap_or(Err(RequestError::Timeout))
+        exchange(opening, request, max_response_bytes).await
     }
 
     /// Ends the node; [`super::Running::stopped`] says when it is done.
@@ -464,4 +508,26 @@ impl Handle {
         self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
+}
+
+/// One request and its answer on a stream that is still to be opened, in [`REQUEST_TIMEOUT`] altogether.
+async fn exchange<Request, Response>(
+    opening: impl Future<Output = Result<Stream, RequestError>>,
+    request: &Request,
+    max_response_bytes: usize,
+) -> Result<Response, RequestError>
+where
+    Request: Message,
+    Response: Message + Default,
+{
+    let exchange = async {
+        let mut stream = opening.await?;
+        write_frame(&mut stream, &request.encode_to_vec()).await?;
+        let answer = read_frame(&mut stream, max_response_bytes).await?;
+        let _ = futures::AsyncWriteExt::close(&mut stream).await;
+        Ok(Response::decode(answer.as_slice())?)
+    };
+    tokio::time::timeout(REQUEST_TIMEOUT, exchange)
+        .await
+        .unwrap_or(Err(RequestError::Timeout))
 }

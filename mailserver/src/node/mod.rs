@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod colocation;
+mod dial;
 pub mod gaps;
 mod handle;
 mod ingest;

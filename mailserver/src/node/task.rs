@@ -9,14 +9,14 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, autonat, identify, ping};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::behaviour::{Behaviour, BehaviourEvent};
-use super::handle::{Candidate, Command, ConnectError, Handle, Origin, PeerInfo, Phase, Status};
+use super::dial::ConnectReply;
+use super::handle::{Command, Handle, Origin, PeerInfo, Phase, Status};
 use super::nat::Reach;
 use super::peers::Peers;
 use super::relay::{self, GRAYLIST_THRESHOLD};
@@ -33,8 +33,6 @@ const STATIC_REDIAL_TICKS: u64 = 15;
 
 /// Between two looks for peers to dial and for circuits to reserve, in ticks.
 const DISCOVERED_DIAL_TICKS: u64 = 5;
-/// nwaku's `MaxParallelDials`.
-const MAX_PARALLEL_DIALS: usize = 10;
 /// Between two looks at relay's scores, in ticks.
 const BAD_PEER_TICKS: u64 = 12;
 /// Three pings in a row without an answer: libp2p keeps the first to itself. With [`super::settings::Ping`]'s defaults a
@@ -45,8 +43,6 @@ const DRAIN: Duration = Duration::from_secs(3);
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// What was answered is in a connection's hands until that connection's own task has run.
 const DRAIN_SETTLE: Duration = Duration::from_millis(50);
-
-type ConnectReply = oneshot::Sender<Result<PeerId, ConnectError>>;
 
 pub(super) struct Task {
     pub(super) swarm: Swarm<Behaviour>,
@@ -61,7 +57,9 @@ pub(super) struct Task {
     pub(super) topics: BTreeSet<String>,
     pub(super) peers: Peers,
     pub(super) reach: Reach,
-    dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
+    pub(super) dialling: HashMap<PeerId, Vec<(Multiaddr, ConnectReply)>>,
+    /// Who waits until a peer has said what it is.
+    identifying: HashMap<PeerId, Vec<oneshot::Sender<()>>>,
     /// Of the ports, and whether each has an address yet.
     listeners: HashMap<ListenerId, bool>,
     ticks: u64,
@@ -98,6 +96,7 @@ impl Task {
             peers,
             reach: Reach::default(),
             dialling: HashMap::new(),
+            identifying: HashMap::new(),
             listeners: listeners.into_iter().map(|listener| (listener, false)).collect(),
             ticks: 0,
             unserved: 0,
@@ -169,6 +168,17 @@ impl Task {
                 self.peers.unwanted(peer);
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
+            Command::Identified { peer, reply } => self.identified(peer, reply),
+            Command::Unanswered { peer, connection } => self.unanswered(peer, connection),
+            Command::OpenOn {
+                peer,
+                connection,
+                protocol,
+                reply,
+            } => {
+                let streams = &mut self.swarm.behaviour_mut().streams;
+                streams.open_on(peer, connection, protocol, reply);
+            }
             Command::Open { peer, protocol, reply } => self.swarm.behaviour_mut().streams.open(peer, protocol, reply),
             Command::Peers { reply } => {
                 let _ = reply.send(self.list_peers());
@@ -190,6 +200,9 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Relay(event)) => self.relay_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
                 self.peers.identified(peer_id, info.agent_version, info.protocols);
+                for reply in self.identifying.remove(&peer_id).unwrap_or_default() {
+                    let _ = reply.send(());
+                }
             }
             SwarmEvent::Behaviour(BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. })) => {
                 self.nat_changed(&new);
@@ -210,14 +223,13 @@ impl Task {
                 if endpoint.is_dialer() {
                     self.handle.counters.dialled("successful");
                 }
-                let first = self.peers.connected(peer_id, connection_id, &endpoint);
+                if self.peers.connected(peer_id, connection_id, &endpoint) {
+                    tracing::debug!(peer = %peer_id, "connected");
+                    self.refresh_status();
+                }
+                tokio::spawn(self.metadata.clone().ask(self.handle.clone(), peer_id, connection_id));
                 for (_, reply) in self.dialling.remove(&peer_id).unwrap_or_default() {
                     let _ = reply.send(Ok(peer_id));
-                }
-                if first {
-                    tracing::debug!(peer = %peer_id, "connected");
-                    tokio::spawn(self.metadata.clone().ask(self.handle.clone(), peer_id));
-                    self.refresh_status();
                 }
             }
             SwarmEvent::ConnectionClosed {
@@ -228,6 +240,7 @@ impl Task {
             } => {
                 self.peers.disconnected(peer_id, connection_id);
                 if num_established == 0 {
+                    self.identifying.remove(&peer_id);
                     self.refresh_status();
                 }
             }
@@ -260,6 +273,27 @@ impl Task {
             SwarmEvent::ExternalAddrConfirmed { .. } | SwarmEvent::ExternalAddrExpired { .. } => self.refresh_status(),
             _ => {}
         }
+    }
+
+    /// Answers once the peer has said what it is, or is gone.
+    fn identified(&mut self, peer: PeerId, reply: oneshot::Sender<()>) {
+        if self.peers.is_connected(&peer) && !self.peers.is_identified(&peer) {
+            let waiting = self.identifying.entry(peer).or_default();
+            waiting.retain(|waiting| !waiting.is_closed());
+            waiting.push(reply);
+        } else {
+            let _ = reply.send(());
+        }
+    }
+
+    /// A connection on which metadata was not answered is of no use. One that is gone says nothing of the peer's others.
+    fn unanswered(&mut self, peer: PeerId, connection: ConnectionId) {
+        if !self.peers.condemn(peer, connection) {
+            return;
+        }
+        tracing::debug!(%peer, "closing a connection on which metadata was not answered");
+        Counters::count(&self.handle.counters.disconnected, "metadata");
+        self.swarm.close_connection(connection);
     }
 
     /// A connection that is dead stays open for a quarter of an hour by TCP's own measure; its pings tell it sooner.
@@ -347,82 +381,6 @@ impl Task {
             .collect();
         shards.sort_unstable();
         shards
-    }
-
-    fn connect(&mut self, address: Multiaddr, origin: Origin, reply: ConnectReply) {
-        let Some(Protocol::P2p(peer)) = address.iter().last() else {
-            let _ = reply.send(Err(ConnectError::NoPeerId(address)));
-            return;
-        };
-        self.peers.learned(peer, address.clone(), origin);
-        let options = DialOpts::peer_id(peer)
-            .addresses(vec![address.clone()])
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .build();
-        match self.swarm.dial(options) {
-            Ok(()) => self.dialling.entry(peer).or_default().push((address, reply)),
-            Err(DialError::DialPeerConditionFalse(_)) if self.peers.is_connected(&peer) => {
-                let _ = reply.send(Ok(peer));
-            }
-            Err(DialError::DialPeerConditionFalse(_)) => {
-                self.dialling.entry(peer).or_default().push((address, reply));
-            }
-            Err(error) => {
-                let _ = reply.send(Err(ConnectError::Dial {
-                    address,
-                    reason: error.to_string(),
-                }));
-            }
-        }
-    }
-
-    fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
-        for (address, reply) in self.dialling.remove(&peer).unwrap_or_default() {
-            let _ = reply.send(Err(ConnectError::Dial {
-                address,
-                reason: error.to_string(),
-            }));
-        }
-        self.peers.dial_failed(peer, Instant::now());
-        tracing::debug!(%peer, %error, "dial failed");
-    }
-
-    /// Remembers who might be dialled: nodes on our shards, as far as theirs are known.
-    fn discovered(&mut self, candidates: Vec<Candidate>) {
-        let own = *self.swarm.local_peer_id();
-        for candidate in candidates {
-            let fits = candidate.shards.is_empty()
-                || candidate.shards.iter().any(|&shard| {
-                    self.topics
-                        .contains(&Shard::new(self.settings.cluster_id, shard).to_string())
-                });
-            if candidate.peer_id == own || !fits {
-                continue;
-            }
-            for address in candidate.addresses {
-                self.peers.learned(candidate.peer_id, address, candidate.origin);
-            }
-        }
-        self.dial_discovered();
-    }
-
-    /// Keeps a share of the connections for peers we chose: whoever chooses us may be an attacker (nwaku keeps a third
-    /// of relay's share, `outRelayPeersTarget`).
-    fn dial_discovered(&mut self) {
-        let limits = &self.settings.limits;
-        let target = limits.max_connections as usize * usize::from(limits.relay_share_percent) / 100 / 3;
-        let missing = target
-            .saturating_sub(self.peers.outbound_count())
-            .min(MAX_PARALLEL_DIALS);
-        for (peer, addresses) in self.peers.next_dials(missing, Instant::now()) {
-            let options = DialOpts::peer_id(peer)
-                .addresses(addresses)
-                .condition(PeerCondition::DisconnectedAndNotDialing)
-                .build();
-            if let Err(error) = self.swarm.dial(options) {
-                tracing::debug!(%peer, %error, "not dialled");
-            }
-        }
     }
 
     fn tick(&mut self) {

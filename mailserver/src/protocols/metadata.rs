@@ -1,10 +1,12 @@
 //! Metadata 1.0.0 (RFC 66/WAKU2-METADATA): which cluster and shards a node is on.
 //!
-//! It is answered to whoever asks, and asked of every new peer. As in nwaku (`peer_manager.nim`, refreshPeerMetadata) a
-//! peer that fails to answer, names no cluster, or names another one is disconnected.
+//! It is answered to whoever asks, and asked on every new connection. As in nwaku (`peer_manager.nim`,
+//! refreshPeerMetadata) a peer that names no cluster, or another one, is disconnected. A connection on which there is no
+//! answer is closed, and the peer's others are judged by their own.
 
 use std::sync::{Arc, RwLock};
 
+use libp2p::swarm::ConnectionId;
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
@@ -47,26 +49,22 @@ impl Server {
         answer(&mut stream, &self.own().encode_to_vec()).await
     }
 
-    /// Asks a new peer and tells the node what came of it.
-    pub(crate) async fn ask(self, handle: Handle, peer: PeerId) {
+    /// Asks on a new connection and tells the node what came of it.
+    pub(crate) async fn ask(self, handle: Handle, peer: PeerId, connection: ConnectionId) {
         let own = self.own();
-        let theirs: Result<WakuMetadata, RequestError> = handle.request(peer, METADATA, &own, MAX_BYTES).await;
-        let verdict = match &theirs {
-            Ok(theirs) if theirs.cluster_id == own.cluster_id => None,
-            Ok(_) => Some("cluster"),
-            Err(RequestError::Stopped(_)) => return,
+        let theirs: Result<WakuMetadata, RequestError> =
+            handle.request_on((peer, connection), METADATA, &own, MAX_BYTES).await;
+        match theirs {
+            Ok(theirs) if theirs.cluster_id == own.cluster_id => handle.shards(peer, theirs.shard_indices()).await,
+            Ok(_) => {
+                Counters::count(&handle.counters().disconnected, "cluster");
+                let _ = handle.disconnect(peer, "cluster").await;
+            }
+            Err(RequestError::Stopped(_)) => {}
             Err(error) => {
                 tracing::debug!(%peer, %error, "no metadata");
-                Some("metadata")
+                handle.unanswered(peer, connection).await;
             }
-        };
-        match (verdict, theirs) {
-            (None, Ok(theirs)) => handle.shards(peer, theirs.shard_indices()).await,
-            (Some(reason), _) => {
-                Counters::count(&handle.counters().disconnected, reason);
-                let _ = handle.disconnect(peer, reason).await;
-            }
-            (None, Err(_)) => {}
         }
     }
 }

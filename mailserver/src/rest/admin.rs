@@ -1,6 +1,6 @@
 //! `/admin/v1`: the node's peers and log level (nwaku `rest_api/endpoint/admin/handlers.nim`).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -20,6 +20,9 @@ use crate::{
     protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, RECONCILIATION, STORE, TRANSFER},
     topics::Shard,
 };
+
+/// How long a peer that was asked for may take to say what it is.
+const IDENTIFY_PATIENCE: Duration = Duration::from_secs(3);
 
 const RELAY: StreamProtocol = StreamProtocol::new("/vac/waku/relay/2.0.0");
 const PEER_EXCHANGE: StreamProtocol = StreamProtocol::new("/vac/waku/peer-exchange/2.0.0-alpha1");
@@ -131,12 +134,12 @@ pub(super) async fn connect(State(api): State<Arc<Api>>, headers: HeaderMap, byt
     for (index, text) in given.iter().enumerate() {
         let address = super::peer_address(text)
             .map_err(|error| bad_request(format!("Couldn't parse remote peer info: {error}")))?;
-        if let Err(error) = api.node.connect(address, Origin::Admin).await {
+        let peer = api.node.connect(address, Origin::Admin).await.map_err(|error| {
             tracing::debug!(%error, "connecting at request");
-            return Err(bad_request(format!(
-                "Failed to connect to peer at index: {index} - {text}"
-            )));
-        }
+            bad_request(format!("Failed to connect to peer at index: {index} - {text}"))
+        })?;
+        // nwaku has a new peer say what it is before it calls it connected. One that doesn't is connected all the same.
+        let _ = tokio::time::timeout(IDENTIFY_PATIENCE, api.node.identified(peer)).await;
     }
     Ok(answer::ok())
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod bandwidth;
+mod connections;
 mod filter;
 mod hostile;
 mod interop;

@@ -84,3 +84,50 @@ async fn automatic_subscriptions_are_in_the_record_when_they_are_answered() {
     }
     assert!(service.stop().await);
 }
+
+/// Connected is who has said what it is, as in nwaku: its services can be used.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_and_its_services_are_there_when_it_is_connected() {
+    let server = node("--shard=32 --filter").await;
+    let offered = Rest::of(&server);
+    for _ in 0..5 {
+        let client = node("--shard=32 --filter=false").await;
+        let rest = Rest::of(&client);
+        let address = dial_address(&server);
+        let list = json!([address]).to_string();
+        assert_eq!(rest.post("/admin/v1/peers", &list).await.plain(), (200, "OK"));
+        let peers = rest.get("/admin/v1/peers").await.json();
+        assert_eq!(
+            (&peers[0]["multiaddr"], &peers[0]["connected"]),
+            (&json!(address), &json!("Connected"))
+        );
+        let services = rest.get("/admin/v1/peers/service").await.json();
+        let filter = json!("/vac/waku/filter-subscribe/2.0.0-beta1");
+        assert!(
+            services[0]["protocols"]
+                .as_array()
+                .is_some_and(|found| found.contains(&filter)),
+            "{services}"
+        );
+        assert_eq!(client.node().status().borrow().connected_peers, 1);
+
+        let mut subscription = json!({
+            "requestId": "1", "pubsubTopic": "/waku/2/rs/16/32", "contentFilters": ["/app/1/chat/proto"]
+        });
+        let subscribers = async || offered.get("/admin/v1/filter/subscriptions").await.json();
+        let answer = rest.post("/filter/v2/subscriptions", &subscription.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let found = subscribers().await;
+        assert_eq!(
+            found[0]["filterCriteria"][0]["contentTopic"],
+            json!("/app/1/chat/proto"),
+            "{found}"
+        );
+        subscription["requestId"] = json!("2");
+        let answer = rest.delete("/filter/v2/subscriptions", &subscription.to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(subscribers().await, json!([]));
+        assert!(client.stop().await);
+    }
+    assert!(server.stop().await);
+}

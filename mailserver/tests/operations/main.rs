@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod at_once;
+mod crossing;
 mod discovery;
 mod full_disk;
 mod namespaces;
