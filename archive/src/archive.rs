@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::catalogue::{Catalogue, Live, Place, envelopes, weight};
+use crate::catalogue::{Catalogue, Live, Place, each_place, weight};
+use crate::durability;
 use crate::file::{OpenFiles, lock};
 use crate::layout::{Kind, NANOS, SegmentName, slice_secs};
 use crate::lock::WriterLock;
@@ -17,12 +18,14 @@ use crate::sealed::Sealed;
 use crate::search::{Key, Source, Span, merge};
 use crate::shares::cost;
 use crate::{
-    Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, policy,
-    retention, schema, wear,
+    Direction, DiskStage, Entry, Envelope, Error, MAX_PAGE, MessageHash, Page, Query, Refusal, Stats, open, page,
+    policy, retention, schema, wear,
 };
 
 /// No durability window is longer.
 const MAX_DURABILITY: Duration = Duration::from_secs(2);
+/// A disk that takes longer is failing.
+const MAX_SLOW_DURABILITY: Duration = Duration::from_secs(10);
 /// How much may wait for the next commit before an insert commits by itself.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 /// So much is committed with the next tick, however short it has waited: an insert should not come to that.
@@ -59,6 +62,9 @@ impl Default for Options {
 pub enum Inserted {
     Stored(MessageHash),
     Duplicate(MessageHash),
+    /// In memory and served, but promised to nobody: a commit failed, or takes longer than the durability window. The
+    /// same envelope again is a duplicate once it is on disk.
+    Unwritten(MessageHash),
     Refused(Refusal),
 }
 
@@ -103,7 +109,7 @@ impl Archive {
     }
 
     /// Keeps an envelope; `now` is the caller's clock, nanoseconds since the Unix epoch. It can be queried at once and
-    /// is on disk within the durability window.
+    /// is on disk within the durability window, unless the answer is [`Inserted::Unwritten`].
     pub fn insert(&self, envelope: &Envelope, now: i64) -> Result<Inserted, Error> {
         let hash = envelope.hash();
         if lock(&self.catalogue).pending_bytes >= MAX_PENDING_BYTES
@@ -127,8 +133,12 @@ impl Archive {
             .as_ref()
             .is_none_or(|policy| policy.clock_trusted);
         let stays = |name: &SegmentName| !trusted || name.kind != Kind::Provisional;
+        let promised = catalogue.durability.holds(self.window(&catalogue), Instant::now());
         let mut live = catalogue.live.iter().filter(|live| stays(&live.file.name));
-        if live.any(|live| live.index.row(&hash).is_some()) {
+        if let Some(written) = live.find_map(|live| live.is_written(&hash)) {
+            if !promised && !written {
+                return Ok(Inserted::Unwritten(hash));
+            }
             catalogue.counters.duplicates += 1;
             return Ok(Inserted::Duplicate(hash));
         }
@@ -155,6 +165,10 @@ impl Archive {
                 };
             }
         }
+        if !durability::has_room(&self.dir, catalogue.pending_bytes + weight(envelope)) {
+            drop(catalogue);
+            return Ok(self.refuse(Refusal::DiskFull));
+        }
         let kind = match self.kind_for(&mut catalogue, envelope, now) {
             Ok(kind) => kind,
             Err(refusal) => {
@@ -170,7 +184,17 @@ impl Archive {
         catalogue.cost_bytes += cost(envelope.payload.len() as u64, 1);
         catalogue.counters.stored += 1;
         catalogue.counters.overflowed += u64::from(kind == Kind::Overflow);
-        Ok(Inserted::Stored(hash))
+        Ok(if promised {
+            Inserted::Stored(hash)
+        } else {
+            Inserted::Unwritten(hash)
+        })
+    }
+
+    /// The durability window: a slow disk's is twice its last commit.
+    fn window(&self, catalogue: &Catalogue) -> Duration {
+        let slow = (2 * catalogue.last_commit).min(MAX_SLOW_DURABILITY);
+        self.options.durability.max(slow)
     }
 
     /// An insert does the periodic work itself when it is faster than the ticks.
@@ -255,26 +279,19 @@ impl Archive {
         } else {
             self.by_hashes(query, &span, limit + 1)?
         };
-        let more = found.len() > limit;
-        if more {
-            match query.direction {
-                Direction::Forward => found.truncate(limit),
-                Direction::Backward => drop(found.drain(..found.len() - limit)),
-            }
-        }
-        let mut entries: Vec<Entry> = found
-            .iter()
-            .map(|(key, _)| Entry {
-                hash: key.hash,
-                envelope: None,
-            })
-            .collect();
+        let mut more = found.len() > limit;
+        page::cut(&mut found, query.direction, limit);
+        let mut envelopes = None;
         if query.include_data {
-            let places: Vec<&Place> = found.iter().map(|(_, place)| place).collect();
-            for (entry, envelope) in entries.iter_mut().zip(envelopes(&places)?) {
-                entry.envelope = Some(envelope);
-            }
+            let reached = found.len();
+            envelopes = Some(page::read(&mut found, query.direction)?.into_iter());
+            more |= found.len() < reached;
         }
+        let entries = found.iter().map(|(key, _)| Entry {
+            hash: key.hash,
+            envelope: envelopes.as_mut().and_then(Iterator::next),
+        });
+        let entries = entries.collect();
         let edge = match query.direction {
             Direction::Forward => found.last(),
             Direction::Backward => found.first(),
@@ -338,17 +355,17 @@ impl Archive {
         found.retain(|(key, _)| span.admits(key));
         if query.pubsub_topic.is_some() || !query.content_topics.is_empty() {
             let places: Vec<&Place> = found.iter().map(|(_, place)| place).collect();
-            let mut matching = envelopes(&places)?
-                .into_iter()
-                .map(|envelope| matches_topics(query, &envelope));
-            found.retain(|_| matching.next().unwrap_or(false));
+            let mut wanted = each_place(
+                &places,
+                |envelope| query.wants(&envelope.pubsub_topic, &envelope.content_topic),
+                |file, rows| file.of_topics(rows, query),
+            )?
+            .into_iter();
+            found.retain(|_| wanted.next().unwrap_or(false));
         }
         found.sort_by_key(|(key, _)| *key);
         found.dedup_by_key(|(key, _)| *key);
-        match query.direction {
-            Direction::Forward => found.truncate(limit),
-            Direction::Backward => drop(found.drain(..found.len().saturating_sub(limit))),
-        }
+        page::cut(&mut found, query.direction, limit);
         Ok(found)
     }
 
@@ -483,12 +500,4 @@ impl Drop for Archive {
             tracing::error!(%error, "the last commit failed");
         }
     }
-}
-
-fn matches_topics(query: &Query, envelope: &Envelope) -> bool {
-    query
-        .pubsub_topic
-        .as_ref()
-        .is_none_or(|wanted| *wanted == envelope.pubsub_topic)
-        && (query.content_topics.is_empty() || query.content_topics.contains(&envelope.content_topic))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::durability::Durability;
 use crate::file::{OpenFiles, SegmentFile};
 use crate::layout::{self, Kind, SegmentName};
 use crate::live::{LiveIndex, TopicKey};
@@ -158,6 +159,12 @@ impl Live {
         }
     }
 
+    /// Whether the envelope's row is committed; `None` when it is not here.
+    pub(crate) fn is_written(&self, hash: &MessageHash) -> Option<bool> {
+        let row = self.index.row(hash)?;
+        Some(self.pending.front().is_none_or(|first| row < first.row))
+    }
+
     pub(crate) fn find(&self, hash: &MessageHash) -> Option<(Key, Place)> {
         let row = self.index.row(hash)?;
         let timestamp = self.index.timestamp(row)?;
@@ -172,15 +179,19 @@ fn broken(file: &SegmentFile, reason: &str) -> Error {
     }
 }
 
-/// The envelopes at these places, in their order; every file is asked once.
-pub(crate) fn envelopes(places: &[&Place]) -> Result<Vec<Envelope>, Error> {
-    let mut found: Vec<Option<Envelope>> = places.iter().map(|_| None).collect();
+/// What is at these places, in their order; every file is asked once, about all of its rows.
+pub(crate) fn each_place<T>(
+    places: &[&Place],
+    mut in_memory: impl FnMut(&Envelope) -> T,
+    mut in_file: impl FnMut(&Arc<SegmentFile>, &[u32]) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut found: Vec<Option<T>> = places.iter().map(|_| None).collect();
     for at in 0..places.len() {
         if found[at].is_some() {
             continue;
         }
         match places[at] {
-            Place::Memory(envelope) => found[at] = Some(Envelope::clone(envelope)),
+            Place::Memory(envelope) => found[at] = Some(in_memory(envelope)),
             Place::File(file, _) => {
                 let same_file = |(at, place): (usize, &&Place)| match place {
                     Place::File(other, row) if Arc::ptr_eq(file, other) => Some((at, *row)),
@@ -188,8 +199,8 @@ pub(crate) fn envelopes(places: &[&Place]) -> Result<Vec<Envelope>, Error> {
                 };
                 let (which, rows): (Vec<usize>, Vec<u32>) =
                     places.iter().enumerate().skip(at).filter_map(same_file).unzip();
-                for (at, envelope) in which.into_iter().zip(file.envelopes(&rows)?) {
-                    found[at] = Some(envelope);
+                for (at, asked) in which.into_iter().zip(in_file(file, &rows)?) {
+                    found[at] = Some(asked);
                 }
             }
         }
@@ -211,6 +222,7 @@ pub(crate) struct Catalogue {
     pub(crate) pending_bytes: usize,
     /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
     pub(crate) waiting_since: Option<(i64, std::time::Instant)>,
+    pub(crate) durability: Durability,
     /// How long the last commit took.
     pub(crate) last_commit: Duration,
     pub(crate) policy: Watched,
@@ -300,10 +312,14 @@ pub(crate) struct Forgotten {
     pub(crate) sealed: Option<Arc<Sealed>>,
 }
 
+/// What an envelope takes in memory beside its bytes, roughly.
+pub(crate) const OVERHEAD_BYTES: usize = 256;
+
 /// Roughly what an envelope takes in memory.
 pub(crate) fn weight(envelope: &Envelope) -> usize {
     let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-    256 + envelope.payload.len()
+    OVERHEAD_BYTES
+        + envelope.payload.len()
         + envelope.content_topic.len()
         + envelope.pubsub_topic.len()
         + optional(&envelope.meta)

@@ -37,11 +37,13 @@ impl Archive {
     pub(crate) fn commit_waiting(&self) -> Result<(), Error> {
         let batches: Vec<Batch> = {
             let mut catalogue = lock(&self.catalogue);
-            catalogue.waiting_since = None;
+            let oldest = catalogue.waiting_since.take();
+            catalogue.durability.begin(oldest.map(|(_, arrived)| arrived));
             let waiting = catalogue.live.iter().filter(|live| !live.pending.is_empty());
             waiting.map(Batch::of).collect()
         };
         if batches.is_empty() {
+            lock(&self.catalogue).durability.ended(true);
             return Ok(());
         }
         let begun = Instant::now();
@@ -65,11 +67,10 @@ impl Archive {
         }
         let mut catalogue = lock(&self.catalogue);
         catalogue.last_commit = begun.elapsed();
-        if outcome.is_err() {
-            // Tried again with the next tick.
-            if catalogue.waiting_since.is_none() && catalogue.pending_bytes > 0 {
-                catalogue.waiting_since = Some((i64::MIN, Instant::now()));
-            }
+        catalogue.durability.ended(outcome.is_ok());
+        // What is left, of a commit that failed or of a damaged segment, goes with the next tick.
+        if catalogue.waiting_since.is_none() && catalogue.pending_bytes > 0 {
+            catalogue.waiting_since = Some((i64::MIN, Instant::now()));
         }
         outcome
     }

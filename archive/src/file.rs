@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use rusqlite::Connection;
 
 use crate::layout::SegmentName;
-use crate::{Envelope, Error, MessageHash, schema};
+use crate::{Envelope, Error, MessageHash, Query, catalogue, schema};
 
 /// How many segments are open for reading at once.
 const OPEN_FILES: usize = 48;
@@ -69,18 +69,20 @@ impl SegmentFile {
         self.complete.store(true, Ordering::Release);
     }
 
-    /// The envelopes of these rows, in one state of the file.
-    pub(crate) fn envelopes(self: &Arc<Self>, rows: &[u32]) -> Result<Vec<Envelope>, Error> {
+    /// The envelopes of these rows, in one state of the file; only the first ones when all are heavier than `most`.
+    pub(crate) fn envelopes(self: &Arc<Self>, rows: &[u32], most: usize) -> Result<Vec<Envelope>, Error> {
         self.read("read envelopes", |conn| {
             let snapshot = conn.unchecked_transaction()?;
             let mut names = Names::new(conn);
             let mut select = snapshot.prepare_cached(
                 "SELECT topic, pubsub, payload, version, timestamp, meta, proof FROM envelope WHERE id = ?",
             )?;
-            let envelopes = rows.iter().map(|row| {
+            let mut envelopes = Vec::with_capacity(rows.len());
+            let mut weight = 0;
+            for row in rows {
                 let mut found = select.query([row])?;
                 let row = found.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-                Ok(Envelope {
+                let envelope = Envelope {
                     pubsub_topic: names.get("pubsub", row.get(1)?)?,
                     content_topic: names.get("topic", row.get(0)?)?,
                     payload: row.get(2)?,
@@ -88,9 +90,54 @@ impl SegmentFile {
                     timestamp: row.get(4)?,
                     meta: row.get(5)?,
                     rate_limit_proof: row.get(6)?,
-                })
-            });
-            envelopes.collect()
+                };
+                weight += catalogue::weight(&envelope);
+                envelopes.push(envelope);
+                if weight > most {
+                    break;
+                }
+            }
+            Ok(envelopes)
+        })
+    }
+
+    /// What each of these rows' envelopes weighs, as [`catalogue::weight`] has it, without reading it.
+    pub(crate) fn weights(self: &Arc<Self>, rows: &[u32]) -> Result<Vec<usize>, Error> {
+        self.read("read the envelopes' sizes", |conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT length(e.payload) + coalesce(length(e.meta), 0) + coalesce(length(e.proof), 0)
+                     + octet_length(topic.name) + octet_length(pubsub.name)
+                 FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub
+                 WHERE e.id = ?1",
+            )?;
+            let mut weigh = |row: &u32| -> rusqlite::Result<usize> {
+                let bytes: i64 = select.query_row([row], |row| row.get(0))?;
+                Ok(catalogue::OVERHEAD_BYTES.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX)))
+            };
+            rows.iter().map(&mut weigh).collect()
+        })
+    }
+
+    /// Which of these rows are of the topics that `query` asks for. Reads no more than one topic at a time.
+    pub(crate) fn of_topics(self: &Arc<Self>, rows: &[u32], query: &Query) -> Result<Vec<bool>, Error> {
+        self.read("compare topics", |conn| {
+            let mut select = conn.prepare_cached("SELECT pubsub, topic FROM envelope WHERE id = ?")?;
+            let mut name = conn.prepare_cached(
+                "SELECT topic.name, pubsub.name FROM topic JOIN pubsub ON pubsub.id = ?2 WHERE topic.id = ?1",
+            )?;
+            let mut known: HashMap<(u32, u32), bool> = HashMap::new();
+            let mut is_wanted = |row: &u32| -> rusqlite::Result<bool> {
+                let (pubsub, topic) = select.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                if let Some(&wanted) = known.get(&(pubsub, topic)) {
+                    return Ok(wanted);
+                }
+                let wanted = name.query_row([topic, pubsub], |row| {
+                    Ok(query.wants(row.get_ref(1)?.as_str()?, row.get_ref(0)?.as_str()?))
+                })?;
+                known.insert((pubsub, topic), wanted);
+                Ok(wanted)
+            };
+            rows.iter().map(&mut is_wanted).collect()
         })
     }
 

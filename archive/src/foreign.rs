@@ -83,7 +83,8 @@ fn rows(
             continue;
         };
         match archive.insert(&envelope, now)? {
-            Inserted::Stored(_) => imported.stored += 1,
+            // Whether what waits comes to the disk, closing the archive tells.
+            Inserted::Stored(_) | Inserted::Unwritten(_) => imported.stored += 1,
             Inserted::Duplicate(_) => imported.duplicates += 1,
             Inserted::Refused(Refusal::DiskFull) => {
                 let full = std::io::Error::from(std::io::ErrorKind::StorageFull);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalogue::{Catalogue, Cursors, Live};
+use crate::durability::Durability;
 use crate::error::Harm;
 use crate::file::{OpenFiles, SegmentFile};
 use crate::layout::{self, Kind, SegmentName};
@@ -31,6 +32,7 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
         next_number: listing.next_number(),
         pending_bytes: 0,
         waiting_since: None,
+        durability: Durability::default(),
         last_commit: Duration::ZERO,
         policy: Watched::default(),
         shares: Shares::default(),

@@ -5,6 +5,10 @@ use crate::{Envelope, MessageHash};
 /// The largest page (nwaku's `MaxPageSize`).
 pub const MAX_PAGE: usize = 100;
 
+/// A page ends before it is heavier than this, with a cursor, but never before its first envelope: a hundred of the
+/// largest envelopes (1 MiB in the Status network) would be a hundred MiB, for each of those who ask.
+pub const MAX_PAGE_BYTES: usize = 4 << 20;
+
 /// A query. All filters that are set must hold. Order is (timestamp, hash) in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
@@ -20,7 +24,7 @@ pub struct Query {
     /// Exclusive: what comes after it (forward) or before it (backward).
     pub cursor: Option<MessageHash>,
     pub direction: Direction,
-    /// Clamped to 1..=[`MAX_PAGE`].
+    /// Clamped to 1..=[`MAX_PAGE`]; a page of envelopes also ends at [`MAX_PAGE_BYTES`].
     pub limit: usize,
     /// Whether entries carry their envelopes.
     pub include_data: bool,
@@ -32,6 +36,14 @@ pub enum Direction {
     /// The default of store 3.0.0: newest page first, ascending inside the page.
     #[default]
     Backward,
+}
+
+impl Query {
+    /// Whether it asks for envelopes of these topics.
+    pub(crate) fn wants(&self, pubsub_topic: &str, content_topic: &str) -> bool {
+        self.pubsub_topic.as_ref().is_none_or(|wanted| wanted == pubsub_topic)
+            && (self.content_topics.is_empty() || self.content_topics.iter().any(|wanted| wanted == content_topic))
+    }
 }
 
 /// One page, ascending in (timestamp, hash) whatever the direction.

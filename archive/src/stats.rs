@@ -14,7 +14,7 @@ pub enum Refusal {
     Share,
     /// The disk ladder stands at read-only.
     ReadOnly,
-    /// The disk is full: what waits to be committed fills its memory already.
+    /// The disk has no room for it, or what waits to be committed fills its memory already.
     DiskFull,
 }
 

@@ -28,13 +28,16 @@ const TICK: Duration = Duration::from_millis(250);
 const QUEUE_ENVELOPES: usize = 4096;
 /// Bytes that may wait: 4,096 envelopes of the largest size would be gigabytes.
 const QUEUE_BYTES: usize = 16 << 20;
-/// What an envelope costs in the queue besides its payload.
+/// What an envelope costs in the queue besides its bytes.
 const OVERHEAD_BYTES: usize = 512;
 /// How long closing waits for queries that still run.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The reason of an offer that found no room; it may be made again.
 pub const QUEUE_FULL: &str = "queue_full";
+
+/// The reason of an envelope that is in memory alone because the disk fails or takes too long (nwaku has no such label).
+pub const UNWRITTEN: &str = "unwritten";
 
 /// What became of an offered envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +141,13 @@ impl Archivist {
 
     /// Hands an envelope over to be kept; `done` hears what became of it. Never waits.
     pub fn offer(&self, received: Arc<Received>, done: Option<oneshot::Sender<Outcome>>) {
-        let bytes = received.envelope.payload.len() + OVERHEAD_BYTES;
+        let envelope = &received.envelope;
+        let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let bytes = envelope.payload.len()
+            + envelope.content_topic.len()
+            + optional(&envelope.meta)
+            + optional(&envelope.rate_limit_proof)
+            + OVERHEAD_BYTES;
         let full = |done: Option<oneshot::Sender<Outcome>>| {
             Counters::count(&self.counters.archive_errors, QUEUE_FULL);
             if let Some(done) = done {
@@ -242,6 +251,13 @@ impl Inserter {
             Ok(Inserted::Duplicate(_)) => {
                 self.counters.archive_duplicates.inc();
                 Outcome::Duplicate
+            }
+            // Served, and written once the disk works again; until then nobody is told that it is kept.
+            Ok(Inserted::Unwritten(_)) => {
+                if let Some(ids) = &self.ids {
+                    ids.note(&offer.received.envelope, offer.received.hash);
+                }
+                Outcome::NotStored(UNWRITTEN)
             }
             Ok(Inserted::Refused(refusal)) => Outcome::NotStored(label(refusal)),
             Err(error) => {

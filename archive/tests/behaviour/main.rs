@@ -5,6 +5,7 @@
 mod files;
 mod hostile;
 mod model;
+mod pages;
 mod retention;
 mod room;
 mod sealing;

@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use super::gaps::{Gap, Gaps};
 use super::handle::{Handle, Received, Source, Status};
 use crate::admission;
-use crate::archivist::{Archivist, Outcome};
+use crate::archivist::{Archivist, Outcome, UNWRITTEN};
 use crate::clock;
 use crate::protocols::{STORE, store::status};
 use crate::wire::store::{StoreQueryRequest, WakuMessageKeyValue};
@@ -237,7 +237,7 @@ pub(crate) async fn keep(archivist: &Archivist, received: Received) -> Option<Ou
             Ok(Outcome::NotStored(reason)) if reason == crate::archivist::QUEUE_FULL => {
                 tokio::time::sleep(QUEUE_PAUSE).await;
             }
-            Ok(Outcome::NotStored("read_only" | "disk_full" | "insert_failure")) | Err(_) => {
+            Ok(Outcome::NotStored("read_only" | "disk_full" | "insert_failure" | UNWRITTEN)) | Err(_) => {
                 return None;
             }
             Ok(outcome) => return Some(outcome),

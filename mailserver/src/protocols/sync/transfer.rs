@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use archive::{Entry, MessageHash, Query};
+use archive::{Entry, MessageHash, Page, Query};
 use futures::AsyncWriteExt;
 use libp2p::{PeerId, Stream};
 use prost::Message;
@@ -67,7 +67,25 @@ impl Server {
         hashes: &[MessageHash],
         sent: &mut u64,
     ) -> Result<(), FrameError> {
-        for entry in self.look_up(hashes).await {
+        let mut cursor = None;
+        loop {
+            let page = self.look_up(hashes, cursor).await;
+            self.send_page(peer, stream, page.entries, sent).await?;
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send_page(
+        &self,
+        peer: PeerId,
+        stream: &mut Option<Stream>,
+        entries: Vec<Entry>,
+        sent: &mut u64,
+    ) -> Result<(), FrameError> {
+        for entry in entries {
             let Some(envelope) = entry.envelope else { continue };
             let frame = WakuMessageAndTopic {
                 pubsub_topic: Some(envelope.pubsub_topic.clone()),
@@ -90,22 +108,23 @@ impl Server {
         Ok(())
     }
 
-    /// What the archive still has of them.
-    async fn look_up(&self, hashes: &[MessageHash]) -> Vec<Entry> {
+    /// What the archive still has of them, as much as a page has room for.
+    async fn look_up(&self, hashes: &[MessageHash], cursor: Option<MessageHash>) -> Page {
         let archivist = self.0.archivist.clone();
         let query = Query {
             hashes: hashes.to_vec(),
+            cursor,
             limit: hashes.len(),
             include_data: true,
             ..Query::default()
         };
         match tokio::task::spawn_blocking(move || archivist.query(&query)).await {
-            Ok(Ok(page)) => page.entries,
+            Ok(Ok(page)) => page,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "store sync: the archive cannot be read");
-                Vec::new()
+                Page::default()
             }
-            Err(_) => Vec::new(),
+            Err(_) => Page::default(),
         }
     }
 

@@ -58,6 +58,10 @@ fn slow(disk: &mut Remote, place: &Path) -> Result<()> {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         meanwhile
     })?;
+    archive.tick(START + 6 * SECOND)?;
+    let late = envelope(200, 1);
+    let again = archive.insert(&late, START)?;
+    ensure!(again == Inserted::Duplicate(late.hash()), "{again:?} after the commit");
     archive.close()?;
     ensure!(verify(&dir, &mut |_| {})?.is_sound());
     Ok(())
@@ -71,6 +75,15 @@ fn during_sync(disk: &mut Remote, archive: &Archive, has_ended: &dyn Fn() -> boo
     (1..200).try_for_each(|number| store(archive, number, 1))?;
     let found = count(archive, START)?;
     ensure!(found == 100, "{found} of a page of 100");
+    // Past the window they are kept, but promised to nobody.
+    thread::sleep(archive::Options::default().durability);
+    let late = envelope(200, 1);
+    for inserted in [archive.insert(&late, START)?, archive.insert(&late, START)?] {
+        ensure!(
+            inserted == Inserted::Unwritten(late.hash()),
+            "{inserted:?} past the window"
+        );
+    }
     ensure!(disk.state()?.holds_a_sync && !has_ended(), "the sync has ended");
     Ok(())
 }

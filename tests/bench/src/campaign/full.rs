@@ -82,7 +82,8 @@ fn one(disk: &mut Remote, place: &Path, fault: Fault) -> Result<u64> {
             disk.arm(Fault::None)?;
         }
         match archive.insert(&next, now)? {
-            Inserted::Stored(hash) => stored.push(hash),
+            // What was not promised has to be there, too: this writer lives on.
+            Inserted::Stored(hash) | Inserted::Unwritten(hash) => stored.push(hash),
             Inserted::Refused(Refusal::DiskFull) => {}
             other => anyhow::bail!("{other:?}"),
         }
