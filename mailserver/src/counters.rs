@@ -201,7 +201,8 @@ pub struct Counters {
     pub reachability: Family<Reachability, Level>,
     /// Inbound streams in service (nwaku `streams_peers`).
     pub open_streams: Family<OpenStreams, Gauge>,
-    /// Inbound streams that were not served: `peer_limit`, `total_limit`, `malformed`, `oversized`, `timeout`, `io`.
+    /// Inbound streams that were not served: `peer_limit`, `total_limit`, `malformed`, `oversized`, `timeout`, `io`,
+    /// `gave_way` (it stalled, and others needed the memory).
     pub streams_refused: Family<Kind, Counter>,
     /// Requests that were read and are not answered yet.
     pub requests_in_service: Gauge,

@@ -6,11 +6,13 @@
 
 pub mod admission;
 pub mod archivist;
+mod budget;
 pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod discovery;
 pub mod enr;
+pub mod host;
 pub mod http;
 pub mod logging;
 pub mod metrics;

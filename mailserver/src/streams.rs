@@ -28,6 +28,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::counters::{Counters, OpenStreams};
+use crate::host::Host;
 
 /// Outbound openings that may wait on one connection; more are refused with [`OpenError::Busy`].
 const MAX_PENDING_OPENINGS: usize = 64;
@@ -53,6 +54,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Inbound {
     pub peer: PeerId,
+    pub host: Host,
     pub protocol: StreamProtocol,
     pub stream: Stream,
     pub room: Room,
@@ -172,7 +174,7 @@ impl Behaviour {
         }
     }
 
-    fn handler(&mut self, peer: PeerId) -> Handler {
+    fn handler(&mut self, peer: PeerId, host: Host) -> Handler {
         let known = self.per_peer.get(&peer).and_then(Weak::upgrade);
         let room = known.unwrap_or_else(|| {
             let room = Arc::new(Semaphore::new(self.limits.per_peer));
@@ -181,6 +183,7 @@ impl Behaviour {
         });
         Handler {
             peer,
+            host,
             protocols: self.protocols.clone(),
             inbound: self.inbound.clone(),
             room,
@@ -199,21 +202,21 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
-        _: &Multiaddr,
+        local: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, Host::of(remote, Some(local))))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer))
+        Ok(self.handler(peer, Host::of(remote, None)))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm) {
@@ -265,6 +268,7 @@ impl NetworkBehaviour for Behaviour {
 
 pub struct Handler {
     peer: PeerId,
+    host: Host,
     protocols: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<Inbound>,
     room: Arc<Semaphore>,
@@ -289,6 +293,7 @@ impl Handler {
         open.inc();
         let inbound = Inbound {
             peer: self.peer,
+            host: self.host,
             protocol,
             stream,
             room: Room {

@@ -192,6 +192,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let metadata = metadata::Server::new(settings.cluster_id, &settings.shards, handle.counters.clone());
     let servers = Servers {
         counters: handle.counters.clone(),
+        budgets: protocols::Budgets::default(),
         metadata: metadata.clone(),
         filter_client: handle.filter_client.clone(),
         legacy_store: handle

@@ -2,11 +2,11 @@
 //!
 //! A cursor's digest is opaque to clients, which hand back what they were given; ours is the message hash.
 
-use libp2p::{PeerId, Stream};
+use libp2p::Stream;
 use prost::Message;
 
 use super::store::{self, MAX_REQUEST_BYTES};
-use super::{answer, read_request};
+use super::{Caller, answer_in_parts, read_request};
 use crate::wire::framing::FrameError;
 use crate::wire::legacy_store::{
     HistoryError, HistoryQuery, HistoryResponse, HistoryRpc, Index, PagingDirection, PagingInfo,
@@ -23,21 +23,24 @@ impl Server {
         Self { store }
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
         let counters = self.store.counters();
-        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, counters).await? else {
+        let Some(mut request) = read_request(&mut stream, caller, MAX_REQUEST_BYTES, counters).await? else {
             return Ok(());
         };
         // Nothing in 2.0.0-beta4 says "malformed": the stream ends.
-        let rpc = HistoryRpc::decode(request.bytes.as_slice()).map_err(|_| FrameError::Length)?;
+        let rpc = HistoryRpc::decode(request.take().as_slice()).map_err(|_| FrameError::Length)?;
         let query = rpc.query.ok_or(FrameError::Length)?;
-        let (_place, found) = self.store.answer_peer(peer, to_request(&query)).await;
+        let share = caller.answer_share();
+        let (_, found) = self.store.answer_peer(caller, &share, to_request(&query)).await;
+        request.done();
         let response = HistoryRpc {
             request_id: rpc.request_id,
             query: None,
             response: Some(respond(&query, found)),
         };
-        answer(&mut stream, &response.encode_to_vec()).await
+        let length = response.encoded_len();
+        answer_in_parts(&mut stream, &share, length, response.into_parts()).await
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Instant;
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
+use super::intake::Request;
 use super::rate::Limiter;
-use super::{Request, answer, id, read_request};
+use super::{Caller, answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
 use crate::node::{Handle, Info, PublishError, Published, Source};
@@ -121,15 +122,16 @@ impl Server {
         Self { handle, limiter }
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = self.read(Version::Three, &mut stream).await? else {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(mut request) = self.read(Version::Three, caller, &mut stream).await? else {
             return Ok(());
         };
         let began = Instant::now();
-        let decoded = LightPushRequest::decode(request.bytes.as_slice()).map_err(|error| undecodable(&error));
+        let decoded = LightPushRequest::decode(request.take().as_slice()).map_err(|error| undecodable(&error));
         let request_id = decoded.as_ref().ok().and_then(|request| request.request_id.clone());
         let asked = decoded.map(|request| (request.pubsub_topic, request.message));
-        let pushed = self.push_of(Version::Three, peer, asked, began).await;
+        let pushed = self.push_of(Version::Three, caller.peer, asked, began).await;
+        request.done();
         self.write(
             Version::Three,
             &mut stream,
@@ -139,18 +141,20 @@ impl Server {
     }
 
     /// 2.0.0-beta1: no codes, a boolean and a text.
-    pub(crate) async fn serve_legacy(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = self.read(Version::Legacy, &mut stream).await? else {
+    pub(crate) async fn serve_legacy(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(mut request) = self.read(Version::Legacy, caller, &mut stream).await? else {
             return Ok(());
         };
         let began = Instant::now();
-        let decoded = PushRpc::decode(request.bytes.as_slice()).map_err(|error| undecodable(&error));
+        let decoded = PushRpc::decode(request.take().as_slice()).map_err(|error| undecodable(&error));
         let request_id = decoded.as_ref().ok().and_then(|rpc| rpc.request_id.clone());
         let missing = || Refused::new(status::BAD_REQUEST, "request is missing");
         let asked = decoded
             .and_then(|rpc| rpc.request.ok_or_else(missing))
             .map(|request| (request.pubsub_topic, request.message));
-        let response = match self.push_of(Version::Legacy, peer, asked, began).await {
+        let pushed = self.push_of(Version::Legacy, caller.peer, asked, began).await;
+        request.done();
+        let response = match pushed {
             Ok(_) => PushResponse {
                 is_success: Some(true),
                 info: None,
@@ -216,12 +220,17 @@ impl Server {
         Ok(self.handle.publish(topic, message, source).await?)
     }
 
-    async fn read(&self, version: Version, stream: &mut Stream) -> Result<Option<Request>, FrameError> {
+    async fn read(
+        &self,
+        version: Version,
+        caller: &Caller,
+        stream: &mut Stream,
+    ) -> Result<Option<Request>, FrameError> {
         let counters = self.handle.counters();
         let max_bytes = self.handle.info().max_message_bytes + REQUEST_OVERHEAD_BYTES;
-        let request = read_request(stream, max_bytes, counters).await?;
+        let request = read_request(stream, caller, max_bytes, counters).await?;
         if let Some(request) = &request {
-            counters.service_traffic(version.id(), "in", request.bytes.len());
+            counters.service_traffic(version.id(), "in", request.bytes().len());
         }
         Ok(request)
     }

@@ -10,7 +10,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{PeerId, Stream};
 use prost::Message;
 
-use super::{METADATA, answer, read_request};
+use super::{Caller, METADATA, answer, read_request};
 use crate::counters::Counters;
 use crate::node::{Handle, RequestError};
 use crate::wire::framing::FrameError;
@@ -42,8 +42,8 @@ impl Server {
         self.own.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    pub(crate) async fn serve(&self, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(_request) = read_request(&mut stream, MAX_BYTES, &self.counters).await? else {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(_request) = read_request(&mut stream, caller, MAX_BYTES, &self.counters).await? else {
             return Ok(());
         };
         answer(&mut stream, &self.own().encode_to_vec()).await

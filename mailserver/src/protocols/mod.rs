@@ -3,6 +3,7 @@
 //! One request, one answer, close. A stream that is slow, malformed or oversized ends alone and is counted.
 
 pub mod filter;
+mod intake;
 pub mod legacy_store;
 pub mod light_push;
 pub mod metadata;
@@ -19,10 +20,13 @@ use libp2p::{Stream, StreamProtocol};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::counters::{Counters, InService};
+use self::intake::read_request;
+pub(crate) use self::intake::{Budgets, Caller};
+use crate::budget::Share;
+use crate::counters::Counters;
 use crate::node::Settings;
 use crate::streams::Inbound;
-use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
+use crate::wire::framing::{FrameError, write_frame};
 
 /// The protocols' ids as text, which is what metrics call them by.
 mod id {
@@ -49,15 +53,21 @@ pub const TRANSFER: StreamProtocol = StreamProtocol::new("/vac/waku/transfer/1.0
 
 /// How long a stream may wait for its first byte: js-waku opens one for each protocol in advance and keeps it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-/// From the first byte of a request to its last.
+/// From the first byte of a request to its last; a large one may take longer by [`BYTES_A_SECOND`].
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// A reader slower than this for one answer is dropped.
+/// A reader slower than this for one answer is dropped; a large answer may take longer by [`BYTES_A_SECOND`].
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// What is slower is not waited for, beyond the timeouts: 512 kbit/s, a phone at the edge of its cell.
+const BYTES_A_SECOND: u64 = 64 << 10;
+/// Encoded before it is written, and what a reader has to take within [`STALL_TIMEOUT`].
+const CHUNK_BYTES: usize = 64 << 10;
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What inbound streams are served from; cloned for each stream. What is absent is not offered to peers.
 #[derive(Clone)]
 pub(crate) struct Servers {
     pub(crate) counters: Counters,
+    pub(crate) budgets: Budgets,
     pub(crate) metadata: metadata::Server,
     pub(crate) store: Option<store::Server>,
     pub(crate) legacy_store: Option<legacy_store::Server>,
@@ -141,19 +151,21 @@ impl Servers {
     async fn serve(self, inbound: Inbound) {
         let Inbound {
             peer,
+            host,
             protocol,
             stream,
             room,
         } = inbound;
+        let caller = Caller::new(peer, host, &self.budgets);
         let served = match self.find(&protocol) {
-            Some(Service::Metadata(server)) => server.serve(stream).await,
-            Some(Service::Store(server)) => server.serve(peer, stream).await,
-            Some(Service::LegacyStore(server)) => server.serve(peer, stream).await,
-            Some(Service::LightPush(server)) => server.serve(peer, stream).await,
-            Some(Service::LegacyLightPush(server)) => server.serve_legacy(peer, stream).await,
-            Some(Service::Filter(server)) => server.serve(peer, stream).await,
+            Some(Service::Metadata(server)) => server.serve(&caller, stream).await,
+            Some(Service::Store(server)) => server.serve(&caller, stream).await,
+            Some(Service::LegacyStore(server)) => server.serve(&caller, stream).await,
+            Some(Service::LightPush(server)) => server.serve(&caller, stream).await,
+            Some(Service::LegacyLightPush(server)) => server.serve_legacy(&caller, stream).await,
+            Some(Service::Filter(server)) => server.serve(&caller, stream).await,
             Some(Service::FilterPush(client)) => client.serve(peer, stream).await,
-            Some(Service::PeerExchange(server)) => server.serve(peer, stream).await,
+            Some(Service::PeerExchange(server)) => server.serve(&caller, stream).await,
             Some(Service::Reconciliation(server)) => server.serve_reconciliation(peer, stream).await,
             Some(Service::Transfer(server)) => server.serve_transfer(peer, stream).await,
             None => Ok(()),
@@ -173,32 +185,6 @@ pub(crate) async fn serve_all(servers: Servers, mut inbound: mpsc::Receiver<Inbo
     }
 }
 
-/// A request; while it lives the node waits for its answer before it ends.
-pub(crate) struct Request {
-    pub(crate) bytes: Vec<u8>,
-    _in_service: InService,
-}
-
-/// Reads one request. `None` when the peer closed without asking or never asked.
-pub(crate) async fn read_request(
-    stream: &mut Stream,
-    max_bytes: usize,
-    counters: &Counters,
-) -> Result<Option<Request>, FrameError> {
-    let length = match timeout(IDLE_TIMEOUT, read_length(stream, max_bytes)).await {
-        Ok(Ok(length)) => length,
-        Ok(Err(FrameError::Eof)) | Err(_) => return Ok(None),
-        Ok(Err(error)) => return Err(error),
-    };
-    let bytes = timeout(READ_TIMEOUT, read_body(stream, length))
-        .await
-        .map_err(|_| timed_out())??;
-    Ok(Some(Request {
-        bytes,
-        _in_service: counters.in_service(),
-    }))
-}
-
 /// Writes the answer and closes our half: js-waku reads until then.
 pub(crate) async fn answer(stream: &mut Stream, body: &[u8]) -> Result<(), FrameError> {
     let write = async {
@@ -207,6 +193,57 @@ pub(crate) async fn answer(stream: &mut Stream, body: &[u8]) -> Result<(), Frame
         Ok(())
     };
     timeout(WRITE_TIMEOUT, write).await.map_err(|_| timed_out())?
+}
+
+/// The same for an answer of some size, which is encoded while it is written: `length` bytes in `parts`. The share holds
+/// what is not written yet. A reader has to get on, and to be done in a time that its answer's length allows.
+async fn answer_in_parts(
+    stream: &mut Stream,
+    share: &Share,
+    length: usize,
+    parts: impl Iterator<Item = Vec<u8>>,
+) -> Result<(), FrameError> {
+    share.hold(length).await?;
+    let deadline = WRITE_TIMEOUT + Duration::from_secs(length as u64 / BYTES_A_SECOND);
+    let write = async {
+        let mut left = length;
+        let mut chunk = Vec::new();
+        chunk.extend_from_slice(unsigned_varint::encode::usize(
+            length,
+            &mut unsigned_varint::encode::usize_buffer(),
+        ));
+        for part in parts {
+            chunk.extend_from_slice(&part);
+            drop(part);
+            if chunk.len() >= CHUNK_BYTES {
+                write_chunk(stream, &chunk).await?;
+                left = left.saturating_sub(chunk.len());
+                share.hold(left).await?;
+                chunk.clear();
+            }
+        }
+        write_chunk(stream, &chunk).await?;
+        timeout(STALL_TIMEOUT, stream.close())
+            .await
+            .map_err(|_| timed_out())??;
+        Ok(())
+    };
+    tokio::select! {
+        written = timeout(deadline, write) => written.map_err(|_| timed_out())?,
+        () = share.left() => Err(FrameError::GaveWay),
+    }
+}
+
+/// Part after part, so that a reader is seen to get on.
+async fn write_chunk(stream: &mut Stream, chunk: &[u8]) -> Result<(), FrameError> {
+    for part in chunk.chunks(CHUNK_BYTES) {
+        let write = async {
+            stream.write_all(part).await?;
+            stream.flush().await
+        };
+        timeout(STALL_TIMEOUT, write).await.map_err(|_| timed_out())??;
+    }
+    Ok(())
 }
 
 fn timed_out() -> FrameError {
@@ -219,5 +256,6 @@ fn reason(error: &FrameError) -> &'static str {
         FrameError::Length | FrameError::Truncated { .. } | FrameError::Eof => "malformed",
         FrameError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => "timeout",
         FrameError::Io(_) => "io",
+        FrameError::GaveWay => "gave_way",
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use libp2p::{PeerId, Stream};
+use libp2p::Stream;
 use prost::Message;
 use rand::seq::IndexedRandom;
 
 use super::rate::Limiter;
-use super::{answer, id, read_request};
+use super::{Caller, answer, id, read_request};
 use crate::counters::Counters;
 use crate::node::settings::RateLimit;
 use crate::wire::framing::FrameError;
@@ -61,16 +61,16 @@ impl Server {
         }
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(request) = read_request(&mut stream, caller, MAX_REQUEST_BYTES, &self.counters).await? else {
             return Ok(());
         };
         let began = Instant::now();
         self.counters
-            .service_traffic(id::PEER_EXCHANGE, "in", request.bytes.len());
-        let allowed = self.limiter.allows(peer);
+            .service_traffic(id::PEER_EXCHANGE, "in", request.bytes().len());
+        let allowed = self.limiter.allows(caller.peer);
         let response = if allowed {
-            self.respond(&request.bytes)
+            self.respond(request.bytes())
         } else {
             self.counters.rejected(id::PEER_EXCHANGE);
             self.refuse(

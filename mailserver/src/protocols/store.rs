@@ -1,20 +1,24 @@
 //! Store 3.0.0 as a server (RFC 13/WAKU2-STORE), answered from the archive.
 //!
-//! Few queries run at once, on threads of their own; more wait a moment and then get 503. An answer of many large
-//! envelopes is memory until it is written, so writing counts as running.
+//! Few queries run at once, on threads of their own; more wait a moment and then get 503. An answer is memory until it is
+//! written: its bytes are counted for the caller's address from before the query until they are on their way, and one
+//! that is not read gives way to those that are.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use archive::{Direction, Entry, MAX_PAGE, MessageHash, Query};
-use libp2p::{PeerId, Stream};
+use archive::{Direction, Entry, MAX_PAGE, MAX_PAGE_BYTES, MessageHash, Query};
+use libp2p::Stream;
 use prost::Message;
 
+use super::intake::Caller;
 use super::rate::Limiter;
-use super::turnstile::{Passage, Turnstile};
-use super::{answer, id, read_request};
+use super::turnstile::Turnstile;
+use super::{answer_in_parts, id, read_request};
 use crate::archivist::{Archivist, QueryError};
+use crate::budget::Share;
 use crate::counters::Counters;
+use crate::host::Host;
 use crate::node::settings::RateLimit;
 use crate::wire::WakuMessage;
 use crate::wire::framing::FrameError;
@@ -26,10 +30,12 @@ const DEFAULT_PAGE: u64 = 20;
 const MAX_CONTENT_TOPICS: usize = 100;
 const MAX_HASHES: usize = 500;
 pub(super) const MAX_REQUEST_BYTES: usize = 64 * 1024;
-/// Answers in the making or being written, for all peers and for one.
-const MAX_ANSWERS: usize = 16;
-const MAX_ANSWERS_PER_PEER: usize = 4;
-/// Longest wait for a place; clients give up after 30 s.
+/// Queries that run at once, for all and for one address: eight clients may be behind it.
+const MAX_QUERIES: usize = 16;
+const MAX_QUERIES_PER_HOST: usize = 8;
+/// What an answer may be longer than the envelopes in it: the hashes of a page, and a request's id.
+const OVERHEAD_BYTES: usize = 64 * 1024;
+/// Longest wait for a place, and again for room; clients give up after 30 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Status codes of RFC 13/WAKU2-STORE.
@@ -74,7 +80,7 @@ impl Refused {
 pub struct Server {
     archive: Archivist,
     limiter: Limiter,
-    turnstile: Arc<Turnstile>,
+    turnstile: Arc<Turnstile<Host>>,
     counters: Counters,
 }
 
@@ -83,7 +89,7 @@ impl Server {
         Self {
             archive,
             limiter: Limiter::new(limit, id::STORE, &counters),
-            turnstile: Arc::new(Turnstile::new(MAX_ANSWERS, MAX_ANSWERS_PER_PEER)),
+            turnstile: Arc::new(Turnstile::new(MAX_QUERIES, MAX_QUERIES_PER_HOST)),
             counters,
         }
     }
@@ -93,26 +99,27 @@ impl Server {
         self.archive.stats()
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
-        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, &self.counters).await? else {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let Some(mut request) = read_request(&mut stream, caller, MAX_REQUEST_BYTES, &self.counters).await? else {
             return Ok(());
         };
         let counters = &self.counters;
-        counters.service_traffic(id::STORE, "in", request.bytes.len());
+        counters.service_traffic(id::STORE, "in", request.bytes().len());
         let began = Instant::now();
-        let (place, response) = match StoreQueryRequest::decode(request.bytes.as_slice()) {
-            Ok(request) => {
+        let share = caller.answer_share();
+        let (looked_at, response) = match StoreQueryRequest::decode(request.take().as_slice()) {
+            Ok(asked) => {
                 counters.store_queries.inc();
-                self.answer_peer(peer, request).await
+                self.answer_peer(caller, &share, asked).await
             }
-            Err(error) => (None, self.undecodable(&error)),
+            Err(error) => (false, self.undecodable(&error)),
         };
+        request.done();
         let queried = began.elapsed();
-        let body = response.encode_to_vec();
-        drop(response);
-        counters.service_traffic(id::STORE, "out", body.len());
-        answer(&mut stream, &body).await?;
-        if place.is_some() {
+        let length = response.encoded_len();
+        counters.service_traffic(id::STORE, "out", length);
+        answer_in_parts(&mut stream, &share, length, response.into_parts()).await?;
+        if looked_at {
             counters.store_phase("query-db-time", queried);
             counters.store_phase("send-store-resp-time", began.elapsed().saturating_sub(queried));
             counters.served(id::STORE, began.elapsed());
@@ -120,29 +127,41 @@ impl Server {
         Ok(())
     }
 
-    /// Answers one peer's query within the limits; the passage is to be kept until the answer is written.
+    /// Answers one peer's query within the limits, and says whether it was looked at. The share holds the answer's bytes.
     pub(super) async fn answer_peer(
         &self,
-        peer: PeerId,
+        caller: &Caller,
+        share: &Share,
         request: StoreQueryRequest,
-    ) -> (Option<Passage>, StoreQueryResponse) {
-        if !self.limiter.allows(peer) {
+    ) -> (bool, StoreQueryResponse) {
+        if !self.limiter.allows(caller.peer) {
             self.counters.rejected(id::STORE);
-            return (
-                None,
-                self.refuse(None, Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS")),
-            );
+            let refused = Refused::new(status::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS");
+            return (false, self.refuse(None, refused));
         }
-        let place = self.turnstile.enter(peer, PATIENCE).await;
-        let response = match &place {
-            Some(_) => self.answer(request).await,
-            None => {
-                self.counters.rejected(id::STORE);
-                let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
-                self.refuse(request.request_id, busy)
-            }
+        // What is no query waits for nothing: 64 KiB of empty topics are more than a megabyte once decoded.
+        let request_id = request.request_id.clone();
+        let query = match to_query(&request) {
+            Ok(query) => query,
+            Err(refused) => return (true, self.refuse(request_id, refused)),
         };
-        (place, response)
+        drop(request);
+        let bodies = if query.include_data { MAX_PAGE_BYTES } else { 0 };
+        let room = async {
+            let place = self.turnstile.enter(caller.host, PATIENCE).await?;
+            let held = tokio::time::timeout(PATIENCE, share.hold(bodies + OVERHEAD_BYTES));
+            held.await.ok()?.ok()?;
+            share.stays(true);
+            Some(place)
+        };
+        let Some(_place) = room.await else {
+            self.counters.rejected(id::STORE);
+            let busy = Refused::new(status::SERVICE_UNAVAILABLE, "too many queries at once");
+            return (false, self.refuse(request_id, busy));
+        };
+        let response = self.look_up(request_id, query).await;
+        share.stays(false);
+        (true, response)
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -152,10 +171,13 @@ impl Server {
     /// Answers one query; never fails, the status code says what happened.
     pub async fn answer(&self, request: StoreQueryRequest) -> StoreQueryResponse {
         let request_id = request.request_id.clone();
-        let query = match to_query(&request) {
-            Ok(query) => query,
-            Err(refused) => return self.refuse(request_id, refused),
-        };
+        match to_query(&request) {
+            Ok(query) => self.look_up(request_id, query).await,
+            Err(refused) => self.refuse(request_id, refused),
+        }
+    }
+
+    async fn look_up(&self, request_id: Option<String>, query: Query) -> StoreQueryResponse {
         let archive = self.archive.clone();
         let page = match tokio::task::spawn_blocking(move || archive.query(&query)).await {
             Ok(Ok(page)) => page,

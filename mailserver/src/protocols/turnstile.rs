@@ -1,18 +1,20 @@
-//! How many answers are made and written at once: so many for all, and fewer for one peer, so that a peer that reads
-//! slowly stands in its own way alone. Whoever finds it full waits a while and is then turned away.
+//! How much work is done at once: so many pieces for all, and fewer for one peer or one address, so that who asks for a lot
+//! stands in its own way alone. Whoever finds it full waits a while and is then turned away.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use libp2p::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// `K` is whom a place counts for.
 #[derive(Debug)]
-pub(crate) struct Turnstile {
+pub(crate) struct Turnstile<K = PeerId> {
     total: Arc<Semaphore>,
-    per_peer: usize,
-    peers: Mutex<HashMap<PeerId, Weak<Semaphore>>>,
+    each: usize,
+    rooms: Mutex<HashMap<K, Weak<Semaphore>>>,
 }
 
 /// Dropping it lets the next one in.
@@ -22,18 +24,18 @@ pub(crate) struct Passage {
     _shared: OwnedSemaphorePermit,
 }
 
-impl Turnstile {
-    pub(crate) fn new(total: usize, per_peer: usize) -> Self {
+impl<K: Copy + Eq + Hash> Turnstile<K> {
+    pub(crate) fn new(total: usize, each: usize) -> Self {
         Self {
             total: Arc::new(Semaphore::new(total)),
-            per_peer,
-            peers: Mutex::default(),
+            each,
+            rooms: Mutex::default(),
         }
     }
 
     /// `None` when there was no room within `patience`.
-    pub(crate) async fn enter(&self, peer: PeerId, patience: Duration) -> Option<Passage> {
-        let room = self.room(peer);
+    pub(crate) async fn enter(&self, whom: K, patience: Duration) -> Option<Passage> {
+        let room = self.room(whom);
         let both = async {
             let mine = room.acquire_owned().await.ok()?;
             let shared = self.total.clone().acquire_owned().await.ok()?;
@@ -45,14 +47,14 @@ impl Turnstile {
         tokio::time::timeout(patience, both).await.ok().flatten()
     }
 
-    fn room(&self, peer: PeerId) -> Arc<Semaphore> {
-        let mut peers = self.peers.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(room) = peers.get(&peer).and_then(Weak::upgrade) {
+    fn room(&self, whom: K) -> Arc<Semaphore> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(room) = rooms.get(&whom).and_then(Weak::upgrade) {
             return room;
         }
-        peers.retain(|_, room| room.strong_count() > 0);
-        let room = Arc::new(Semaphore::new(self.per_peer));
-        peers.insert(peer, Arc::downgrade(&room));
+        rooms.retain(|_, room| room.strong_count() > 0);
+        let room = Arc::new(Semaphore::new(self.each));
+        rooms.insert(whom, Arc::downgrade(&room));
         room
     }
 }

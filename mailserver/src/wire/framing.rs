@@ -23,6 +23,8 @@ pub enum FrameError {
     Length,
     #[error("stream ended inside a frame: {got} of {length} bytes")]
     Truncated { got: usize, length: usize },
+    #[error("stalled, and gave way to others that needed the memory")]
+    GaveWay,
     #[error("reading or writing a frame: {0}")]
     Io(#[from] io::Error),
 }

@@ -1,5 +1,6 @@
 //! Store 2.0.0-beta4, which go-waku still speaks and nwaku served until v0.37.
 
+use prost::encoding::{WireType, encode_key, encode_varint};
 use prost::{Enumeration, Message};
 
 use super::WakuMessage;
@@ -80,4 +81,69 @@ pub struct HistoryRpc {
     pub query: Option<HistoryQuery>,
     #[prost(message, optional, tag = "3")]
     pub response: Option<HistoryResponse>,
+}
+
+impl HistoryRpc {
+    /// Encoded piece by piece, an envelope at a time: put together they are what `encode_to_vec` makes of it.
+    pub fn into_parts(mut self) -> impl Iterator<Item = Vec<u8>> {
+        let (head, messages, tail) = match self.response.take() {
+            None => (self.encode_to_vec(), Vec::new(), HistoryResponse::default()),
+            Some(mut response) => {
+                let length = response.encoded_len();
+                let messages = std::mem::take(&mut response.messages);
+                let mut head = self.encode_to_vec();
+                encode_key(3, WireType::LengthDelimited, &mut head);
+                encode_varint(length as u64, &mut head);
+                (head, messages, response)
+            }
+        };
+        let messages = messages.into_iter().map(|message| {
+            let mut part = Vec::new();
+            prost::encoding::message::encode(2, &message, &mut part);
+            part
+        });
+        std::iter::once(head)
+            .chain(messages)
+            .chain(std::iter::once_with(move || tail.encode_to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_the_whole() {
+        let message = |size: usize| WakuMessage {
+            payload: Some(vec![1; size]),
+            content_topic: Some("/a/1/b/c".into()),
+            ..Default::default()
+        };
+        let response = |sizes: &[usize]| HistoryResponse {
+            messages: sizes.iter().map(|&size| message(size)).collect(),
+            paging_info: Some(PagingInfo {
+                page_size: Some(3),
+                cursor: Some(Index {
+                    digest: Some(vec![9; 32]),
+                    ..Default::default()
+                }),
+                direction: Some(PagingDirection::Forward as i32),
+            }),
+            error: Some(HistoryError::None as i32),
+        };
+        for response in [
+            None,
+            Some(HistoryResponse::default()),
+            Some(response(&[])),
+            Some(response(&[0, 1, 200_000])),
+        ] {
+            let rpc = HistoryRpc {
+                request_id: Some("id".into()),
+                query: None,
+                response,
+            };
+            let whole = rpc.encode_to_vec();
+            assert_eq!(rpc.into_parts().collect::<Vec<_>>().concat(), whole);
+        }
+    }
 }

@@ -54,3 +54,56 @@ pub struct StoreQueryResponse {
     #[prost(bytes = "vec", optional, tag = "51")]
     pub pagination_cursor: Option<Vec<u8>>,
 }
+
+impl StoreQueryResponse {
+    /// Encoded piece by piece, an envelope at a time: put together they are what `encode_to_vec` makes of it.
+    pub fn into_parts(mut self) -> impl Iterator<Item = Vec<u8>> {
+        let messages = std::mem::take(&mut self.messages);
+        let cursor = self.pagination_cursor.take();
+        let tail = Self {
+            pagination_cursor: cursor,
+            ..Self::default()
+        };
+        let entries = messages.into_iter().map(|entry| {
+            let mut part = Vec::new();
+            prost::encoding::message::encode(20, &entry, &mut part);
+            part
+        });
+        std::iter::once(self.encode_to_vec())
+            .chain(entries)
+            .chain(std::iter::once_with(move || tail.encode_to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_the_whole() {
+        let entry = |size: usize| WakuMessageKeyValue {
+            message_hash: Some(vec![7; 32]),
+            message: Some(WakuMessage {
+                payload: Some(vec![1; size]),
+                content_topic: Some("/a/1/b/c".into()),
+                ..Default::default()
+            }),
+            pubsub_topic: Some("/waku/2/rs/16/32".into()),
+        };
+        for (sizes, cursor) in [
+            (vec![], None),
+            (vec![0, 1, 200_000], Some(vec![9; 32])),
+            (vec![5], None),
+        ] {
+            let response = StoreQueryResponse {
+                request_id: Some("id".into()),
+                status_code: Some(200),
+                status_desc: Some("OK".into()),
+                messages: sizes.into_iter().map(entry).collect(),
+                pagination_cursor: cursor,
+            };
+            let whole = response.encode_to_vec();
+            assert_eq!(response.into_parts().collect::<Vec<_>>().concat(), whole);
+        }
+    }
+}

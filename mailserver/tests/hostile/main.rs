@@ -5,6 +5,11 @@
 
 mod attacker;
 mod relay;
+mod deaf_subscribers;
+mod half_read;
+mod hash_questions;
+mod peer;
+mod unread_answers;
 mod victim;
 
 /// The support itself: a victim starts, is asked, and tells its memory.

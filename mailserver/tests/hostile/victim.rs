@@ -43,7 +43,13 @@ pub(crate) struct Victim {
 impl Victim {
     /// With `more` arguments than the shipped ones.
     pub(crate) async fn start(more: &[&str]) -> Self {
+        Self::start_with_archive(more, |_| {}).await
+    }
+
+    /// The same with an archive that `fill` has put something in.
+    pub(crate) async fn start_with_archive(more: &[&str], fill: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        fill(&dir.path().join("archive"));
         let key_file = dir.path().join("nodekey");
         let peer = key::load_or_create(&key_file)
             .unwrap()

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod push;
+mod queue;
 mod subscriptions;
 
 use std::collections::HashSet;
@@ -10,12 +11,11 @@ use std::time::Instant;
 
 use libp2p::{PeerId, Stream};
 use prost::Message;
-use prost::bytes::Bytes;
-use tokio::sync::mpsc;
 
+use self::queue::{Entrance, Queue, Queues};
 use self::subscriptions::{Refused, Subscriptions};
 use super::rate::PeerLimiter;
-use super::{answer, id, read_request};
+use super::{Caller, answer, id, read_request};
 use crate::counters::{Counters, Kind};
 use crate::node::Handle;
 use crate::node::settings::{FilterLimits, RateLimit};
@@ -40,11 +40,17 @@ pub mod status {
 
 /// The subscriptions, shared by those who ask and those who deliver. Its lock is never held across an await.
 #[derive(Clone)]
-pub struct Registry(Arc<Mutex<Subscriptions<mpsc::Sender<Bytes>>>>);
+pub struct Registry {
+    book: Arc<Mutex<Subscriptions<Entrance>>>,
+    queues: Queues,
+}
 
 impl Registry {
     pub(crate) fn new(limits: FilterLimits) -> Self {
-        Self(Arc::new(Mutex::new(Subscriptions::new(limits))))
+        Self {
+            book: Arc::new(Mutex::new(Subscriptions::new(limits))),
+            queues: Queues::default(),
+        }
     }
 
     /// Every subscriber and what it asked for.
@@ -52,15 +58,24 @@ impl Registry {
         self.book().list()
     }
 
-    fn book(&self) -> MutexGuard<'_, Subscriptions<mpsc::Sender<Bytes>>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn book(&self) -> MutexGuard<'_, Subscriptions<Entrance>> {
+        self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn find(&self, pubsub: &str, content: &str, now: Instant) -> Vec<mpsc::Sender<Bytes>> {
+    fn find(&self, pubsub: &str, content: &str, now: Instant) -> Vec<Arc<Queue>> {
         self.book()
             .find(pubsub, content, now)
-            .map(|(_, queue)| queue.clone())
+            .map(|(_, Entrance(queue))| queue.clone())
             .collect()
+    }
+
+    /// Forgets a subscriber whose queue this is: it has ended. One that came back has another.
+    fn forget(&self, peer: PeerId, queue: &Arc<Queue>) -> usize {
+        let mut book = self.book();
+        if book.queue(peer).is_some_and(|Entrance(open)| Arc::ptr_eq(open, queue)) {
+            let _ = book.remove(peer);
+        }
+        book.len()
     }
 
     fn sweep(&self) -> usize {
@@ -88,16 +103,17 @@ impl Server {
         }
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+    pub(crate) async fn serve(&self, caller: &Caller, mut stream: Stream) -> Result<(), FrameError> {
+        let peer = caller.peer;
         let counters = self.handle.counters();
-        let Some(request) = read_request(&mut stream, MAX_REQUEST_BYTES, counters).await? else {
+        let Some(request) = read_request(&mut stream, caller, MAX_REQUEST_BYTES, counters).await? else {
             return Ok(());
         };
-        counters.service_traffic(id::FILTER_SUBSCRIBE, "in", request.bytes.len());
+        counters.service_traffic(id::FILTER_SUBSCRIBE, "in", request.bytes().len());
         let began = Instant::now();
         let allowed = self.limiter.allows(peer);
         let (request_id, result) = if allowed {
-            match FilterSubscribeRequest::decode(request.bytes.as_slice()) {
+            match FilterSubscribeRequest::decode(request.bytes()) {
                 Ok(request) => {
                     let (request_id, kind) = (request.request_id.clone(), kind_label(&request));
                     let result = self.handle_request(peer, request);
@@ -185,10 +201,15 @@ impl Server {
         })
     }
 
-    fn open_queue(&self, peer: PeerId) -> mpsc::Sender<Bytes> {
-        let (queue, receiver) = mpsc::channel(push::QUEUE);
-        tokio::spawn(push::deliver(self.handle.clone(), peer, receiver));
-        queue
+    fn open_queue(&self, peer: PeerId) -> Entrance {
+        let queue = self.registry.queues.open();
+        tokio::spawn(push::deliver(
+            self.handle.clone(),
+            self.registry.clone(),
+            peer,
+            queue.clone(),
+        ));
+        Entrance(queue)
     }
 }
 

@@ -1,20 +1,21 @@
 //! Envelopes on their way to subscribers: the node's task finds them, and one task for each has its own queue and its own
 //! long-lived stream (js-waku takes a hundred streams of a protocol on a connection, and never closes one).
 //!
-//! A subscriber that reads slowly fills its queue and loses the newest, counted as `push_queue_full`; a write that takes
-//! longer than [`PUSH_TIMEOUT`] ends the stream. Nobody else waits for it.
+//! A subscriber that reads slowly fills its queue and loses the newest, counted as `push_queue_full`. One that takes longer
+//! than [`PUSH_TIMEOUT`] for an envelope (`push_timeout`), or that stalls while others need the room (`stalled`), is no
+//! subscriber any more: it learns so by its next ping. Nobody else waits for it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive::MessageHash;
 use libp2p::{PeerId, Stream};
 use prost::Message;
-use prost::bytes::Bytes;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::Registry;
+use super::queue::{Frame, Queue};
 use crate::counters::Counters;
 use crate::node::{Handle, Received};
 use crate::protocols::{FILTER_PUSH, id};
@@ -24,8 +25,6 @@ use crate::wire::framing::write_frame;
 
 /// nwaku's `MessagePushTimeout`.
 const PUSH_TIMEOUT: Duration = Duration::from_secs(20);
-/// Envelopes that wait for one subscriber.
-pub(super) const QUEUE: usize = 256;
 /// The same envelope is not pushed again within one to two of these (nwaku's `MessageCacheTTL` is two minutes).
 const REMEMBER: Duration = Duration::from_secs(120);
 /// Envelopes remembered at most in one period; beyond it the older period is forgotten early.
@@ -87,15 +86,34 @@ impl Distributor {
             waku_message: Some(WakuMessage::from_envelope(envelope.clone(), received.ephemeral)),
             pubsub_topic: Some(envelope.pubsub_topic.clone()),
         };
-        let frame = Bytes::from(push.encode_to_vec());
+        let frame = self.frame(push.encode_to_vec(), now);
+        drop(push);
         for queue in queues {
-            if queue.try_send(frame.clone()).is_err() {
+            let taken = frame.as_ref().is_some_and(|frame| queue.push(frame.clone()));
+            if !taken {
                 Counters::count(&self.counters.filter_errors, "push_queue_full");
             }
         }
         self.counters
             .filter_message_seconds
             .observe(now.elapsed().as_secs_f64());
+    }
+}
+
+impl Distributor {
+    /// Makes room by ending who has stalled longest.
+    fn frame(&self, mut bytes: Vec<u8>, now: Instant) -> Option<Arc<Frame>> {
+        let queues = &self.registry.queues;
+        loop {
+            bytes = match queues.frame(bytes) {
+                Ok(frame) => return Some(frame),
+                Err(bytes) => bytes,
+            };
+            if !queues.end_stalled(now) {
+                return None;
+            }
+            Counters::count(&self.counters.filter_errors, "stalled");
+        }
     }
 }
 
@@ -112,22 +130,32 @@ pub(super) async fn sweep(handle: Handle, registry: Registry) {
     }
 }
 
-/// Writes one subscriber's envelopes until its queue is dropped with its subscription.
-pub(super) async fn deliver(handle: Handle, peer: PeerId, mut queue: mpsc::Receiver<Bytes>) {
+/// Writes one subscriber's envelopes until its subscription ends, or it stalls.
+pub(super) async fn deliver(handle: Handle, registry: Registry, peer: PeerId, queue: Arc<Queue>) {
     let mut stream: Option<Stream> = None;
-    while let Some(frame) = queue.recv().await {
-        let sent = match timeout(PUSH_TIMEOUT, write(&handle, peer, &mut stream, &frame)).await {
-            Ok(sent) => sent,
-            Err(_) => Err("push_timeout"),
+    while let Some(frame) = queue.next().await {
+        let write = timeout(PUSH_TIMEOUT, write(&handle, peer, &mut stream, frame.bytes()));
+        let sent = tokio::select! {
+            sent = write => sent.unwrap_or(Err("push_timeout")),
+            () = queue.ended() => break,
         };
+        let bytes = frame.bytes().len();
+        queue.written(frame);
         match sent {
-            Ok(()) => handle.counters().service_traffic(id::FILTER_PUSH, "out", frame.len()),
+            Ok(()) => handle.counters().service_traffic(id::FILTER_PUSH, "out", bytes),
             Err(reason) => {
                 Counters::count(&handle.counters().filter_errors, reason);
                 stream = None;
+                if reason == "push_timeout" {
+                    break;
+                }
             }
         }
     }
+    queue.end();
+    let left = registry.forget(peer, &queue);
+    let subscriptions = &handle.counters().filter_subscriptions;
+    subscriptions.set(i64::try_from(left).unwrap_or(i64::MAX));
 }
 
 /// On the stream that is open, or else on a new one: a peer that came back has none of the old ones.

@@ -130,6 +130,10 @@ impl<Q> Subscriptions<Q> {
         Ok(())
     }
 
+    pub(super) fn queue(&self, peer: PeerId) -> Option<&Q> {
+        self.subscribers.get(&peer).map(|subscriber| &subscriber.queue)
+    }
+
     pub(super) fn ping(&mut self, peer: PeerId, now: Instant) -> Result<(), Refused> {
         let subscriber = self.subscribers.get_mut(&peer).ok_or(Refused::NotSubscribed)?;
         subscriber.seen = now;

@@ -1,0 +1,152 @@
+//! Clients of the victim, honest or not: nodes in the test's process, each dialling from the loopback address that it is
+//! given, for what is scarce is shared by addresses.
+
+use std::{net::Ipv4Addr, path::Path, time::Duration};
+
+use archive::{Archive, Envelope, Inserted, Options};
+use libp2p::{PeerId, Stream, StreamProtocol, identity};
+use pillarbox_mailserver::{
+    clock,
+    node::{
+        self, Handle, Origin, Phase, Settings,
+        settings::{Listen, Nat},
+    },
+    protocols::LIGHT_PUSH,
+    topics::Sharding,
+    wire::{
+        WakuMessage,
+        framing::{read_frame, write_frame},
+        light_push::{LightPushRequest, LightPushResponse},
+    },
+};
+use prost::Message;
+
+use crate::victim::{DEADLINE, Victim};
+
+pub(crate) const TOPIC: &str = "/waku/2/rs/16/32";
+pub(crate) const CONTENT_TOPIC: &str = "/hostile/1/test/proto";
+/// The largest envelope of the Status network is 1 MiB; this is the payload of one.
+pub(crate) const LARGE: usize = (1 << 20) - 256;
+/// The Status network's limit.
+pub(crate) const LIMIT: &str = "--max-msg-size=1024KiB";
+
+pub(crate) const fn address(host: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, host)
+}
+
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) handle: Handle,
+    pub(crate) victim: PeerId,
+}
+
+impl Peer {
+    /// A client that is connected to the victim from `127.0.0.host`. It ends with the test's runtime.
+    pub(crate) async fn connect(victim: &Victim, host: u8) -> Self {
+        let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+        settings.cluster_id = 16;
+        settings.shards = vec![32];
+        settings.sharding = Sharding::Static;
+        settings.max_message_bytes = 1 << 20;
+        settings.services.relay = false;
+        settings.services.light_push = false;
+        settings.services.filter = false;
+        settings.nat = Nat::None;
+        // Dials come from where it listens.
+        settings.listen = Listen {
+            address: address(host).into(),
+            tcp_port: 0,
+            websocket_port: None,
+            websocket_tls: None,
+        };
+        let (handle, _running) = node::start(settings, "hostile/test".into()).await.unwrap();
+        let mut status = handle.status();
+        within(status.wait_for(|status| status.phase == Phase::Listening))
+            .await
+            .unwrap();
+        let connected = handle.connect(victim.address().parse().unwrap(), Origin::Admin);
+        let victim = within(connected).await.unwrap();
+        Self { handle, victim }
+    }
+
+    pub(crate) async fn open(&self, protocol: StreamProtocol) -> Stream {
+        within(self.handle.open(self.victim, protocol)).await.unwrap()
+    }
+
+    /// One request and its answer, however long the answer takes on a busy machine.
+    pub(crate) async fn ask<Answer: Message + Default>(
+        &self,
+        protocol: StreamProtocol,
+        request: &impl Message,
+    ) -> Result<Answer, String> {
+        let mut stream = self.open(protocol).await;
+        let exchange = async {
+            write_frame(&mut stream, &request.encode_to_vec()).await?;
+            read_frame(&mut stream, 16 << 20).await
+        };
+        let answer = within(exchange).await.map_err(|error| error.to_string())?;
+        Answer::decode(answer.as_slice()).map_err(|error| error.to_string())
+    }
+
+    /// The status of a light push of `payload`.
+    pub(crate) async fn push(&self, payload: Vec<u8>) -> Result<u32, String> {
+        let response: LightPushResponse = self.ask(LIGHT_PUSH, &push_of(payload)).await?;
+        response.status_code.ok_or_else(|| "no status".to_owned())
+    }
+}
+
+pub(crate) fn push_of(payload: Vec<u8>) -> LightPushRequest {
+    LightPushRequest {
+        request_id: Some("id".into()),
+        pubsub_topic: Some(TOPIC.into()),
+        message: Some(WakuMessage {
+            payload: Some(payload),
+            content_topic: Some(CONTENT_TOPIC.into()),
+            timestamp: Some(clock::now_nanos()),
+            ..Default::default()
+        }),
+    }
+}
+
+/// A payload of this size that is like no other.
+pub(crate) fn payload(number: usize, size: usize) -> Vec<u8> {
+    let mut payload = vec![0; size];
+    payload[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    payload
+}
+
+/// An archive of so many of the largest envelopes; they are on disk.
+pub(crate) fn fill(dir: &Path, count: usize) -> Vec<Envelope> {
+    let archive = Archive::open(dir, Options::default()).unwrap();
+    let now = clock::now_nanos();
+    let envelopes: Vec<Envelope> = (0..count)
+        .map(|number| Envelope {
+            pubsub_topic: TOPIC.into(),
+            content_topic: CONTENT_TOPIC.into(),
+            payload: payload(number, LARGE),
+            version: None,
+            timestamp: now + number as i64,
+            meta: None,
+            rate_limit_proof: None,
+        })
+        .collect();
+    for envelope in &envelopes {
+        assert!(matches!(archive.insert(envelope, now).unwrap(), Inserted::Stored(_)));
+    }
+    archive.close().unwrap();
+    envelopes
+}
+
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("in time")
+}
+
+/// Until the victim's metric has come to `least`.
+pub(crate) async fn until_metric(victim: &Victim, name: &str, least: f64) {
+    let poll = async {
+        while victim.metric(name).await < least {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(DEADLINE, poll).await.is_ok(), "{name} < {least}");
+}
