@@ -67,5 +67,6 @@ async fn requests_without_their_end_hold_a_bounded_part_and_eight_clients_of_one
         held.len()
     );
     drop(held);
+    println!("{:.0} MiB at most", victim.peak_mib());
     victim.ended().await;
 }

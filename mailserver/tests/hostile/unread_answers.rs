@@ -86,8 +86,10 @@ async fn answers_that_nobody_reads_hold_a_bounded_part_and_a_client_gets_all_pag
         }
     }
     until_metric(&victim, "waku_store_queries_total", unread.len() as f64 / 2.0).await;
+    assert!(victim.peak_mib() < BOUND_MIB, "{} MiB", victim.peak_mib());
     assert_eq!(walk(&honest).await, (sent.len(), sent.len().div_ceil(3)));
     assert!(victim.peak_mib() < BOUND_MIB, "{} MiB", victim.peak_mib());
     drop(unread);
+    println!("{:.0} MiB at most", victim.peak_mib());
     victim.ended().await;
 }
