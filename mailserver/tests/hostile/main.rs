@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails it")]
 
 mod attacker;
-mod relay;
 mod deaf_subscribers;
 mod half_read;
 mod hash_questions;
 mod peer;
+mod relay;
 mod unread_answers;
 mod victim;
 
