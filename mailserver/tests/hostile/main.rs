@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails it")]
 
-mod attacker;
 mod deaf_subscribers;
 mod half_read;
 mod hash_questions;
+mod member;
 mod peer;
 mod relay;
 mod unread_answers;

@@ -16,7 +16,7 @@ use pillarbox_mailserver::{
 use prost::Message;
 
 use crate::{
-    attacker::{Attacker, RELAY, Rpc, send},
+    member::{Attacker, RELAY, Rpc, send},
     victim::{BOUND_MIB, DEADLINE, Victim},
 };
 
