@@ -21,6 +21,7 @@ mod task;
 mod throttle;
 pub mod tls;
 mod transport;
+mod websocket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};

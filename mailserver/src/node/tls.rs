@@ -6,12 +6,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use libp2p::websocket::tls;
+use futures_rustls::{TlsAcceptor, TlsConnector};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error as RustlsError, InconsistentKeys};
+use rustls::{ClientConfig, Error as RustlsError, InconsistentKeys, RootCertStore, ServerConfig};
 use thiserror::Error;
 
 /// A chain of certificates has a few KB each; nothing else than a mistake is this long.
@@ -67,13 +68,41 @@ pub enum TlsError {
         "{} (--websocket-secure-cert-path) is no certificate: {reason}; have it issued again", .path.display()
     )]
     BadCertificate { path: PathBuf, reason: String },
+    #[error("TLS cannot be set up: {0}")]
+    Provider(RustlsError),
 }
 
 const KEY: &str = "websocket-secure-key-path";
 const CERTIFICATE: &str = "websocket-secure-cert-path";
 
-/// Reads both files; what it returns serves wss, and dials it with the public authorities.
-pub(super) fn load(files: &TlsFiles) -> Result<tls::Config, TlsError> {
+/// How wss is dialled and, with a certificate of one's own, served.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) client: TlsConnector,
+    pub(super) server: Option<TlsAcceptor>,
+}
+
+impl Tls {
+    /// Dials with the public authorities, and serves with `files` where there are some.
+    pub(super) fn load(files: Option<&TlsFiles>) -> Result<Self, TlsError> {
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Provider)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let server = files.map(load).transpose()?;
+        Ok(Self {
+            client: Arc::new(client).into(),
+            server: server.map(|server| Arc::new(server).into()),
+        })
+    }
+}
+
+/// Reads both files.
+fn load(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let key = read_key(&files.key)?;
     let certificates = read_certificates(&files.certificate)?;
     let provider = rustls::crypto::ring::default_provider();
@@ -90,10 +119,12 @@ pub(super) fn load(files: &TlsFiles) -> Result<tls::Config, TlsError> {
         Err(RustlsError::InconsistentKeys(_)) => return Err(TlsError::Mismatch(files.clone())),
         Err(error) => return Err(bad(error.to_string())),
     }
-    let chain = certificates
-        .iter()
-        .map(|certificate| tls::Certificate::new(certificate.to_vec()));
-    tls::Config::new(tls::PrivateKey::new(key.secret_der().to_vec()), chain).map_err(|error| bad(error.to_string()))
+    ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Provider)?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|error| bad(error.to_string()))
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::{SelectUpgrade, Version};
-use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, websocket, yamux};
+use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, yamux};
 use thiserror::Error;
 
 use super::metered::Meter;
-use super::tls::{self, TlsError, TlsFiles};
+use super::tls::{Tls, TlsError, TlsFiles};
+use super::websocket::WebSocket;
 
 /// From the first packet to a connection that carries streams, either way. autonat's peers answer within 30 s even when
 /// a router drops their dials to two ports of ours; and who connects and says nothing does not keep others out.
@@ -45,10 +46,7 @@ pub(super) fn build(
         dns::tokio::Transport::system(tcp.map(move |connection, _| meter.wrap(connection)))
     };
     // Without a certificate of its own it still dials wss, with the public authorities.
-    let mut websocket = websocket::Config::new(tcp()?);
-    if let Some(files) = websocket_tls {
-        websocket.set_tls_config(tls::load(files)?);
-    }
+    let websocket = WebSocket::new(tcp()?, Tls::load(websocket_tls)?);
     let transport = circuits
         .or_transport(websocket.or_transport(tcp()?))
         .upgrade(Version::V1Lazy)

@@ -10,6 +10,9 @@ mod member;
 mod peer;
 mod relay;
 mod unread_answers;
+mod attacker;
+mod honest;
+mod unread;
 mod victim;
 
 /// The support itself: a victim starts, is asked, and tells its memory.

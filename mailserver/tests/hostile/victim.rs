@@ -24,7 +24,6 @@ use tokio::{
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks at the victim's memory.
 const SAMPLE: Duration = Duration::from_millis(20);
-#[allow(dead_code, reason = "for the attacks")]
 /// The shipped service's `memory_mib` is 256, of which the kernel's own share and what is read of the archive take some.
 pub(crate) const BOUND_MIB: f64 = 200.0;
 
@@ -121,6 +120,13 @@ impl Victim {
         fetch(self.rest, path).await
     }
 
+    pub(crate) async fn post(&self, path: &str, body: &str) -> String {
+        let host = self.rest;
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nConnection: close\r\n");
+        ask(host, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await
+    }
+
     /// The sum of a metric over its labels; a part of a line's start is enough to name labels.
     #[allow(dead_code, reason = "for the attacks that want to be seen")]
     pub(crate) async fn metric(&self, name: &str) -> f64 {
@@ -145,9 +151,16 @@ impl Victim {
 }
 
 async fn fetch(from: SocketAddr, path: &str) -> String {
+    ask(
+        from,
+        &format!("GET {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n"),
+    )
+    .await
+}
+
+async fn ask(from: SocketAddr, request: &str) -> String {
     let asked = async {
         let mut stream = TcpStream::connect(from).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {from}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();

@@ -3,7 +3,8 @@
 use futures::StreamExt;
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::{SwarmEvent, dummy};
-use libp2p::{Multiaddr, Swarm, Transport, dns, identity, noise, swarm, tcp, websocket, yamux};
+use libp2p::{Multiaddr, Swarm, Transport, dns, identity, noise, swarm, tcp, yamux};
+use libp2p_websocket as websocket;
 use pillarbox_mailserver::node::tls::TlsFiles;
 use pillarbox_mailserver::node::{ConnectError, Origin};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};

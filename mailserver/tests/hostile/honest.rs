@@ -1,0 +1,66 @@
+//! A client beside the attack, that wants to be served as ever.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use libp2p::{Multiaddr, identity};
+use pillarbox_mailserver::{
+    node::{
+        self, Handle, Origin, Settings,
+        settings::{Listen, Nat, Services},
+    },
+    protocols::STORE,
+    topics::Sharding,
+    wire::store::{StoreQueryRequest, StoreQueryResponse},
+};
+
+/// What a client waits for an answer: status-go gives up after so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Honest {
+    handle: Handle,
+}
+
+impl Honest {
+    pub(crate) async fn start() -> Self {
+        let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+        settings.cluster_id = 16;
+        settings.shards = vec![32];
+        settings.sharding = Sharding::Static;
+        settings.listen = Listen {
+            address: Ipv4Addr::LOCALHOST.into(),
+            tcp_port: 0,
+            websocket_port: None,
+            websocket_tls: None,
+        };
+        settings.services = Services {
+            relay: false,
+            light_push: false,
+            filter: false,
+            ..Services::default()
+        };
+        settings.nat = Nat::None;
+        let (handle, _) = node::start(settings, "pillarbox/test".into()).await.unwrap();
+        Self { handle }
+    }
+
+    /// Connects, unless it is, and asks the store; the first try counts.
+    pub(crate) async fn is_served(&self, address: &Multiaddr) -> Result<(), String> {
+        let asked = async {
+            let connected = self.handle.connect(address.clone(), Origin::Admin).await;
+            let peer = connected.map_err(|error| error.to_string())?;
+            let request = StoreQueryRequest {
+                request_id: Some("honest".into()),
+                pagination_limit: Some(1),
+                ..Default::default()
+            };
+            let answer = self.handle.request(peer, STORE, &request, 1 << 20).await;
+            let answer: StoreQueryResponse = answer.map_err(|error| error.to_string())?;
+            match answer.status_code {
+                Some(200) => Ok(()),
+                other => Err(format!("status {other:?}")),
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, asked).await;
+        waited.unwrap_or_else(|_| Err("no answer in time".into()))
+    }
+}
