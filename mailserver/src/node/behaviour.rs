@@ -16,7 +16,7 @@ const IDENTIFY_VERSION: &str = "ipfs/0.1.0";
 /// Connections from one peer, tcp and ws together; a third is a mistake or worse.
 const MAX_CONNECTIONS_PER_PEER: u32 = 4;
 /// Handshakes at once, each way.
-const MAX_PENDING_CONNECTIONS: u32 = 64;
+pub(super) const MAX_PENDING_CONNECTIONS: u32 = 64;
 
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {

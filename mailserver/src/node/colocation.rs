@@ -1,4 +1,5 @@
-//! `--ip-colocation-limit`: so many inbound connections from one IP address and no more.
+//! `--ip-colocation-limit`: so many inbound connections from one IP address and no more; and so many that are being set up,
+//! whatever the limit, so that one address that connects and says nothing leaves room for others.
 //!
 //! Loopback is exempt: it is this machine's own programs, and tests. An IPv6 address counts as its /64, which is what one
 //! customer is given.
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::behaviour::ConnectionEstablished;
+use libp2p::swarm::behaviour::{ConnectionEstablished, ListenFailure};
 use libp2p::swarm::{
     ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
     THandlerOutEvent, ToSwarm, dummy,
@@ -21,14 +22,24 @@ use thiserror::Error;
 
 use crate::counters::Counters;
 
+/// Of one address at once, of [`super::behaviour::MAX_PENDING_CONNECTIONS`] of all: more than it may have connections by
+/// default, so that a house whose line comes back finds its way in.
+const MAX_SETUPS: usize = 8;
+
 #[derive(Debug, Error)]
-#[error("{0} has as many connections as one address may have")]
-pub(super) struct TooMany(IpAddr);
+pub(super) enum TooMany {
+    #[error("{0} has as many connections as one address may have")]
+    Connections(IpAddr),
+    #[error("{0} sets up {MAX_SETUPS} connections already")]
+    Setups(IpAddr),
+}
 
 pub(super) struct Behaviour {
     /// 0 is without limit.
     limit: u32,
     connections: HashMap<IpAddr, u32>,
+    /// Connections that are being set up.
+    setups: HashMap<ConnectionId, IpAddr>,
     counters: Counters,
 }
 
@@ -37,6 +48,7 @@ impl Behaviour {
         Self {
             limit,
             connections: HashMap::new(),
+            setups: HashMap::new(),
             counters,
         }
     }
@@ -47,8 +59,20 @@ impl Behaviour {
         };
         if self.connections.get(&origin).is_some_and(|&count| count >= self.limit) {
             Counters::count(&self.counters.disconnected, "colocation");
-            return Err(ConnectionDenied::new(TooMany(origin)));
+            return Err(ConnectionDenied::new(TooMany::Connections(origin)));
         }
+        Ok(())
+    }
+
+    fn set_up(&mut self, id: ConnectionId, address: &Multiaddr) -> Result<(), ConnectionDenied> {
+        let Some(origin) = origin(address) else {
+            return Ok(());
+        };
+        if self.setups.values().filter(|other| **other == origin).count() >= MAX_SETUPS {
+            Counters::count(&self.counters.disconnected, "colocation");
+            return Err(ConnectionDenied::new(TooMany::Setups(origin)));
+        }
+        self.setups.insert(id, origin);
         Ok(())
     }
 }
@@ -77,11 +101,12 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_pending_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit(remote)
+        self.admit(remote)?;
+        self.set_up(id, remote)
     }
 
     fn handle_established_inbound_connection(
@@ -110,8 +135,10 @@ impl NetworkBehaviour for Behaviour {
         match event {
             FromSwarm::ConnectionEstablished(ConnectionEstablished {
                 endpoint: ConnectedPoint::Listener { send_back_addr, .. },
+                connection_id,
                 ..
             }) => {
+                self.setups.remove(&connection_id);
                 if let Some(origin) = origin(send_back_addr) {
                     *self.connections.entry(origin).or_default() += 1;
                 }
@@ -128,6 +155,9 @@ impl NetworkBehaviour for Behaviour {
                     }
                 }
             }
+            FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
+                self.setups.remove(&connection_id);
+            }
             _ => {}
         }
     }
@@ -143,6 +173,8 @@ impl NetworkBehaviour for Behaviour {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::swarm::ListenError;
+
     use super::*;
 
     #[test]
@@ -159,6 +191,49 @@ mod tests {
         ] {
             let origin = origin(&address.parse().unwrap());
             assert_eq!(origin, expected.map(|ip| ip.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn set_ups_of_one_address_leave_room_for_others() {
+        let mut behaviour = Behaviour::new(0, Counters::new());
+        let local = Multiaddr::empty();
+        let [one, other, own]: [Multiaddr; 3] = [
+            "/ip4/203.0.113.7/tcp/1",
+            "/ip4/203.0.113.8/tcp/1",
+            "/ip4/127.0.0.1/tcp/1",
+        ]
+        .map(|text| text.parse().unwrap());
+        let mut ids = (0..).map(ConnectionId::new_unchecked);
+        let mut comes = |behaviour: &mut Behaviour, remote: &Multiaddr| {
+            let id = ids.next().unwrap();
+            let admitted = behaviour.handle_pending_inbound_connection(id, &local, remote);
+            admitted.map(|()| id).map_err(drop)
+        };
+        let setups: Vec<_> = (0..MAX_SETUPS).map(|_| comes(&mut behaviour, &one).unwrap()).collect();
+        assert!(comes(&mut behaviour, &one).is_err());
+        assert!(comes(&mut behaviour, &other).is_ok());
+        assert!((0..64).all(|_| comes(&mut behaviour, &own).is_ok()));
+        behaviour.on_swarm_event(FromSwarm::ListenFailure(ListenFailure {
+            local_addr: &local,
+            send_back_addr: &one,
+            error: &ListenError::Aborted,
+            connection_id: setups[0],
+            peer_id: None,
+        }));
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: local.clone(),
+            send_back_addr: one.clone(),
+        };
+        behaviour.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id: PeerId::random(),
+            connection_id: setups[1],
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+        for expected in [true, true, false] {
+            assert_eq!(comes(&mut behaviour, &one).is_ok(), expected);
         }
     }
 
