@@ -1,26 +1,22 @@
-//! TCP, WebSocket (plain or on TLS) and circuits with Noise, yamux before mplex: nwaku and go-waku speak yamux, js-waku
-//! in browsers mplex alone.
+//! TCP, WebSocket (plain or on TLS) and circuits with Noise, and streams on top by either of [`super::muxers`].
 
 use std::io;
 use std::time::Duration;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
-use libp2p::core::upgrade::{SelectUpgrade, Version};
-use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp, yamux};
+use libp2p::core::upgrade::Version;
+use libp2p::{PeerId, Transport, dns, identity, noise, relay, tcp};
 use thiserror::Error;
 
 use super::metered::Meter;
+use super::muxers::Muxers;
 use super::tls::{Tls, TlsError, TlsFiles};
 use super::websocket::WebSocket;
 
 /// From the first packet to a connection that carries streams, either way. autonat's peers answer within 30 s even when
 /// a router drops their dials to two ports of ours; and who connects and says nothing does not keep others out.
 const SETUP: Duration = Duration::from_secs(10);
-/// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
-const MAX_STREAMS: usize = 256;
-/// Frames of up to 1 MiB that mplex keeps for a stream nobody reads; then it stops reading the connection.
-const MPLEX_BUFFERED_FRAMES: usize = 8;
 
 #[derive(Debug, Error)]
 pub enum TransportError {
@@ -51,23 +47,8 @@ pub(super) fn build(
         .or_transport(websocket.or_transport(tcp()?))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair)?)
-        .multiplex(SelectUpgrade::new(yamux_config(), mplex_config()))
+        .multiplex(Muxers::default())
         .timeout(SETUP)
         .boxed();
     Ok((transport, behaviour))
-}
-
-fn yamux_config() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(MAX_STREAMS);
-    config
-}
-
-fn mplex_config() -> libp2p_mplex::Config {
-    let mut config = libp2p_mplex::Config::new();
-    config
-        .set_max_num_streams(MAX_STREAMS)
-        .set_max_buffer_size(MPLEX_BUFFERED_FRAMES)
-        .set_max_buffer_behaviour(libp2p_mplex::MaxBufferBehaviour::Block);
-    config
 }

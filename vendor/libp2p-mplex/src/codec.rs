@@ -22,17 +22,23 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     io, mem,
+    sync::Arc,
 };
 
 use asynchronous_codec::{Decoder, Encoder};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use libp2p_core::Endpoint;
 use unsigned_varint::{codec, encode};
+
+use crate::account::Account;
 
 // Maximum size for a packet: 1MB as per the spec.
 // Since data is entirely buffered before being dispatched, we need a limit or remotes could just
 // send a 4 TB-long packet full of zeroes that we kill our process with an OOM error.
 pub(crate) const MAX_FRAME_SIZE: usize = 1024 * 1024;
+
+/// What a buffer for reading may keep of its capacity when it is used no longer.
+const MAX_IDLE_CAPACITY: usize = 16 * 1024;
 
 /// A unique identifier used by the local node for a substream.
 ///
@@ -180,6 +186,8 @@ impl Frame<RemoteStreamId> {
 pub(crate) struct Codec {
     varint_decoder: codec::Uvi<u64>,
     decoder_state: CodecDecodeState,
+    /// Is told of the bytes that leave the buffer.
+    account: Option<Arc<dyn Account>>,
 }
 
 #[derive(Debug, Clone)]
@@ -195,15 +203,21 @@ impl Codec {
         Codec {
             varint_decoder: codec::Uvi::default(),
             decoder_state: CodecDecodeState::Begin,
+            account: None,
         }
     }
-}
 
-impl Decoder for Codec {
-    type Item = Frame<RemoteStreamId>;
-    type Error = io::Error;
+    pub(crate) fn with_account(account: Option<Arc<dyn Account>>) -> Codec {
+        Codec {
+            account,
+            ..Codec::new()
+        }
+    }
 
-    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
+    fn decode_frame(
+        &mut self,
+        src: &mut BytesMut,
+    ) -> Result<Option<Frame<RemoteStreamId>>, io::Error> {
         loop {
             match mem::replace(&mut self.decoder_state, CodecDecodeState::Poisoned) {
                 CodecDecodeState::Begin => match self.varint_decoder.decode(src)? {
@@ -232,13 +246,13 @@ impl Decoder for Codec {
                 },
                 CodecDecodeState::HasHeaderAndLen(header, len) => {
                     if src.len() < len {
+                        // The buffer grows with the bytes that come, not with those
+                        // that were announced.
                         self.decoder_state = CodecDecodeState::HasHeaderAndLen(header, len);
-                        let to_reserve = len - src.len();
-                        src.reserve(to_reserve);
                         return Ok(None);
                     }
 
-                    let buf = src.split_to(len);
+                    let data = take_data(src, len);
                     let num = header >> 3;
                     let out = match header & 7 {
                         0 => Frame::Open {
@@ -246,11 +260,11 @@ impl Decoder for Codec {
                         },
                         1 => Frame::Data {
                             stream_id: RemoteStreamId::listener(num),
-                            data: buf.freeze(),
+                            data,
                         },
                         2 => Frame::Data {
                             stream_id: RemoteStreamId::dialer(num),
-                            data: buf.freeze(),
+                            data,
                         },
                         3 => Frame::Close {
                             stream_id: RemoteStreamId::listener(num),
@@ -282,6 +296,31 @@ impl Decoder for Codec {
                 }
             }
         }
+    }
+}
+
+/// Takes the data of a frame out of the buffer. A copy: a slice of the buffer would keep
+/// all of it, however little the frame has.
+fn take_data(src: &mut BytesMut, len: usize) -> Bytes {
+    let data = Bytes::copy_from_slice(&src[..len]);
+    src.advance(len);
+    if src.capacity() > MAX_IDLE_CAPACITY && src.capacity() / 4 > src.len() {
+        *src = BytesMut::from(&src[..]);
+    }
+    data
+}
+
+impl Decoder for Codec {
+    type Item = Frame<RemoteStreamId>;
+    type Error = io::Error;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
+        let before = src.len();
+        let frame = self.decode_frame(src);
+        if let Some(account) = &self.account {
+            account.release(before - src.len());
+        }
+        frame
     }
 }
 

@@ -18,9 +18,9 @@
 // FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER
 // DEALINGS IN THE SOFTWARE.
 
-use std::cmp;
+use std::{cmp, sync::Arc};
 
-use crate::codec::MAX_FRAME_SIZE;
+use crate::{account::Account, codec::MAX_FRAME_SIZE};
 
 pub(crate) const DEFAULT_MPLEX_PROTOCOL_NAME: &str = "/mplex/6.7.0";
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub(crate) split_send_size: usize,
     /// Protocol name, defaults to b"/mplex/6.7.0"
     pub(crate) protocol_name: &'static str,
+    /// Counts the bytes that are held for streams, if anybody does.
+    pub(crate) account: Option<Arc<dyn Account>>,
 }
 
 impl Config {
@@ -90,6 +92,15 @@ impl Config {
         self
     }
 
+    /// Sets who counts the bytes that the connection holds.
+    ///
+    /// An account is for one connection: a configuration that has one is
+    /// used once.
+    pub fn set_account(&mut self, account: Arc<dyn Account>) -> &mut Self {
+        self.account = Some(account);
+        self
+    }
+
     /// Set the protocol name.
     ///
     /// ```rust
@@ -138,6 +149,7 @@ impl Default for Config {
             max_buffer_behaviour: MaxBufferBehaviour::Block,
             split_send_size: 8 * 1024,
             protocol_name: DEFAULT_MPLEX_PROTOCOL_NAME,
+            account: None,
         }
     }
 }

@@ -37,10 +37,10 @@ use futures::{
 };
 use nohash_hasher::{IntMap, IntSet};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 use crate::{
     Config, MaxBufferBehaviour,
+    account::Held,
     codec::{Codec, Frame, LocalStreamId, RemoteStreamId},
 };
 /// A connection identifier.
@@ -127,9 +127,9 @@ where
         tracing::debug!(connection=%id, "New multiplexed connection");
         Multiplexed {
             id,
-            config,
             status: Status::Open,
-            io: Framed::new(io, Codec::new()).fuse(),
+            io: Framed::new(io, Codec::with_account(config.account.clone())).fuse(),
+            config,
             open_buffer: Default::default(),
             substreams: Default::default(),
             pending_flush_open: Default::default(),
@@ -435,19 +435,18 @@ where
         &mut self,
         cx: &Context<'_>,
         id: LocalStreamId,
-    ) -> Poll<io::Result<Option<Bytes>>> {
+    ) -> Poll<io::Result<Option<Held>>> {
         self.guard_open()?;
 
         // Try to read from the buffer first.
         if let Some(state) = self.substreams.get_mut(&id) {
             let buf = state.recv_buf();
-            if !buf.is_empty() {
+            if let Some(data) = buf.pop_front() {
                 if self.blocking_stream == Some(id) {
                     // Unblock reading new frames.
                     self.blocking_stream = None;
                     ArcWake::wake_by_ref(&self.notifier_read);
                 }
-                let data = buf.remove(0);
                 return Poll::Ready(Ok(Some(data)));
             }
             // If the stream buffer "spilled" onto the heap, free that memory.
@@ -479,6 +478,7 @@ where
             // Read the next frame.
             match ready!(self.poll_read_frame(cx, Some(id)))? {
                 Frame::Data { data, stream_id } if stream_id.into_local() == id => {
+                    let data = Held::new(data, self.config.account.as_ref());
                     return Poll::Ready(Ok(Some(data)));
                 }
                 Frame::Data { stream_id, data } => {
@@ -942,7 +942,7 @@ where
             data_buffer=%buf.len() + 1,
             "Buffering data for substream"
         );
-        buf.push(data);
+        buf.push_back(Held::new(data, self.config.account.as_ref()));
         self.notifier_read.wake_read_stream(id);
         if buf.len() > self.config.max_buffer_len {
             tracing::debug!(
@@ -952,7 +952,7 @@ where
             );
             match self.config.max_buffer_behaviour {
                 MaxBufferBehaviour::ResetStream => {
-                    let buf = buf.clone();
+                    let buf = mem::take(buf);
                     self.check_max_pending_frames()?;
                     self.substreams.insert(id, SubstreamState::Reset { buf });
                     tracing::debug!(
@@ -973,10 +973,10 @@ where
     }
 }
 
-type RecvBuf = SmallVec<[Bytes; 10]>;
+type RecvBuf = VecDeque<Held>;
 
 /// The operating states of a substream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum SubstreamState {
     /// An `Open` frame has been received or sent.
     Open { buf: RecvBuf },
@@ -1172,6 +1172,7 @@ mod tests {
                 max_buffer_behaviour: MaxBufferBehaviour::arbitrary(g),
                 split_send_size: g.gen_range(1..10000),
                 protocol_name: crate::config::DEFAULT_MPLEX_PROTOCOL_NAME,
+                account: None,
             }
         }
     }

@@ -22,6 +22,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg, doc_auto_cfg))]
 
+mod account;
 mod codec;
 mod config;
 mod io;
@@ -33,7 +34,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+pub use account::Account;
+use account::Held;
 use codec::LocalStreamId;
 pub use config::{Config, MaxBufferBehaviour};
 use futures::{prelude::*, ready};
@@ -64,10 +66,7 @@ where
     type Future = future::Ready<Result<Self::Output, io::Error>>;
 
     fn upgrade_inbound(self, socket: C, _: Self::Info) -> Self::Future {
-        future::ready(Ok(Multiplex {
-            #[allow(unknown_lints, clippy::arc_with_non_send_sync)] // `T` is not enforced to be `Send` but we don't want to constrain it either.
-            io: Arc::new(Mutex::new(io::Multiplexed::new(socket, self))),
-        }))
+        future::ready(Ok(Multiplex::new(socket, self)))
     }
 }
 
@@ -80,16 +79,26 @@ where
     type Future = future::Ready<Result<Self::Output, io::Error>>;
 
     fn upgrade_outbound(self, socket: C, _: Self::Info) -> Self::Future {
-        future::ready(Ok(Multiplex {
-            #[allow(unknown_lints, clippy::arc_with_non_send_sync)] // `T` is not enforced to be `Send` but we don't want to constrain it either.
-            io: Arc::new(Mutex::new(io::Multiplexed::new(socket, self))),
-        }))
+        future::ready(Ok(Multiplex::new(socket, self)))
     }
 }
 
 /// Multiplexer. Implements the `StreamMuxer` trait.
 pub struct Multiplex<C> {
     io: Arc<Mutex<io::Multiplexed<C>>>,
+}
+
+impl<C> Multiplex<C>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Begins on a connection whose other side has agreed to it.
+    pub fn new(socket: C, config: Config) -> Self {
+        Multiplex {
+            #[allow(unknown_lints, clippy::arc_with_non_send_sync)] // `T` is not enforced to be `Send` but we don't want to constrain it either.
+            io: Arc::new(Mutex::new(io::Multiplexed::new(socket, config))),
+        }
+    }
 }
 
 impl<C> StreamMuxer for Multiplex<C>
@@ -144,9 +153,12 @@ where
 
         loop {
             // Try to read from the current (i.e. last received) frame.
-            if !this.current_data.is_empty() {
-                let len = cmp::min(this.current_data.len(), buf.len());
-                buf[..len].copy_from_slice(&this.current_data.split_to(len));
+            if !this.current_data.data.is_empty() {
+                let len = cmp::min(this.current_data.data.len(), buf.len());
+                buf[..len].copy_from_slice(&this.current_data.data.split_to(len));
+                if this.current_data.data.is_empty() {
+                    this.current_data = Held::default();
+                }
                 return Poll::Ready(Ok(len));
             }
 
@@ -200,7 +212,7 @@ where
     /// The unique, local identifier of the substream.
     id: LocalStreamId,
     /// The current data frame the substream is reading from.
-    current_data: Bytes,
+    current_data: Held,
     /// Shared reference to the actual muxer.
     io: Arc<Mutex<io::Multiplexed<C>>>,
 }
@@ -212,7 +224,7 @@ where
     fn new(id: LocalStreamId, io: Arc<Mutex<io::Multiplexed<C>>>) -> Self {
         Self {
             id,
-            current_data: Bytes::new(),
+            current_data: Held::default(),
             io,
         }
     }
