@@ -7,7 +7,7 @@ use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// What libraries under us may say at most: their own chatter would drown ours.
-const LIBRARIES: &str = "libp2p_gossipsub=error,libp2p_swarm=warn,libp2p_tcp=warn,libp2p_upnp=warn,discv5=warn,hickory_resolver=warn,hickory_proto=error,hyper=warn,hyper_util=warn,netlink_proto=error,yamux=warn,multistream_select=warn";
+const LIBRARIES: &str = "libp2p_gossipsub=error,libp2p_swarm=warn,libp2p_tcp=warn,discv5=warn,hickory_resolver=warn,hickory_proto=error,hyper=warn,hyper_util=warn,netlink_proto=error,yamux=warn,multistream_select=warn";
 
 /// Changes the level of a log that has been started.
 #[derive(Debug, Clone)]

@@ -83,7 +83,7 @@ impl Config {
             sync: self.store.as_ref().and_then(|store| store.sync),
             nat: match self.addresses.nat {
                 Nat::Any => NodeNat::Any,
-                Nat::Upnp => NodeNat::Upnp,
+                Nat::Upnp => NodeNat::Upnp { router: None },
                 Nat::Pmp => NodeNat::Pmp { gateway: None },
                 Nat::None => NodeNat::None,
                 Nat::External(address) => NodeNat::ExternalIp(address),

@@ -3,7 +3,7 @@
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{autonat, dcutr, identify, ping, upnp};
+use libp2p::{autonat, dcutr, identify, ping};
 
 use super::colocation;
 use super::relay::{self, Gossipsub, RelayError};
@@ -32,7 +32,6 @@ pub(super) struct Behaviour {
     pub(super) hop: Toggle<libp2p::relay::Behaviour>,
     pub(super) circuit: libp2p::relay::client::Behaviour,
     pub(super) punch: dcutr::Behaviour,
-    pub(super) upnp: Toggle<upnp::tokio::Behaviour>,
 }
 
 impl Behaviour {
@@ -62,7 +61,6 @@ impl Behaviour {
         let outside = settings.nat != Nat::None;
         let autonat = outside.then(|| autonat::Behaviour::new(peer_id, autonat::Config::default()));
         let hop = outside.then(|| libp2p::relay::Behaviour::new(peer_id, libp2p::relay::Config::default()));
-        let upnp = matches!(settings.nat, Nat::Any | Nat::Upnp).then(upnp::tokio::Behaviour::default);
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits),
             colocation: colocation::Behaviour::new(settings.limits.per_ip, counters.clone()),
@@ -74,7 +72,6 @@ impl Behaviour {
             hop: hop.into(),
             circuit,
             punch: dcutr::Behaviour::new(peer_id),
-            upnp: upnp.into(),
         })
     }
 }

@@ -23,6 +23,7 @@ mod task;
 mod throttle;
 pub mod tls;
 mod transport;
+mod upnp;
 mod websocket;
 mod yamux;
 

@@ -4,22 +4,20 @@
 //! A node that autonat calls private, or that was told to (`--relay-client`), holds a reservation at up to
 //! [`MAX_RESERVATIONS`] connected peers that offer circuits. One that is reached directly offers them.
 
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
 
 use libp2p::autonat::NatStatus;
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId, autonat, dcutr, relay, upnp};
+use libp2p::{Multiaddr, PeerId, autonat, dcutr, relay};
 use tokio::task::JoinHandle;
 
 use super::handle::Phase;
-use super::pmp;
 use super::settings::Nat;
 use super::task::Task;
+use super::{pmp, upnp};
 
 const MAX_RESERVATIONS: usize = 2;
-/// What a router on the LAN needs to forget UPnP's mappings; libp2p doesn't tell when it has.
-const UPNP_GIVES_BACK: Duration = Duration::from_secs(1);
 
 /// What is known of the way in.
 #[derive(Debug, Default)]
@@ -27,10 +25,8 @@ pub(super) struct Reach {
     private: bool,
     /// Reservations asked for or held, by the circuit's listener.
     reservations: Vec<(PeerId, ListenerId)>,
-    /// There is no UPnP gateway, or none that is of use.
-    no_upnp: bool,
-    /// UPnP mapped a port.
-    upnp: bool,
+    /// UPnP's task; under [`Nat::Any`] it ends where there is no router that it can use.
+    upnp: Option<JoinHandle<()>>,
     /// NAT-PMP's task.
     pmp: Option<JoinHandle<()>>,
 }
@@ -42,37 +38,44 @@ impl Task {
         self.reserve();
     }
 
-    pub(super) fn upnp_event(&mut self, event: upnp::Event) {
-        match event {
-            upnp::Event::NewExternalAddr { external_addr, .. } => {
-                tracing::info!(%external_addr, "router maps");
-                self.reach.upnp = true;
+    /// Has the router asked, once it is known on which ports the node listens: by UPnP, and by NAT-PMP where that maps
+    /// nothing.
+    pub(super) fn map_ports(&mut self) {
+        if self.handle.status.borrow().phase != Phase::Listening {
+            return;
+        }
+        match self.settings.nat {
+            Nat::Any => {
+                self.ask_upnp(None, true);
+                if self.reach.upnp.as_ref().is_some_and(JoinHandle::is_finished) {
+                    self.ask_pmp(None);
+                }
             }
-            upnp::Event::ExpiredExternalAddr { external_addr, .. } => {
-                tracing::warn!(%external_addr, "router's mapping expired");
-            }
-            upnp::Event::GatewayNotFound => {
-                tracing::debug!("no UPnP gateway");
-                self.reach.no_upnp = true;
-            }
-            upnp::Event::NonRoutableGateway => tracing::info!("router has no public address"),
+            Nat::Upnp { router } => self.ask_upnp(router, false),
+            Nat::Pmp { gateway } => self.ask_pmp(gateway),
+            Nat::None | Nat::ExternalIp(_) => {}
         }
     }
 
-    /// Has the router asked by NAT-PMP, once it is known on which ports the node listens.
-    pub(super) fn map_ports(&mut self) {
-        let gateway = match self.settings.nat {
-            Nat::Pmp { gateway } => gateway,
-            Nat::Any if self.reach.no_upnp => None,
-            _ => return,
-        };
-        if self.reach.pmp.is_some() || self.handle.status.borrow().phase != Phase::Listening {
-            return;
+    fn ask_upnp(&mut self, router: Option<SocketAddr>, once: bool) {
+        if self.reach.upnp.is_none() {
+            let run = upnp::run(self.handle.clone(), router, self.wanted_ports(), once);
+            self.reach.upnp = Some(tokio::spawn(run));
         }
+    }
+
+    fn ask_pmp(&mut self, gateway: Option<SocketAddr>) {
+        if self.reach.pmp.is_none() {
+            let run = pmp::run(self.handle.clone(), gateway, self.wanted_ports());
+            self.reach.pmp = Some(tokio::spawn(run));
+        }
+    }
+
+    fn wanted_ports(&self) -> Vec<pmp::Wanted> {
         let mut wanted: Vec<pmp::Wanted> = self.swarm.listeners().filter_map(direct_port).collect();
         wanted.sort_by_key(|wanted| wanted.port);
         wanted.dedup_by_key(|wanted| wanted.port);
-        self.reach.pmp = Some(tokio::spawn(pmp::run(self.handle.clone(), gateway, wanted)));
+        wanted
     }
 
     /// Takes in an address that the router leads to us, and has autonat find out whether it does.
@@ -83,10 +86,10 @@ impl Task {
         self.swarm.add_external_address(address);
     }
 
-    /// Whether mappings are still being given back, so long after the listeners closed.
-    pub(super) fn gives_back(&self, begun: Instant) -> bool {
-        let pmp = self.reach.pmp.as_ref().is_some_and(|task| !task.is_finished());
-        pmp || self.reach.upnp && begun.elapsed() < UPNP_GIVES_BACK
+    /// Whether mappings are still being given back.
+    pub(super) fn gives_back(&self) -> bool {
+        let mut tasks = [&self.reach.upnp, &self.reach.pmp].into_iter().flatten();
+        tasks.any(|task| !task.is_finished())
     }
 
     /// Circuits are offered by nodes that others reach directly: an address at another's circuit is no such way in.

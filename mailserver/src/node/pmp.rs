@@ -27,7 +27,7 @@ const TRIES: u32 = 6;
 /// What is asked for (section 3.3).
 const LIFETIME_SECS: u32 = 7200;
 /// Between two attempts at a router that refuses or is silent.
-const TRY_AGAIN: Duration = Duration::from_secs(300);
+pub(super) const TRY_AGAIN: Duration = Duration::from_secs(300);
 /// A shorter lifetime than a router could mean.
 const MIN_LIFETIME_SECS: u32 = 2;
 
@@ -52,9 +52,44 @@ pub(super) struct Wanted {
     pub(super) suffix: Option<Protocol<'static>>,
 }
 
+/// The addresses that a router leads to us, as far as the node was told.
+pub(super) struct Mapped {
+    by: &'static str,
+    addresses: Vec<Multiaddr>,
+}
+
+impl Mapped {
+    pub(super) fn new(by: &'static str) -> Self {
+        Self {
+            by,
+            addresses: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// Tells the node what is new and what is gone; false when it has ended.
+    pub(super) async fn change(&mut self, handle: &Handle, addresses: Vec<Multiaddr>) -> bool {
+        if addresses == self.addresses {
+            return true;
+        }
+        tracing::info!(?addresses, "{} maps", self.by);
+        let without = |all: &[Multiaddr], others: &[Multiaddr]| {
+            let rest = all.iter().filter(|address| !others.contains(address));
+            rest.cloned().collect()
+        };
+        let gone = without(&self.addresses, &addresses);
+        let fresh = without(&addresses, &self.addresses);
+        self.addresses = addresses;
+        handle.mapped(fresh, gone).await.is_ok()
+    }
+}
+
 /// Keeps the ports mapped until the node stops. `gateway` is that of the default route when not given.
 pub(super) async fn run(handle: Handle, gateway: Option<SocketAddr>, wanted: Vec<Wanted>) {
-    let mut held: Vec<Multiaddr> = Vec::new();
+    let mut held = Mapped::new("NAT-PMP");
     let mut external = BTreeMap::new();
     let mut failures = 0u32;
     loop {
@@ -75,22 +110,8 @@ pub(super) async fn run(handle: Handle, gateway: Option<SocketAddr>, wanted: Vec
                 (Vec::new(), TRY_AGAIN)
             }
         };
-        if addresses != held {
-            tracing::info!(?addresses, "NAT-PMP");
-            let gone = held
-                .iter()
-                .filter(|address| !addresses.contains(address))
-                .cloned()
-                .collect();
-            let fresh = addresses
-                .iter()
-                .filter(|address| !held.contains(address))
-                .cloned()
-                .collect();
-            if handle.mapped(fresh, gone).await.is_err() {
-                return;
-            }
-            held = addresses;
+        if !held.change(&handle, addresses).await {
+            return;
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -181,7 +202,7 @@ async fn ask(socket: &UdpSocket, request: &[u8]) -> Result<Vec<u8>, Failed> {
 }
 
 /// A router behind another router maps nothing that is of use.
-fn is_public(address: Ipv4Addr) -> bool {
+pub(super) fn is_public(address: Ipv4Addr) -> bool {
     let [first, second, ..] = address.octets();
     // RFC 6598: between carrier and customer.
     let shared = first == 100 && (64..128).contains(&second);
@@ -189,7 +210,7 @@ fn is_public(address: Ipv4Addr) -> bool {
 }
 
 /// From the kernel's table: destination 0.0.0.0 by a gateway, numbers in hexadecimal as they lie in memory.
-fn default_gateway(routes: &str) -> Option<Ipv4Addr> {
+pub(super) fn default_gateway(routes: &str) -> Option<Ipv4Addr> {
     const BY_GATEWAY: u32 = 0x2;
     let lines = routes
         .lines()

@@ -250,11 +250,14 @@ impl Default for RateLimits {
 /// How the node is reached from outside its own network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Nat {
-    /// Ask the router for a mapping by UPnP, and by NAT-PMP if that has no gateway; autonat finds out whether it works.
+    /// Ask the router for a mapping by UPnP, and by NAT-PMP if that maps nothing; autonat finds out whether it works.
     #[default]
     Any,
     /// By UPnP alone.
-    Upnp,
+    Upnp {
+        /// Searched for in the LAN when absent.
+        router: Option<SocketAddr>,
+    },
     /// By NAT-PMP alone.
     Pmp {
         /// That of the default route when absent.

@@ -138,7 +138,7 @@ impl Task {
                 event = self.swarm.select_next_some() => self.event(event),
                 () = tokio::time::sleep(DRAIN_POLL) => {}
             }
-            if self.handle.counters.busy() || self.gives_back(begun) {
+            if self.handle.counters.busy() || self.gives_back() {
                 busy_at = Instant::now();
             }
         }
@@ -207,7 +207,6 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Autonat(autonat::Event::StatusChanged { new, .. })) => {
                 self.nat_changed(&new);
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Upnp(event)) => self.upnp_event(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
                 peer,
                 connection,

@@ -5,6 +5,7 @@
 
 pub mod filter;
 pub mod framing;
+pub mod igd;
 pub mod legacy_store;
 pub mod light_push;
 pub mod message;

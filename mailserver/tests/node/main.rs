@@ -15,4 +15,5 @@ mod services;
 mod silence;
 mod support;
 mod sync;
+mod upnp;
 mod wss;

@@ -69,7 +69,7 @@ fn answer(router: &mut Router, request: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn tcp_port(node: &Node, websocket: bool) -> u16 {
+pub(crate) fn tcp_port(node: &Node, websocket: bool) -> u16 {
     let address = node.address(websocket);
     address
         .iter()
@@ -80,7 +80,7 @@ fn tcp_port(node: &Node, websocket: bool) -> u16 {
         .unwrap()
 }
 
-fn advertised(node: &Node) -> Vec<String> {
+pub(crate) fn advertised(node: &Node) -> Vec<String> {
     let status = node.handle.status();
     let id = format!("/p2p/{}", node.handle.info().peer_id);
     let addresses = status.borrow().external_addresses.clone();
