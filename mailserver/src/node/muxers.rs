@@ -31,7 +31,8 @@ impl Muxers {
     {
         let account = self.budget.account();
         if protocol == YAMUX {
-            return Muxed::Yamux(Muxer::new(connection, account, yamux::config(MAX_STREAMS), mode));
+            let muxer = Muxer::new(connection, account, yamux::config(MAX_STREAMS), mode);
+            return Muxed::Yamux(Box::new(muxer));
         }
         let mut config = libp2p_mplex::Config::new();
         config
@@ -75,7 +76,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for Muxers 
 
 /// A connection with streams on it, by either.
 pub(super) enum Muxed<C> {
-    Yamux(Muxer<C>),
+    Yamux(Box<Muxer<C>>),
     Mplex(Multiplex<Gate<C, All>>),
 }
 
@@ -85,28 +86,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxed<C> {
 
     fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
         match self.get_mut() {
-            Self::Yamux(muxer) => Pin::new(muxer).poll_inbound(cx).map_ok(Either::Left),
+            Self::Yamux(muxer) => Pin::new(&mut **muxer).poll_inbound(cx).map_ok(Either::Left),
             Self::Mplex(muxer) => Pin::new(muxer).poll_inbound(cx).map_ok(Either::Right),
         }
     }
 
     fn poll_outbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
         match self.get_mut() {
-            Self::Yamux(muxer) => Pin::new(muxer).poll_outbound(cx).map_ok(Either::Left),
+            Self::Yamux(muxer) => Pin::new(&mut **muxer).poll_outbound(cx).map_ok(Either::Left),
             Self::Mplex(muxer) => Pin::new(muxer).poll_outbound(cx).map_ok(Either::Right),
         }
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Yamux(muxer) => Pin::new(muxer).poll_close(cx),
+            Self::Yamux(muxer) => Pin::new(&mut **muxer).poll_close(cx),
             Self::Mplex(muxer) => Pin::new(muxer).poll_close(cx),
         }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
         match self.get_mut() {
-            Self::Yamux(muxer) => Pin::new(muxer).poll(cx),
+            Self::Yamux(muxer) => Pin::new(&mut **muxer).poll(cx),
             Self::Mplex(muxer) => Pin::new(muxer).poll(cx),
         }
     }
