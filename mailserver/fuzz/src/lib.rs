@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod flags;
 pub mod framing;
 pub mod gaps;
+pub mod igd;
 pub mod nat_pmp;
 pub mod node_record;
 pub mod ranges;
@@ -19,13 +20,14 @@ pub mod wire;
 /// A target: its name, which is also that of its program and of its folder of seeds, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("config_file", config_file::run),
     ("enrtree", enrtree::run),
     ("envelope", envelope::run),
     ("flags", flags::run),
     ("framing", framing::run),
     ("gaps", gaps::run),
+    ("igd", igd::run),
     ("nat_pmp", nat_pmp::run),
     ("node_record", node_record::run),
     ("ranges", ranges::run),

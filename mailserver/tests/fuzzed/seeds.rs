@@ -38,6 +38,7 @@ pub(crate) fn of(target: &str) -> Seeds {
             ("one", text("1700000000000000000 1700000060000000000\n")),
             ("open", text("3 8\n-9223372036854775808 9\n20 -\n")),
         ]),
+        "igd" => named(igd()),
         "nat_pmp" => named(nat_pmp()),
         "node_record" => named(node_record()),
         "ranges" => named(ranges()),
@@ -119,6 +120,51 @@ fn enrtree() -> Vec<(&'static str, Vec<u8>)> {
         ("link", text(URL)),
         ("record", text(FLEET_RECORD)),
         ("name", text("C7HRFPF3BLGF3YR4DY5KX3SMBE")),
+    ]
+}
+
+/// Laid out by hand from UPnP Device Architecture 1.1 and WANIPConnection:1.
+fn igd() -> Vec<(&'static str, Vec<u8>)> {
+    let soap = |inner: &str| {
+        let envelope = "http://schemas.xmlsoap.org/soap/envelope/";
+        text(&format!(
+            "<?xml version=\"1.0\"?><s:Envelope xmlns:s=\"{envelope}\"><s:Body>{inner}</s:Body></s:Envelope>"
+        ))
+    };
+    let kind = "urn:schemas-upnp-org:service:WANIPConnection:1";
+    let service = format!("<serviceType>{kind}</serviceType><controlURL>/ctl</controlURL>");
+    vec![
+        (
+            "found",
+            text(
+                "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: upnp:rootdevice\r\nLOCATION: http://192.0.2.1:5000/root.xml\r\n\r\n",
+            ),
+        ),
+        (
+            "description",
+            text(&format!(
+                "<root xmlns=\"urn:schemas-upnp-org:device-1-0\"><URLBase>http://192.0.2.1:5000</URLBase><device>\
+                 <serviceList><service>{service}</service></serviceList></device></root>"
+            )),
+        ),
+        (
+            "address",
+            soap(&format!(
+                "<u:GetExternalIPAddressResponse xmlns:u=\"{kind}\"><NewExternalIPAddress>203.0.113.7\
+                 </NewExternalIPAddress></u:GetExternalIPAddressResponse>"
+            )),
+        ),
+        (
+            "mapped",
+            soap(&format!("<u:AddPortMappingResponse xmlns:u=\"{kind}\"/>")),
+        ),
+        (
+            "refused",
+            soap(
+                "<s:Fault><detail><UPnPError><errorCode>725</errorCode><errorDescription>OnlyPermanentLeasesSupported\
+                 </errorDescription></UPnPError></detail></s:Fault>",
+            ),
+        ),
     ]
 }
 
