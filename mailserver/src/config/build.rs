@@ -134,11 +134,8 @@ fn choose_preset(given: &Given, warnings: &mut Vec<String>) -> Result<Option<&'s
     let cluster = given.optional("cluster-id", |text| values::number(text, 0, u16::MAX))?;
     let preset = given.optional("preset", |name| {
         let names = || {
-            preset::PRESETS
-                .iter()
-                .map(|preset| preset.name)
-                .collect::<Vec<_>>()
-                .join(", ")
+            let names: Vec<&str> = preset::all().map(|preset| preset.name).collect();
+            names.join(", ")
         };
         preset::find(name).ok_or_else(|| format!("give one of {}", names()))
     })?;
@@ -168,7 +165,7 @@ fn network(given: &Given, preset: Option<&'static Preset>) -> Result<Network, Er
         given.number("num-shards-in-network", 0, values::MAX_NETWORK_SHARDS)?,
         preset,
     ) {
-        (0, Some(preset)) if !given.is_given("num-shards-in-network") => preset.sharding,
+        (0, Some(preset)) if !given.is_given("num-shards-in-network") => preset::sharding(preset),
         (0, _) => Sharding::Static,
         (shards_in_network, _) => Sharding::Auto { shards_in_network },
     };
@@ -183,7 +180,7 @@ fn network(given: &Given, preset: Option<&'static Preset>) -> Result<Network, Er
             });
         }
         (Some(bytes), _) => bytes,
-        (None, Some(preset)) => preset.max_message_bytes,
+        (None, Some(preset)) => preset::max_message_bytes(preset),
         (None, None) => preset::DEFAULT_MESSAGE_BYTES,
     };
     match sharding {

@@ -274,7 +274,7 @@ fn presets_replace_defaults_only() {
     }
     let config = parse("--preset=dev").unwrap();
     assert_eq!((config.discv5, config.dns_discovery.trees.len()), (None, 0));
-    for preset in preset::PRESETS {
+    for preset in preset::all() {
         parse(&format!("--preset={}", preset.name)).unwrap();
     }
 }

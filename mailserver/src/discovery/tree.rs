@@ -289,7 +289,7 @@ pub(super) mod tests {
     /// The trees of the Status fleet and of the Waku sandbox, as presets name them.
     #[test]
     fn presets_have_good_urls() {
-        for preset in crate::config::preset::PRESETS {
+        for preset in crate::config::preset::all() {
             for entry in preset.entry_nodes.iter().filter(|entry| entry.starts_with("enrtree")) {
                 entry.parse::<Url>().unwrap();
             }
