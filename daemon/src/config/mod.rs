@@ -7,6 +7,7 @@
 //! unless it is listed in `required`.
 
 pub mod duration;
+mod network;
 pub mod notify;
 pub mod parse;
 pub mod placeholder;
@@ -18,7 +19,6 @@ mod show;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use board_configs::Board;
 use serde::{Deserialize, Serialize};
 
 pub use duration::Span;
+pub use network::Network;
 pub use notify::Notify;
 pub use parse::Mistake;
 pub use reports::Reported;
@@ -39,9 +40,6 @@ pub const EXIT_CONFIG: u8 = 78;
 
 /// Nothing shorter makes sense: segments are a twenty-fourth of the retention, and at least a second long.
 const MIN_RETENTION: Duration = Duration::from_secs(1);
-const MAX_SHARD: u16 = 1023;
-/// What the mailserver's `--bandwidth-limit` takes: below it not even the protocols' own talk gets through.
-const BANDWIDTH_KIB_PER_SEC: RangeInclusive<u32> = 8..=10_000_000;
 
 /// The file as it is written. Paths in it are relative to the folder that the file is in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +58,7 @@ struct File {
     #[serde(default)]
     power: Power,
     #[serde(default)]
-    network: Network,
+    network: network::Section,
     #[serde(default)]
     page: Page,
     #[serde(default)]
@@ -98,27 +96,6 @@ pub enum Power {
     None,
     /// By `systemctl reboot` and `systemctl poweroff`.
     Systemctl,
-}
-
-/// The Waku network that the services join: cluster and static shards of Waku RELAY-SHARDING.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    pub cluster: u16,
-    pub shards: Vec<u16>,
-    /// What the services may receive a second, and send as much; none is no cap.
-    pub bandwidth_kib_per_sec: Option<NonZeroU32>,
-}
-
-impl Default for Network {
-    /// The Status network: cluster 16, shards 32 (chats) and 64 (protocol messages).
-    fn default() -> Network {
-        Network {
-            cluster: 16,
-            shards: vec![32, 64],
-            bandwidth_kib_per_sec: None,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -248,7 +225,7 @@ impl Config {
             retention: raw.retention.0,
             clock: raw.clock,
             power: raw.power,
-            network: raw.network,
+            network: raw.network.read(&file)?,
             page: Page {
                 token_file: raw.page.token_file.map(|path| tidy(&base.join(path))),
                 ..raw.page
@@ -332,33 +309,6 @@ fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
             "retention",
             "is under a second",
             "write \"1s\" or more",
-        ));
-    }
-    if raw.network.shards.is_empty() {
-        return Err(Mistake::in_key(
-            file,
-            "network.shards",
-            "is empty",
-            "list at least one shard",
-        ));
-    }
-    if let Some(shard) = raw.network.shards.iter().find(|shard| **shard > MAX_SHARD) {
-        let mend = format!("list shards from 0 to {MAX_SHARD}");
-        return Err(Mistake::in_key(
-            file,
-            "network.shards",
-            format!("{shard} is no shard"),
-            mend,
-        ));
-    }
-    if let Some(cap) = raw.network.bandwidth_kib_per_sec
-        && !BANDWIDTH_KIB_PER_SEC.contains(&cap.get())
-    {
-        return Err(Mistake::in_key(
-            file,
-            "network.bandwidth_kib_per_sec",
-            format!("{cap} KiB a second is too little or too much"),
-            "write a number from 8 to 10000000, or remove the key",
         ));
     }
     Ok(())

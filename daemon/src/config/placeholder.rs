@@ -6,10 +6,19 @@
 //! | `{service_dir}` | `{state_dir}/NAME`, made before the start |
 //! | `{archive_dir}` | `archive.path` of the same file |
 //! | `{retention_secs}` | the retention in seconds |
+//! | `{preset}` | the public network's name; an argument with it is left out where there is none |
 //! | `{cluster}` | the cluster |
+//! | `{auto_shards}` | over how many shards content topics are spread, 0 for static sharding |
+//! | `{max_message_kib}` | the network's largest envelope |
 //! | `{shard}` | a shard; an argument with it is repeated for each |
+//! | `{entry_node}` | where to begin to look for others, in any form; repeated for each |
+//! | `{entry_list}`, `{entry_record}`, `{entry_address}` | the same, of one form each |
 //! | `{bandwidth_kib_per_sec}` | the cap on traffic; an argument with it is left out where there is none |
 //! | `{port.NAME}` | the port under `[ports.NAME]` |
+//!
+//! A service with `{preset}` among its arguments knows the rest of a public network by its name: there, arguments with
+//! `{cluster}`, `{auto_shards}`, `{max_message_kib}` or an entry node are left out, and `{shard}` is a person's own choice
+//! alone ([`super::Network`]).
 //!
 //! A brace that is meant is written twice.
 

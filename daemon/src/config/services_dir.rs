@@ -151,23 +151,18 @@ pub(super) fn understand(
     let directory = config.state_dir.join(name);
     let bandwidth = config.network.bandwidth_kib_per_sec;
     let mut values = Values {
-        repeated: BTreeMap::from([
-            (
-                "shard".to_owned(),
-                config.network.shards.iter().map(u16::to_string).collect(),
-            ),
-            (
-                BANDWIDTH.to_owned(),
-                bandwidth.iter().map(NonZeroU32::to_string).collect(),
-            ),
-        ]),
+        repeated: BTreeMap::from([(
+            BANDWIDTH.to_owned(),
+            bandwidth.iter().map(NonZeroU32::to_string).collect(),
+        )]),
         ..Values::default()
     };
+    let given = raw.arguments.iter().chain(&over.extra_arguments);
+    config.network.tell(given, &mut values);
     let mut put = |key: &str, value: String| values.plain.insert(key.to_owned(), value);
     put("state_dir", config.state_dir.display().to_string());
     put("service_dir", directory.display().to_string());
     put("retention_secs", config.retention.as_secs().to_string());
-    put("cluster", config.network.cluster.to_string());
     for (port_name, port) in &ports {
         put(&format!("port.{port_name}"), port.port.to_string());
     }
@@ -312,8 +307,9 @@ fn filled(values: &Values, file: &Path, key: &str, text: &str) -> Result<String,
 }
 
 fn no_placeholder(file: &Path, key: &str, unknown: &str) -> Mistake {
-    let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {port.NAME}, in arguments \
-                {shard} and {bandwidth_kib_per_sec}, or {{ for a brace";
+    let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {auto_shards}, \
+                {max_message_kib}, {port.NAME}, in arguments {preset}, {shard}, {entry_node}, {entry_list}, \
+                {entry_record}, {entry_address} and {bandwidth_kib_per_sec}, or {{ for a brace";
     Mistake::in_key(file, key, format!("{unknown} is no placeholder"), mend)
 }
 

@@ -3,6 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 use super::service::{Check, RestartPolicy};
 use super::*;
 
+mod network;
+
 /// A folder with `main.toml`, `services/` and `bin/`, in which the shipped service's program exists.
 struct Tree {
     folder: tempfile::TempDir,
