@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::settings::{Mistake, Settings};
+use crate::settings::{Joins, Mistake, Settings, Waku};
 
 pub const FILE: &str = "pillarbox-answer.txt";
 
@@ -33,6 +33,21 @@ pub fn text(version: &str, settings: &Settings, mistakes: &[Mistake], unused: &B
     lines.join("\n") + "\n"
 }
 
+/// Where `shards` belongs since there is `[waku]`.
+const HINT: &str = "shards may stand in the section [waku] now; both are read";
+
+fn joined(waku: &Waku) -> Option<String> {
+    match &waku.joins {
+        Joins::Preset(network) => Some(network.name.to_owned()),
+        Joins::Nothing => Some("none, the box looks for nobody".to_owned()),
+        Joins::Own { cluster, entry_nodes } => {
+            let count = entry_nodes.len();
+            Some(format!("your own, cluster {cluster}, entry nodes: {count}"))
+        }
+        Joins::AsShipped => None,
+    }
+}
+
 fn used(settings: &Settings) -> Vec<String> {
     let mut lines = Vec::new();
     let mut say = |key: &str, value: Option<String>| lines.extend(value.map(|value| format!("  {key}: {value}")));
@@ -43,7 +58,9 @@ fn used(settings: &Settings) -> Vec<String> {
     say("retention", settings.retention_hours.map(hours));
     say("quota", settings.quota_mib.map(|mib| format!("{mib} MiB")));
     let shards = |shards: &BTreeSet<u16>| shards.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-    say("shards", settings.shards.as_ref().map(shards));
+    say("Waku network", settings.waku.as_ref().and_then(joined));
+    say("shards", settings.served().map(shards));
+    say("hint", settings.shards.as_ref().map(|_| HINT.to_owned()));
     let bandwidth = settings.bandwidth_kib_per_sec;
     say("bandwidth", bandwidth.map(|kib| format!("{kib} KiB a second")));
     if let Some(wifi) = &settings.wifi {
@@ -98,6 +115,23 @@ mod tests {
         for (text, wanted, absent) in [
             ("", "wishes nothing", "uses"),
             ("name = \"a\"\nshards = [64, 32]", "  shards: 32, 64", "mistake"),
+            (
+                "shards = [64]",
+                "  hint: shards may stand in the section [waku]",
+                "Waku network",
+            ),
+            ("[waku]\nshards = [64]", "  shards: 64", "hint"),
+            ("waku = \"status.staging\"", "  Waku network: status.staging", "shards"),
+            (
+                "[waku]\ncluster = 77\nshards = [5]",
+                "  Waku network: your own, cluster 77, entry nodes: 0",
+                "none",
+            ),
+            (
+                "waku = \"none\"",
+                "  Waku network: none, the box looks for nobody",
+                "own",
+            ),
             ("name = \"a\"", "http://a.local", "retention"),
             ("name = \"_\"", "no host name", "uses:"),
             (

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::settings::{Notify, Settings};
+use crate::settings::{Joins, Notify, Settings};
 
 /// The service whose archive the quota is for, as the image names it.
 const MAILSERVER: &str = "mailserver";
@@ -25,10 +25,7 @@ pub fn overlay(base: &str, settings: &Settings, word: Option<&Path>) -> Result<S
     if let Some(hours) = settings.retention_hours {
         table.insert("retention".to_owned(), Value::String(format!("{hours}h")));
     }
-    if let Some(shards) = &settings.shards {
-        let list = shards.iter().map(|shard| Value::Integer((*shard).into())).collect();
-        section(&mut table, &["network"])?.insert("shards".to_owned(), Value::Array(list));
-    }
+    joins(&mut table, settings)?;
     if let Some(mib) = settings.quota_mib {
         let service = section(&mut table, &["services", MAILSERVER])?;
         service.insert("quota_mib".to_owned(), Value::Integer(mib.get().into()));
@@ -54,6 +51,38 @@ pub fn overlay(base: &str, settings: &Settings, word: Option<&Path>) -> Result<S
         section(&mut table, &["page"])?.insert("token_file".to_owned(), file);
     }
     Ok(toml::to_string(&table)?)
+}
+
+/// The Waku network: another one takes the place of all that the image says of its own.
+fn joins(table: &mut Table, settings: &Settings) -> Result<(), Error> {
+    let (waku, shards) = (settings.waku.as_ref(), settings.served());
+    if waku.is_none() && shards.is_none() {
+        return Ok(());
+    }
+    let network = section(table, &["network"])?;
+    let other = match waku.map(|waku| &waku.joins) {
+        None | Some(Joins::AsShipped) => Vec::new(),
+        Some(Joins::Preset(public)) => vec![("preset", Value::from(public.name))],
+        Some(Joins::Nothing) => vec![("preset", Value::from("none"))],
+        Some(Joins::Own { cluster, entry_nodes }) => vec![
+            ("preset", Value::from("none")),
+            ("cluster", Value::from(i64::from(*cluster))),
+            ("entry_nodes", Value::from(entry_nodes.clone())),
+        ],
+    };
+    if !other.is_empty() {
+        for key in ["preset", "cluster", "shards", "entry_nodes"] {
+            network.remove(key);
+        }
+    }
+    for (key, value) in other {
+        network.insert(key.to_owned(), value);
+    }
+    if let Some(shards) = shards {
+        let list: Vec<i64> = shards.iter().map(|shard| i64::from(*shard)).collect();
+        network.insert("shards".to_owned(), Value::from(list));
+    }
+    Ok(())
 }
 
 fn section<'a>(table: &'a mut Table, path: &[&str]) -> Result<&'a mut Table, Error> {
@@ -93,7 +122,7 @@ mod tests {
         let base: Table = BASE.parse().unwrap();
         assert_eq!(table["retention"].as_str(), Some("48h"));
         assert_eq!(table["network"]["shards"].as_array().unwrap().len(), 2);
-        assert_eq!(table["network"]["cluster"], base["network"]["cluster"]);
+        assert_eq!(table["network"]["preset"], base["network"]["preset"]);
         assert_eq!(table["services"]["mailserver"]["quota_mib"].as_integer(), Some(2048));
         assert_eq!(table["network"]["bandwidth_kib_per_sec"].as_integer(), Some(256));
         assert_eq!(table["notify"]["ntfy"]["url"].as_str(), Some("https://ntfy.sh/x"));
@@ -102,6 +131,43 @@ mod tests {
         assert_eq!(table["page"]["listen"], base["page"]["listen"]);
         assert_eq!(table["board"], base["board"]);
     }
+
+    #[test]
+    fn another_network_takes_the_whole_place_of_the_images_own() {
+        let own = format!("[waku]\ncluster = 77\nshards = [5, 4]\nentry_nodes = [{ENTRY:?}]\n");
+        for (wishes, wanted) in [
+            ("", "preset = \"status.prod\""),
+            // As cards said it before there was anything else to say.
+            ("shards = [64, 32]", "preset = \"status.prod\"\nshards = [32, 64]"),
+            ("waku = \"status.prod\"", "preset = \"status.prod\""),
+            ("waku = \"statusstaging\"", "preset = \"status.staging\""),
+            ("waku = \"none\"", "preset = \"none\""),
+            ("shards = [1]\nwaku = \"none\"", "preset = \"none\"\nshards = [1]"),
+            (
+                "[waku]\npreset = \"twn\"\nshards = [7]",
+                "preset = \"twn\"\nshards = [7]",
+            ),
+            ("[waku]\nshards = [7]", "preset = \"status.prod\"\nshards = [7]"),
+            (
+                &own,
+                &format!("preset = \"none\"\ncluster = 77\nshards = [4, 5]\nentry_nodes = [{ENTRY:?}]"),
+            ),
+            (
+                "shards = [4]\n[waku]\ncluster = 77",
+                "preset = \"none\"\ncluster = 77\nshards = [4]\nentry_nodes = []",
+            ),
+        ] {
+            let settings = settings::parse(wishes.as_bytes()).unwrap();
+            let table: Table = overlay(BASE, &settings, None).unwrap().parse().unwrap();
+            assert_eq!(
+                table["network"].as_table().unwrap(),
+                &wanted.parse::<Table>().unwrap(),
+                "{wishes}"
+            );
+        }
+    }
+
+    const ENTRY: &str = "/ip4/192.168.1.7/tcp/60000/p2p/16Uiu2HAmAR24Mbb6VuzoyUiGx42UenDkshENVDj4qnmmbabLvo31";
 
     #[test]
     fn a_base_of_another_shape_is_said() {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use super::mistake::line_at;
-use super::{Mistake, Notify, Settings, network, notify, values, wifi};
+use super::{Mistake, Notify, Settings, network, notify, values, waku, wifi};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -14,6 +14,7 @@ pub(super) struct File {
     time_zone: Option<String>,
     retention_hours: Option<u32>,
     quota_mib: Option<u32>,
+    waku: Option<waku::Section>,
     shards: Option<Vec<u16>>,
     bandwidth_kib_per_sec: Option<u32>,
     wifi: Option<wifi::Section>,
@@ -35,12 +36,14 @@ impl File {
     }
 
     pub(super) fn settings(self) -> Result<Settings, Mistake> {
+        let shards = self.shards.map(|list| values::shards("shards", list)).transpose()?;
         Ok(Settings {
             name: self.name.as_deref().map(values::name).transpose()?,
             time_zone: self.time_zone.as_deref().map(values::time_zone).transpose()?,
             retention_hours: self.retention_hours.map(values::retention_hours).transpose()?,
             quota_mib: self.quota_mib.map(values::quota_mib).transpose()?,
-            shards: self.shards.map(values::shards).transpose()?,
+            waku: self.waku.map(|waku| waku.settings(shards.as_ref())).transpose()?,
+            shards,
             bandwidth_kib_per_sec: self.bandwidth_kib_per_sec.map(values::bandwidth).transpose()?,
             wifi: self.wifi.map(wifi::Section::settings).transpose()?,
             address: self.network.map(network::Section::settings).transpose()?,

@@ -12,6 +12,7 @@ mod network;
 mod notify;
 mod secret;
 mod values;
+mod waku;
 mod wifi;
 mod write;
 
@@ -29,6 +30,7 @@ pub use network::StaticAddress;
 pub use notify::{Email, Notify, Post, Tls};
 pub use secret::Secret;
 pub(crate) use values::{name, ssh_keys, time_zone};
+pub use waku::{Joins, Waku};
 pub use wifi::Wifi;
 
 use crate::ssh::Key;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub time_zone: Option<String>,
     pub retention_hours: Option<u32>,
     pub quota_mib: Option<NonZeroU32>,
+    pub waku: Option<Waku>,
+    /// As they were written before there was `[waku]`.
     pub shards: Option<BTreeSet<u16>>,
     /// What the mailserver may send and receive together, on average.
     pub bandwidth_kib_per_sec: Option<NonZeroU32>,
@@ -107,10 +111,15 @@ impl Settings {
         Ok(self)
     }
 
-    /// What is said nearer wins, key by key; `[network]` belongs to `[wifi]`, so the two go together.
+    /// What is said nearer wins, key by key; `[network]` belongs to `[wifi]`, and shards to the network that they are of, so
+    /// these go together.
     pub fn over(self, far: Settings) -> Settings {
         let (wifi, address) = match (self.wifi, self.address) {
             (None, None) => (far.wifi, far.address),
+            near => near,
+        };
+        let (waku, shards) = match (self.waku, self.shards) {
+            (None, None) => (far.waku, far.shards),
             near => near,
         };
         Settings {
@@ -118,7 +127,8 @@ impl Settings {
             time_zone: self.time_zone.or(far.time_zone),
             retention_hours: self.retention_hours.or(far.retention_hours),
             quota_mib: self.quota_mib.or(far.quota_mib),
-            shards: self.shards.or(far.shards),
+            waku,
+            shards,
             bandwidth_kib_per_sec: self.bandwidth_kib_per_sec.or(far.bandwidth_kib_per_sec),
             wifi,
             address,
@@ -129,6 +139,12 @@ impl Settings {
                 self.ssh_keys
             },
         }
+    }
+
+    /// The shards to serve, wherever they were written.
+    pub fn served(&self) -> Option<&BTreeSet<u16>> {
+        let inside = self.waku.as_ref().and_then(|waku| waku.shards.as_ref());
+        inside.or(self.shards.as_ref())
     }
 
     /// What can cut the box off.

@@ -33,6 +33,16 @@ fn everything_said() {
 }
 
 #[test]
+fn a_misspelt_network_is_guessed_and_every_other_one_is_listed() {
+    let mend = |text: &str| parse(text.as_bytes()).unwrap_err().mend;
+    assert_eq!(mend("waku = \"status.prd\""), "did you mean \"status.prod\"?");
+    assert_eq!(
+        mend("waku = \"mainnet\""),
+        "use one of status.prod, status.staging, twn, logos.test, logos.dev, none"
+    );
+}
+
+#[test]
 fn each_mistake_names_key_and_mend() {
     for (text, line, key, what) in [
         ("name = ", Some(1), None, ""),
@@ -130,6 +140,45 @@ fn each_mistake_names_key_and_mend() {
             None,
             Some("network.dns"),
             "4 servers",
+        ),
+        ("waku = \"status.prd\"", None, Some("waku"), "status.prd"),
+        ("waku = 16", Some(1), Some("waku"), "integer `16`"),
+        ("[waku]\nname = \"x\"", Some(2), Some("waku.name"), "unknown field"),
+        ("[waku]\ncluster = 70000", Some(2), Some("waku.cluster"), "70000"),
+        ("[waku]\ncluster = 77", None, Some("waku.shards"), "missing"),
+        ("[waku]\ncluster = 1\nshards = [0]", None, Some("waku.cluster"), "twn"),
+        (
+            "[waku]\npreset = \"status.prod\"\ncluster = 16",
+            None,
+            Some("waku.cluster"),
+            "beside the preset",
+        ),
+        (
+            "[waku]\npreset = \"none\"\nentry_nodes = []",
+            None,
+            Some("waku.entry_nodes"),
+            "beside the preset",
+        ),
+        ("[waku]\nentry_nodes = []", None, Some("waku.entry_nodes"), "no cluster"),
+        ("[waku]\nshards = []", None, Some("waku.shards"), "empty"),
+        (
+            "[waku]\npreset = \"twn\"\nshards = [8]",
+            None,
+            Some("waku.shards"),
+            "no shard of twn",
+        ),
+        ("shards = [8]\nwaku = \"twn\"", None, Some("shards"), "no shard of twn"),
+        (
+            "shards = [8]\n[waku]\nshards = [8]",
+            None,
+            Some("shards"),
+            "inside of it",
+        ),
+        (
+            "[waku]\ncluster = 77\nshards = [0]\nentry_nodes = [\"/ip4/10.0.0.1/tcp/60000\"]",
+            None,
+            Some("waku.entry_nodes"),
+            "does not end with /p2p/",
         ),
         (
             "bandwidth_kib_per_sec = 7",
@@ -285,7 +334,7 @@ fn the_shipped_file_is_right_in_both_forms() {
         .collect();
     let settings = parse(used.as_bytes()).unwrap();
     assert!(settings.name.is_some() && settings.time_zone.is_some() && settings.retention_hours.is_some());
-    assert!(settings.quota_mib.is_some() && settings.shards.is_some() && settings.address.is_some());
+    assert!(settings.quota_mib.is_some() && settings.waku.is_some() && settings.address.is_some());
     assert!(!settings.ssh_keys.is_empty() && settings.bandwidth_kib_per_sec.is_some());
     let notify = settings.notify;
     assert!(settings.wifi.is_some() && notify.ntfy.is_some() && notify.email.is_some() && notify.webhook.is_some());

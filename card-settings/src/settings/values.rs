@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
+use networks::MAX_SHARD;
+
 use super::Mistake;
 use crate::ssh::Key;
 
 /// A label of a host name (RFC 1035, section 2.3.4).
 const MAX_NAME_BYTES: usize = 63;
-/// Waku RELAY-SHARDING: a cluster has 1024 shards. The mailserver takes part in few.
-const MAX_SHARD: u16 = 1023;
+/// The mailserver takes part in few.
 const MAX_SHARDS: usize = 16;
 const MIN_QUOTA_MIB: u32 = 64;
 const MAX_QUOTA_MIB: u32 = 4 << 20;
@@ -74,7 +75,7 @@ pub(super) fn quota_mib(value: u32) -> Result<NonZeroU32, Mistake> {
         })
 }
 
-pub(super) fn shards(values: Vec<u16>) -> Result<BTreeSet<u16>, Mistake> {
+pub(super) fn shards(key: &str, values: Vec<u16>) -> Result<BTreeSet<u16>, Mistake> {
     let count = values.len();
     let set: BTreeSet<u16> = values.into_iter().collect();
     let problem = if count == 0 {
@@ -89,7 +90,7 @@ pub(super) fn shards(values: Vec<u16>) -> Result<BTreeSet<u16>, Mistake> {
         return Ok(set);
     };
     let mend = format!("list 1 to {MAX_SHARDS} different shards from 0 to {MAX_SHARD}");
-    Err(wrong("shards", problem, mend))
+    Err(wrong(key, problem, mend))
 }
 
 pub(super) fn bandwidth(value: u32) -> Result<NonZeroU32, Mistake> {

@@ -1,8 +1,11 @@
 //! The settings as a `pillarbox.toml` that says the same, for what is kept on the data partition and for a backup.
 
+use std::collections::BTreeSet;
+
 use toml::{Table, Value};
 
-use super::{Email, Notify, Post, Settings, StaticAddress, Wifi};
+use super::waku::NONE;
+use super::{Email, Joins, Notify, Post, Settings, StaticAddress, Waku, Wifi};
 
 impl Settings {
     /// With every secret: never for the card.
@@ -13,9 +16,7 @@ impl Settings {
         put(&mut table, "retention_hours", self.retention_hours.map(i64::from));
         let number = |number: std::num::NonZeroU32| i64::from(number.get());
         put(&mut table, "quota_mib", self.quota_mib.map(number));
-        let list = |shards: &std::collections::BTreeSet<u16>| -> Vec<i64> {
-            shards.iter().map(|shard| i64::from(*shard)).collect()
-        };
+        put(&mut table, "waku", self.waku.as_ref().map(waku));
         put(&mut table, "shards", self.shards.as_ref().map(list));
         put(
             &mut table,
@@ -41,6 +42,25 @@ fn put<V: Into<Value>>(table: &mut Table, key: &str, value: Option<V>) {
     if let Some(value) = value {
         table.insert(key.to_owned(), value.into());
     }
+}
+
+fn list(shards: &BTreeSet<u16>) -> Vec<i64> {
+    shards.iter().map(|shard| i64::from(*shard)).collect()
+}
+
+fn waku(waku: &Waku) -> Table {
+    let mut table = Table::new();
+    match &waku.joins {
+        Joins::Preset(network) => put(&mut table, "preset", Some(network.name)),
+        Joins::Nothing => put(&mut table, "preset", Some(NONE)),
+        Joins::Own { cluster, entry_nodes } => {
+            put(&mut table, "cluster", Some(i64::from(*cluster)));
+            put(&mut table, "entry_nodes", Some(entry_nodes.clone()));
+        }
+        Joins::AsShipped => {}
+    }
+    put(&mut table, "shards", waku.shards.as_ref().map(list));
+    table
 }
 
 fn wifi(wifi: &Wifi) -> Table {
