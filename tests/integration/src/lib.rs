@@ -2,6 +2,7 @@
 //! knows nothing of the mailserver's code.
 
 pub mod client;
+pub mod namespace;
 pub mod pillarbox;
 pub mod programs;
 pub mod wait;

@@ -2,4 +2,6 @@
 
 mod bad_input;
 mod card;
+mod joining;
 mod life;
+mod presets;
