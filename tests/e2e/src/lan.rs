@@ -1,5 +1,5 @@
-//! A home network for the emulated board: a cable (tap device), a router that gives addresses (dnsmasq) and knows a
-//! time server, and nothing behind it. All of it lies in a network namespace of this process's own, so the machine that
+//! A home network for the emulated board: a cable (tap device), a router that gives addresses (dnsmasq), knows a time
+//! server and answers every question for a name with "no such name", and nothing behind it. All of it lies in a network namespace of this process's own, so the machine that
 //! tests is not touched.
 
 use std::net::Ipv4Addr;
@@ -20,6 +20,9 @@ pub(crate) const BOX: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
 /// The box's network card (52:54:00 is QEMU's).
 pub(crate) const BOX_MAC: &str = "52:54:00:70:62:10";
 const NETMASK: &str = "255.255.255.0";
+
+/// What the router was asked, by DHCP and for names.
+const ROUTER_LOG: &str = "router.log";
 
 /// Starts this program again in a network namespace of its own, unless it is in one that has no network yet.
 pub(crate) fn enter() -> Result<()> {
@@ -58,7 +61,7 @@ impl Lan {
         // Questions to everybody (mDNS) leave by the cable.
         ip(&["route", "add", "224.0.0.0/4", "dev", CABLE])?;
         time_server::start(COMPUTER)?;
-        let log = std::fs::File::create(dir.join("router.log")).context("cannot write the router's log")?;
+        let log = std::fs::File::create(dir.join(ROUTER_LOG)).context("cannot write the router's log")?;
         // The kernel ends it with this program, however that ends.
         let router = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "dnsmasq"])
@@ -68,7 +71,8 @@ impl Lan {
                 "--log-facility=-",
                 "--log-dhcp",
             ])
-            .args(["--user=root", "--group=root", "--pid-file", "--port=0"])
+            .args(["--user=root", "--group=root", "--pid-file"])
+            .args(["--no-resolv", "--no-hosts", "--local=/#/", "--log-queries"])
             .args(["--bind-interfaces", &format!("--interface={CABLE}")])
             .arg(format!("--dhcp-range={BOX},{BOX},{NETMASK},1h"))
             .arg(format!("--dhcp-host={BOX_MAC},{BOX}"))
@@ -81,6 +85,12 @@ impl Lan {
             .context("cannot start dnsmasq; it is in Debian's dnsmasq-base")?;
         Ok(Lan { router })
     }
+}
+
+/// Whether the box asked the router whose network was laid in `dir` for a name's texts.
+pub(crate) fn asked_for_texts(dir: &Path, name: &str) -> Result<bool> {
+    let log = std::fs::read_to_string(dir.join(ROUTER_LOG)).context("cannot read the router's log")?;
+    Ok(log.contains(&format!("query[TXT] {name} from {BOX}")))
 }
 
 impl Drop for Lan {

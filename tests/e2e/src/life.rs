@@ -14,12 +14,14 @@ use crate::machine::{Cable, Machine};
 use crate::pins::Pins;
 use crate::scenarios::{BOOT_LIMIT, Bench, KERNEL_STARTS, LOADER_LIMIT, peer_id, step, wait_for_status};
 use crate::shell::Shell;
-use crate::{confinement, neighbours, page, report, slots};
+use crate::{confinement, lan, neighbours, page, report, slots};
 
 /// A round of the longest code, twice, so that one is seen whole.
 const LOOK: Duration = Duration::from_secs(26);
 /// A person's second press; the box takes 30 s for "again".
 const BETWEEN_PRESSES: Duration = Duration::from_secs(3);
+/// Where the list of the Status fleet's boot nodes is in DNS.
+const STATUS_LIST: &str = "boot.prod.status.nodes.status.im";
 const WISHES: &str = "name = \"kitchen\"\ntime_zone = \"Europe/Vienna\"\nretention_hours = 12\n";
 const MISTAKE: &str = "name = \"kitchen\"\nretention_hours = \"many\"\n";
 
@@ -33,7 +35,7 @@ pub(crate) fn four_starts(bench: &Bench) -> Result<()> {
         machine.wait_for_console(KERNEL_STARTS, 1, LOADER_LIMIT)?;
         slots::trial_gave_way(&card, &machine.console())
     })?;
-    let first = first_start(&mut machine, &pins)?;
+    let first = first_start(bench, &mut machine, &pins)?;
     // The second start is the button's.
     step("the trial is over", || slots::trial_is_over(&card, &machine.console()))?;
     second_start(&mut machine, &pins, &first)?;
@@ -82,7 +84,7 @@ struct First {
     client: Client,
 }
 
-fn first_start(machine: &mut Machine, pins: &Pins) -> Result<First> {
+fn first_start(bench: &Bench, machine: &mut Machine, pins: &Pins) -> Result<First> {
     let status = step("the page answers", || {
         wait_for_status(machine, "the page", |status| Some(status.clone()))
     })?;
@@ -99,6 +101,11 @@ fn first_start(machine: &mut Machine, pins: &Pins) -> Result<First> {
         "e2e:   {} s after power-on",
         machine.since_power_on().as_secs()
     ));
+    step("without a word on its card it looks for the Status network", || {
+        machine.wait_for("the question for the fleet's list", BOOT_LIMIT, |_| {
+            Ok(lan::asked_for_texts(&bench.home, STATUS_LIST)?.then_some(()))
+        })
+    })?;
     let disk_bytes = step("the data partition is as large as the card", || {
         wait_for_status(machine, "the data partition grown to the card", |status| {
             disk_total(status).filter(|bytes| *bytes > 2 << 30)

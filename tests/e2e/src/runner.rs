@@ -50,6 +50,7 @@ pub(crate) fn run(order: &Order, u_boot: &Path) -> Result<bool> {
             pi_image: order.pi_image.clone(),
             u_boot: u_boot.to_owned(),
             dir: dir.path().to_owned(),
+            home: home.path().to_owned(),
         });
         ran += 1;
         match outcome {

@@ -24,6 +24,8 @@ pub(crate) struct Bench {
     pub(crate) pi_image: PathBuf,
     pub(crate) u_boot: PathBuf,
     pub(crate) dir: PathBuf,
+    /// Where the home network was laid.
+    pub(crate) home: PathBuf,
 }
 
 impl Bench {

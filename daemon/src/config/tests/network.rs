@@ -159,3 +159,35 @@ fn what_ships_joins_the_status_network() {
         }
     }
 }
+
+#[test]
+fn a_cap_on_traffic_reaches_the_services_that_can_be_held_to_it() {
+    let arguments = "arguments = [\"--limit={bandwidth_kib_per_sec}\", \"--else\"]\n";
+    let held = format!("{SERVICE}{arguments}");
+    let files = [("held.toml", held.as_str()), ("other.toml", SERVICE)];
+    let shown = |config: &Config| {
+        let now = crate::event::Now {
+            mono: Duration::ZERO,
+            wall_ns: 0,
+            trusted: true,
+        };
+        let shown = crate::supervisor::State::new(config, 0, 1).snapshot(now);
+        let settings = shown.health[&crate::snapshot::Subject::Settings].clone().unwrap();
+        (shown.traffic.cap_kib_per_sec, settings.detail)
+    };
+    let config = Tree::new(MAIN, &files).read().unwrap();
+    assert_eq!(config.services.enabled[0].arguments, ["--else"], "no cap, no argument");
+    assert_eq!(shown(&config), (None, "no mistakes".to_owned()));
+
+    let main = format!("{MAIN}[network]\ncluster = 16\nshards = [32]\nbandwidth_kib_per_sec = 500\n");
+    let config = Tree::new(&main, &files).read().unwrap();
+    assert_eq!(config.services.enabled[0].arguments, ["--limit=500", "--else"]);
+    assert_eq!(shown(&config), (Some(500), "no mistakes".to_owned()));
+
+    let (cap, mistake) = shown(&Tree::new(&main, &files[1..]).read().unwrap());
+    assert_eq!(cap, None);
+    assert!(
+        mistake.contains("network.bandwidth_kib_per_sec: no service that is on can be held to it"),
+        "{mistake}"
+    );
+}

@@ -170,6 +170,8 @@ fn moved(file: &str, wishes: &str, service: &str, folder: &Path) -> Table {
 }
 
 const NAMES: &str = "nameserver 11.7.7.1\n";
+/// A name server that is not there; without any the mailserver ends.
+const NOBODY: &str = "nameserver 127.0.0.1\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ships_looks_for_the_status_network() {
@@ -238,7 +240,7 @@ async fn a_network_of_ones_own_that_a_card_names_is_joined() {
     let friend = Friend::start(&other, at);
     let id = friend.peer_id(&other).await;
     let wishes = format!("[waku]\ncluster = 77\nshards = [5]\nentry_nodes = [\"/ip4/{at}/tcp/60000/p2p/{id}\"]\n");
-    let _shipped = Shipped::start(&home, IMAGE, &wishes, "mailserver", "");
+    let _shipped = Shipped::start(&home, IMAGE, &wishes, "mailserver", NOBODY);
     for (space, what) in [
         (&home, "the box has the other in its mesh"),
         (&other, "and the other has the box"),
@@ -261,7 +263,7 @@ impl Friend {
     fn start(space: &Namespace, at: Ipv4Addr) -> Friend {
         let folder = tempfile::tempdir().expect("a folder");
         let names: PathBuf = folder.path().join("resolv.conf");
-        std::fs::write(&names, "").expect("it is written");
+        std::fs::write(&names, NOBODY).expect("it is written");
         let program = space
             .command(&names, &programs::folder().join("pillarbox-mailserver"))
             .args([
