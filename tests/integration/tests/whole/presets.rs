@@ -14,7 +14,7 @@ const LIST: &str = "enrtree://AMOJVZX4V6EXP7NTJPMAYJYST2QP6AJXYW76IU6VGJS7UVSNDY
 
 /// As the shipped service is started under these settings of the network, and understood.
 fn started(service: &str, network: &str) -> Config {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pillarboxd.toml");
     let services = programs::workspace().join("daemon/services");
     let off = if service == "mailserver" {
@@ -26,8 +26,8 @@ fn started(service: &str, network: &str) -> Config {
         "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = {services:?}\nrequired = [{service:?}]\n\
          [network]\n{network}\n{off}[services.{service}]\nenabled = true\nprogram = \"/bin/true\"\n"
     );
-    std::fs::write(&file, text).unwrap();
-    let daemon = Daemon::read(&file).unwrap();
+    std::fs::write(&file, text).expect("the settings are written");
+    let daemon = Daemon::read(&file).expect(network);
     let arguments = &daemon.services.enabled[0].arguments;
     match read(arguments) {
         Ok(Request::Run(config)) => *config,
