@@ -15,7 +15,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::progress::{Progress, ROWS_A_WORD, Told};
-use crate::{Archive, Envelope, Error, Inserted, Refusal};
+use crate::retention::Over;
+use crate::{Archive, Envelope, Error, Inserted, Refusal, schema};
 
 /// The schema of nwaku's `user_version` 10 (migrations/message_store).
 pub(crate) const TABLES: &str = "
@@ -159,20 +160,34 @@ fn envelope(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Envelope>> {
 
 /// Deletes what is older than `cutoff` from nwaku's file while nwaku may be writing it; returns how many rows.
 pub fn remove_expired(file: &Path, cutoff: i64) -> Result<u64, Error> {
+    remove(file, &Over::before(cutoff))
+}
+
+/// As [`remove_expired`], also after a leap of the clock.
+pub fn remove(file: &Path, over: &Over) -> Result<u64, Error> {
     let conn = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     version(&conn, file)?;
     // A delete that a power cut undoes is done again.
     conn.pragma_update(None, "synchronous", "NORMAL")
         .map_err(Error::segment("open", file))?;
+    let mut removed = delete(&conn, file, i64::MIN, over.cutoff)?;
+    if let Some(leap) = over.leap {
+        removed += delete(&conn, file, leap.since, leap.cutoff)?;
+    }
+    Ok(removed)
+}
+
+/// What is dated from `since` on and before `until`.
+fn delete(conn: &Connection, file: &Path, since: i64, until: i64) -> Result<u64, Error> {
     let mut removed = 0;
     loop {
         let begun = Instant::now();
         let deleted = conn
             .prepare_cached(
                 "DELETE FROM Message WHERE messageHash IN
-                 (SELECT messageHash FROM Message WHERE timestamp < ? ORDER BY timestamp LIMIT ?)",
+                 (SELECT messageHash FROM Message WHERE timestamp >= ? AND timestamp < ? ORDER BY timestamp LIMIT ?)",
             )
-            .and_then(|mut delete| delete.execute((cutoff, BATCH.cast_signed() as i64)))
+            .and_then(|mut delete| delete.execute((since, until, BATCH.cast_signed() as i64)))
             .map_err(Error::segment("delete expired rows", file))?;
         removed += deleted as u64;
         if deleted < BATCH {
@@ -183,8 +198,9 @@ pub fn remove_expired(file: &Path, cutoff: i64) -> Result<u64, Error> {
 }
 
 fn open(file: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let real = schema::only_files(file)?;
     let opened = || -> rusqlite::Result<Connection> {
-        let conn = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let conn = Connection::open_with_flags(real, access | schema::OURS)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
         // Nothing that the file says of itself is run.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

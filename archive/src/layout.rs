@@ -16,11 +16,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Error;
+use crate::folder::{Folder, Oddity};
 
 pub(crate) const NANOS: i64 = 1_000_000_000;
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const LOCK: &str = "writer.lock";
 pub(crate) const POLICY: &str = "policy";
+/// The policy that is being written.
+pub(crate) const POLICY_NEW: &str = "policy.new";
 /// A segment that is being made: renamed to its own name when it is whole.
 pub(crate) const UNFINISHED: &str = ".unfinished";
 const EXTENSION: &str = ".sqlite";
@@ -152,6 +155,21 @@ pub(crate) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A link, a pipe or a folder where a file of the archive's belongs, or anything where its quarantine does: nothing that
+/// the archive makes, so somebody put it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Its name in the archive's directory.
+    pub name: String,
+    pub what: Oddity,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}", self.name, self.what)
+    }
+}
+
 /// What a directory holds, by name alone.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
@@ -163,6 +181,8 @@ pub(crate) struct Listing {
     pub(crate) unfinished: Vec<PathBuf>,
     /// Regular files that are none of the archive's.
     pub(crate) strangers: Vec<PathBuf>,
+    /// What has one of the archive's names and is of another kind.
+    pub(crate) in_the_way: Vec<Obstacle>,
     /// The highest that stands in any of these names, and in those of what is no regular file.
     highest_number: u64,
 }
@@ -183,28 +203,34 @@ impl Listing {
 pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
     let mut listing = Listing::default();
     let mut beside = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::file("list", dir))? {
+    let entries = Folder::open(dir).and_then(|folder| folder.entries());
+    for entry in entries.map_err(Error::file("list", dir))? {
         let entry = entry.map_err(Error::file("list", dir))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let marks = SIDECARS.iter().chain([&UNFINISHED]);
-        let unmarked = marks.fold(&*name, |name, mark| name.strip_suffix(mark).unwrap_or(name));
-        if let Some(taken) = SegmentName::parse(unmarked) {
+        let taken = segment_of(&name);
+        if let Some(taken) = taken {
             listing.count(taken);
         }
+        let Ok(kind) = entry.file_type() else { continue };
         // Whatever a directory or a pipe is called, it is no segment.
-        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        if !kind.is_file() || name == QUARANTINE {
+            if is_in_the_way(&name, taken, kind) {
+                let what = Oddity::of(kind);
+                let name = name.into_owned();
+                listing.in_the_way.push(Obstacle { name, what });
+            }
             continue;
         }
         let base = SIDECARS.iter().find_map(|suffix| name.strip_suffix(suffix));
         if let Some(segment) = SegmentName::parse(&name) {
             listing.segments.push(segment);
         } else if let Some(segment) = base.and_then(SegmentName::parse) {
-            beside.push((segment, entry.path()));
+            beside.push((segment, dir.join(&*name)));
         } else if is_unfinished(base.unwrap_or(&name)) {
-            listing.unfinished.push(entry.path());
+            listing.unfinished.push(dir.join(&*name));
         } else if name != LOCK && !name.starts_with(POLICY) && !name.starts_with('.') {
-            listing.strangers.push(entry.path());
+            listing.strangers.push(dir.join(entry.file_name()));
         }
     }
     listing.segments.sort();
@@ -213,6 +239,21 @@ pub(crate) fn list(dir: &Path) -> Result<Listing, Error> {
         .filter(|(segment, _)| listing.segments.binary_search(segment).is_err())
         .collect();
     Ok(listing)
+}
+
+/// The segment that a file belongs to, whatever SQLite or a writer has added to its name.
+pub(crate) fn segment_of(name: &str) -> Option<SegmentName> {
+    let marks = SIDECARS.iter().chain([&UNFINISHED]);
+    SegmentName::parse(marks.fold(name, |name, mark| name.strip_suffix(mark).unwrap_or(name)))
+}
+
+/// `segment` is what the name belongs to.
+fn is_in_the_way(name: &str, segment: Option<SegmentName>, kind: std::fs::FileType) -> bool {
+    match name {
+        QUARANTINE => !kind.is_dir(),
+        POLICY | POLICY_NEW | LOCK => !kind.is_file(),
+        _ => !kind.is_file() && segment.is_some(),
+    }
 }
 
 fn is_unfinished(name: &str) -> bool {

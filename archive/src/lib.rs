@@ -18,6 +18,7 @@ mod error;
 pub mod export;
 mod file;
 mod filter;
+pub mod folder;
 pub mod foreign;
 mod ladder;
 mod layout;

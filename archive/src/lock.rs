@@ -6,19 +6,16 @@ use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::{Error, layout};
+use crate::{Error, folder, layout};
 
 pub(crate) struct WriterLock(#[expect(dead_code, reason = "held, not read")] Flock<File>);
 
 impl WriterLock {
     pub(crate) fn take(dir: &Path) -> Result<WriterLock, Error> {
         let path = dir.join(layout::LOCK);
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = folder::open(&path, &mut options)
             .and_then(|file| layout::give_to_owner(dir, &file).map(|()| file))
             .map_err(Error::file("open the writer's lock", &path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

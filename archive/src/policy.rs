@@ -4,16 +4,19 @@
 //! A policy that cannot be understood, or that went away under the writer, is the safe state, never a guess: nothing is
 //! pruned, and the cut-off that held last goes on holding.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::folder::Folder;
 use crate::{Error, layout};
 
-/// The file's five values take less than 300 bytes.
+/// The file's six values take less than 300 bytes.
 const MAX_BYTES: u64 = 4096;
+/// Everybody may read it: it holds nothing secret, and the writer is another account than the daemon.
+const MODE: u32 = 0o644;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +28,10 @@ pub struct Policy {
     /// The last cut-off that was computed with a trusted clock, nanoseconds since the Unix epoch: nothing older is
     /// ever served, even while the clock is not trusted.
     pub cutoff: Option<i64>,
+    /// The clock has leapt and is believed, and nothing may be forgotten for it yet: what arrived while it was not
+    /// believed stays provisional.
+    #[serde(default)]
+    pub held: bool,
     pub disk: DiskStage,
     pub quota_bytes: Option<u64>,
 }
@@ -64,41 +71,39 @@ pub(crate) fn cutoff(now: i64, retention_secs: u64) -> i64 {
 /// Replaces the policy: whole or not at all, also across a power cut.
 pub fn write_policy(dir: &Path, policy: &Policy) -> Result<(), Error> {
     let path = dir.join(layout::POLICY);
-    let temporary = dir.join(format!("{}.new", layout::POLICY));
+    let temporary = dir.join(layout::POLICY_NEW);
     let text = serde_json::to_vec_pretty(policy).map_err(|error| Error::Policy {
         path: path.clone(),
         reason: error.to_string(),
     })?;
     std::fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
-    std::fs::File::create(&temporary)
+    let folder = Folder::open(dir).map_err(Error::file("open", dir))?;
+    folder
+        .create(layout::POLICY_NEW, MODE)
         .and_then(|mut file| {
             file.write_all(&text)?;
             file.sync_all()
         })
         .map_err(Error::file("write", &temporary))?;
-    std::fs::rename(&temporary, &path).map_err(Error::file("replace", &path))?;
-    layout::sync_dir(dir)
+    folder
+        .rename(layout::POLICY_NEW, layout::POLICY)
+        .map_err(Error::file("replace", &path))?;
+    folder.sync().map_err(Error::file("sync the directory", dir))
 }
 
 /// The policy as it stands; `None` without one.
 pub fn read_policy(dir: &Path) -> Result<Option<Policy>, Error> {
     let path = dir.join(layout::POLICY);
-    let file = match std::fs::File::open(&path) {
-        Ok(file) => file,
+    let read = Folder::open(dir).and_then(|folder| folder.read(layout::POLICY, MAX_BYTES));
+    let text = match read {
+        Ok((text, _)) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file("read", &path)(error)),
     };
-    let mut text = Vec::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut text)
-        .map_err(Error::file("read", &path))?;
     parse(&text).map(Some).map_err(|reason| Error::Policy { path, reason })
 }
 
 fn parse(text: &[u8]) -> Result<Policy, String> {
-    if text.len() as u64 > MAX_BYTES {
-        return Err(format!("longer than {MAX_BYTES} bytes"));
-    }
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
@@ -112,7 +117,7 @@ pub(crate) struct Watched {
 impl Watched {
     /// `now` is the caller's clock: what it makes of a trusted policy's cut-off holds when that policy is lost.
     pub(crate) fn refresh(&mut self, dir: &Path, now: i64) {
-        let stamp = std::fs::metadata(dir.join(layout::POLICY))
+        let stamp = std::fs::symlink_metadata(dir.join(layout::POLICY))
             .ok()
             .map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()));
         if stamp == self.stamp {
@@ -144,6 +149,7 @@ impl Watched {
             retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
             clock_trusted: false,
             cutoff: cutoff.filter(|cutoff| *cutoff != i64::MIN),
+            held: true,
             disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
             quota_bytes: last.and_then(|policy| policy.quota_bytes),
         });
@@ -160,6 +166,7 @@ mod tests {
             retention_secs: 10,
             clock_trusted,
             cutoff,
+            held: false,
             disk: DiskStage::Fine,
             quota_bytes: None,
         };
@@ -183,6 +190,7 @@ mod tests {
             retention_secs: 86_400,
             clock_trusted: true,
             cutoff: Some(7),
+            held: false,
             disk: DiskStage::DropOldest,
             quota_bytes: Some(1 << 30),
         };
@@ -245,6 +253,7 @@ mod tests {
                 retention_secs: 86_400,
                 clock_trusted: true,
                 cutoff: Some(i64::MIN),
+                held: true,
                 disk: DiskStage::ReadOnly,
                 quota_bytes: Some(u64::MAX),
             };

@@ -43,7 +43,8 @@ impl Archive {
     /// A provisional segment, when judging makes sense now, and whether it has rows in memory alone.
     fn next_to_judge(&self) -> Option<(Arc<SegmentFile>, bool)> {
         let mut catalogue = lock(&self.catalogue);
-        let judges = |policy: &crate::Policy| policy.clock_trusted && policy.disk != DiskStage::ReadOnly;
+        let judges =
+            |policy: &crate::Policy| policy.clock_trusted && !policy.held && policy.disk != DiskStage::ReadOnly;
         if !catalogue.policy.policy.as_ref().is_none_or(judges) {
             return None;
         }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::folder::Folder;
 use crate::layout::{self, Kind, QUARANTINE, SIDECARS, SegmentName};
+use crate::retention::Over;
 
 /// A file that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub struct Quarantined {
 pub(crate) fn put_aside(dir: &Path, path: &Path, reason: &str) -> Result<PathBuf, Error> {
     let quarantine = dir.join(QUARANTINE);
     std::fs::create_dir_all(&quarantine)
-        .and_then(|()| std::fs::File::open(&quarantine))
-        .and_then(|made| layout::give_to_owner(dir, &made))
+        .and_then(|()| open(dir))
+        .and_then(|made| layout::give_to_owner(dir, made.handle()))
         .map_err(Error::file("create", &quarantine))?;
     let name = path
         .file_name()
@@ -27,7 +29,7 @@ pub(crate) fn put_aside(dir: &Path, path: &Path, reason: &str) -> Result<PathBuf
     let free = (0u32..).find_map(|again| {
         let suffix = if again == 0 { String::new() } else { format!("-{again}") };
         let place = quarantine.join(format!("{name}.{reason}{suffix}"));
-        (!place.exists()).then_some(place)
+        place.symlink_metadata().is_err().then_some(place)
     });
     let place = free.unwrap_or_else(|| quarantine.join(&name));
     std::fs::rename(path, &place).map_err(Error::file("move into the quarantine", path))?;
@@ -44,16 +46,25 @@ pub(crate) fn put_aside(dir: &Path, path: &Path, reason: &str) -> Result<PathBuf
     Ok(place)
 }
 
-/// What lies in the quarantine.
+/// Never what a link leads to.
+fn open(dir: &Path) -> std::io::Result<Folder> {
+    Folder::open(dir)?.below(QUARANTINE)
+}
+
+/// What lies in the quarantine. Something else in its place holds nothing of the archive's, and is told as an
+/// [`layout::Obstacle`].
 pub(crate) fn list(dir: &Path) -> Result<Vec<Quarantined>, Error> {
     let quarantine = dir.join(QUARANTINE);
-    let entries = match std::fs::read_dir(&quarantine) {
-        Ok(entries) => entries,
+    let unlisted = Error::file("list", &quarantine);
+    match quarantine.symlink_metadata() {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Ok(Vec::new()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::file("list", &quarantine)(error)),
-    };
+        Err(error) => return Err(unlisted(error)),
+    }
+    let folder = open(dir).map_err(unlisted)?;
     let mut found = Vec::new();
-    for entry in entries {
+    for entry in folder.entries().map_err(Error::file("list", &quarantine))? {
         let entry = entry.map_err(Error::file("list", &quarantine))?;
         let file = entry.file_name().to_string_lossy().into_owned();
         if SIDECARS.iter().any(|suffix| file.ends_with(suffix)) {
@@ -66,16 +77,22 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<Quarantined>, Error> {
     Ok(found)
 }
 
-/// Removes the quarantined segments whose slice ended before `cutoff`: what is forgotten is forgotten there too. Other
+/// Removes the quarantined segments whose slice is over: what is forgotten is forgotten there too. Other
 /// files are the operator's to judge. Returns how many went, their bytes on disk, and the first error.
-pub(crate) fn remove_expired(dir: &Path, cutoff: i64) -> Result<(u64, u64, Result<(), Error>), Error> {
+pub(crate) fn remove_expired(dir: &Path, over: &Over) -> Result<(u64, u64, Result<(), Error>), Error> {
     let (mut files, mut bytes, mut outcome) = (0, 0, Ok(()));
-    for quarantined in list(dir)? {
+    let found = list(dir)?;
+    if found.is_empty() {
+        return Ok((files, bytes, outcome));
+    }
+    let quarantine = dir.join(QUARANTINE);
+    let folder = open(dir).map_err(Error::file("open", &quarantine))?;
+    for quarantined in found {
         let Some((name, _)) = quarantined.file.rsplit_once('.') else {
             continue;
         };
-        let path = dir.join(QUARANTINE).join(&quarantined.file);
-        if SegmentName::parse(name).is_some_and(|name| is_expired(name, &path, cutoff)) {
+        let path = folder.at(&quarantined.file);
+        if SegmentName::parse(name).is_some_and(|name| is_expired(name, &path, over)) {
             match crate::retention::remove_with_sidecars(&path) {
                 Ok(freed) => {
                     files += 1;
@@ -90,13 +107,14 @@ pub(crate) fn remove_expired(dir: &Path, cutoff: i64) -> Result<(u64, u64, Resul
 
 /// A provisional segment's name says nothing of its time: it goes by when it was written last. The clock of then was
 /// not trusted; one that was behind forgets too early what nothing could read anyway.
-fn is_expired(name: SegmentName, path: &Path, cutoff: i64) -> bool {
+fn is_expired(name: SegmentName, path: &Path, over: &Over) -> bool {
     use std::os::unix::fs::MetadataExt;
     match name.kind {
-        Kind::Provisional => {
-            std::fs::metadata(path).is_ok_and(|meta| meta.mtime().saturating_mul(layout::NANOS) < cutoff)
-        }
-        Kind::Main | Kind::Overflow => name.end() <= cutoff,
+        Kind::Provisional => path.symlink_metadata().is_ok_and(|meta| {
+            let written = meta.mtime().saturating_mul(layout::NANOS);
+            over.holds(written, written.saturating_add(1))
+        }),
+        Kind::Main | Kind::Overflow => over.holds(name.start(), name.end()),
     }
 }
 

@@ -9,8 +9,36 @@ use crate::layout::{self, Kind, SIDECARS, SegmentName};
 use crate::schema::{Probe, Summary};
 use crate::{Error, quarantine, schema};
 
+pub use crate::layout::Obstacle;
 pub use crate::policy::{read_policy, write_policy};
 pub use crate::quarantine::Quarantined;
+
+/// Which times are over, in nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// What is older.
+    pub cutoff: i64,
+    /// While a leap of the clock has not proved to be right.
+    pub leap: Option<Leap>,
+}
+
+/// By the clock after its leap only what was made after it is over: what is younger than `since`, and older than `cutoff`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leap {
+    pub since: i64,
+    pub cutoff: i64,
+}
+
+impl Over {
+    pub fn before(cutoff: i64) -> Over {
+        Over { cutoff, leap: None }
+    }
+
+    /// Whether all times of this span are; its end is not one of them.
+    pub(crate) fn holds(&self, start: i64, end: i64) -> bool {
+        end <= self.cutoff || self.leap.is_some_and(|leap| leap.since <= start && end <= leap.cutoff)
+    }
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -35,11 +63,18 @@ pub struct Survey {
     pub newer: Vec<SegmentName>,
     /// Segments that could not be read just now; the writer puts them aside when it finds them damaged.
     pub unreadable: Vec<SegmentName>,
+    /// What no writer makes: somebody else put it there.
+    pub in_the_way: Vec<Obstacle>,
 }
 
 /// Removes every segment whose whole slice is older than `cutoff` (nanoseconds since the Unix epoch). What cannot be
 /// removed keeps nothing else: the rest goes, then the first error is given.
 pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
+    remove(dir, &Over::before(cutoff))
+}
+
+/// As [`remove_expired`], also after a leap of the clock.
+pub fn remove(dir: &Path, over: &Over) -> Result<Removed, Error> {
     let mut removed = Removed::default();
     let mut outcome = Ok(());
     let listing = match layout::list(dir) {
@@ -49,8 +84,8 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
     for name in listing.segments {
         let path = name.path(dir);
         let expired = match name.kind {
-            Kind::Provisional => summary(&path).is_some_and(|summary| summary.newest.is_some_and(|at| at < cutoff)),
-            Kind::Main | Kind::Overflow => name.end() <= cutoff,
+            Kind::Provisional => summary(&path).is_some_and(|summary| is_over(&summary, over)),
+            Kind::Main | Kind::Overflow => over.holds(name.start(), name.end()),
         };
         if expired {
             let envelopes = summary(&path).map_or(0, |summary| summary.envelopes);
@@ -75,7 +110,7 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
             }
         }
     }
-    let (files, bytes, quarantined) = quarantine::remove_expired(dir, cutoff)?;
+    let (files, bytes, quarantined) = quarantine::remove_expired(dir, over)?;
     removed.bytes += bytes;
     outcome = outcome.and(quarantined);
     // Not synced: what a power cut brings back is as expired as before, and goes with the next run.
@@ -88,6 +123,14 @@ pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
         );
     }
     outcome.map(|()| removed)
+}
+
+fn is_over(summary: &Summary, over: &Over) -> bool {
+    let newest = summary.newest.map(|newest| newest.saturating_add(1));
+    summary
+        .oldest
+        .zip(newest)
+        .is_some_and(|(oldest, end)| over.holds(oldest, end))
 }
 
 /// Removes one segment before its time: the oldest overflow segment, else the oldest; never the one that is newest.
@@ -111,6 +154,11 @@ pub fn drop_oldest(dir: &Path) -> Result<Option<Removed>, Error> {
         envelopes,
         bytes,
     }))
+}
+
+/// What is in the way in the archive's directory.
+pub fn obstacles(dir: &Path) -> Result<Vec<Obstacle>, Error> {
+    Ok(layout::list(dir)?.in_the_way)
 }
 
 /// Counts without reading envelopes: one row of each segment.
@@ -138,6 +186,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
         survey.bytes += bytes;
     }
     survey.quarantined = quarantine::list(dir)?;
+    survey.in_the_way = listing.in_the_way;
     Ok(survey)
 }
 
@@ -190,5 +239,5 @@ pub(crate) fn size_with_sidecars(path: &Path) -> u64 {
 /// Bytes on disk; 0 for what is not there.
 fn size(path: &Path) -> u64 {
     // A block of st_blocks is 512 bytes whatever the file system (stat(2)).
-    std::fs::metadata(path).map_or(0, |meta| meta.blocks() * 512)
+    path.symlink_metadata().map_or(0, |meta| meta.blocks() * 512)
 }

@@ -4,10 +4,11 @@
 //! overflow page. A segment is made under another name and renamed when it is whole and synced, so that a name that
 //! [`SegmentName`] knows always has its tables, whenever the power was cut.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::folder;
 use crate::layout::{self, SegmentName};
 use crate::{Envelope, Error, MessageHash};
 
@@ -105,7 +106,7 @@ pub(crate) enum Probe {
 pub(crate) fn probe(path: &Path) -> Result<Probe, Error> {
     use std::io::Read;
     let mut header = Vec::with_capacity(100);
-    std::fs::File::open(path)
+    folder::open_file(path)
         .and_then(|file| file.take(100).read_to_end(&mut header))
         .map_err(Error::file("read", path))?;
     // The places are those of SQLite's file format, section 1.3.
@@ -191,7 +192,7 @@ fn make(
         conn.close()
             .map_err(|(_, error)| Error::segment("close", unfinished)(error))?;
     }
-    std::fs::File::open(unfinished)
+    folder::open_file(unfinished)
         .and_then(|file| {
             layout::give_to_owner(dir, &file)?;
             file.sync_all()
@@ -203,11 +204,9 @@ fn make(
 
 /// Opens an existing segment for appending; replays what a crash left in its write-ahead log.
 pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
+    let real = only_files(path)?;
     let opened = || -> rusqlite::Result<Connection> {
-        let conn = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        let conn = Connection::open_with_flags(real, OpenFlags::SQLITE_OPEN_READ_WRITE | OURS)?;
         conn.busy_timeout(std::time::Duration::from_secs(2))?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "cache_size", -512)?;
@@ -221,10 +220,34 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
 /// How long a write-ahead log grows before it is copied into the file, in pages.
 const WAL_PAGES: u32 = 2000;
 
+/// How every file is opened: links are never followed, not even one that came after [`only_files`] looked.
+pub(crate) const OURS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
+/// The real path of a file for SQLite, which would wait for a pipe for ever: it and what SQLite opens beside it are
+/// files, or not there. SQLite with `NOFOLLOW` refuses a link anywhere in a path, so those of the folders are resolved.
+pub(crate) fn only_files(path: &Path) -> Result<PathBuf, Error> {
+    folder::check_file(path).map_err(Error::file("open", path))?;
+    for suffix in layout::SIDECARS {
+        let beside = layout::sidecar(path, suffix);
+        folder::check_file(&beside).map_err(Error::file("open", &beside))?;
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(path.to_owned());
+    };
+    // Relative, and in the present folder.
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
+    let real = parent.canonicalize().map_err(Error::file("find the folder of", path))?;
+    Ok(real.join(name))
+}
+
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
+    let real = only_files(path)?;
     let opened = || -> rusqlite::Result<Connection> {
-        let conn =
-            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let conn = Connection::open_with_flags(real, OpenFlags::SQLITE_OPEN_READ_ONLY | OURS)?;
         conn.busy_timeout(std::time::Duration::from_millis(500))?;
         conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(conn)
@@ -234,9 +257,10 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
 
 /// Opens a segment that nothing writes any more: no locks are taken and no log is looked for (SQLite's `immutable`).
 pub(crate) fn open_complete(path: &Path) -> Result<Connection, Error> {
+    let real = only_files(path)?;
     let opened = || -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let conn = Connection::open_with_flags(format!("file:{}?immutable=1", uri_path(path)), flags)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OURS;
+        let conn = Connection::open_with_flags(format!("file:{}?immutable=1", uri_path(&real)), flags)?;
         conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(conn)
     };
@@ -246,7 +270,7 @@ pub(crate) fn open_complete(path: &Path) -> Result<Connection, Error> {
 /// Whether a segment that SQLite calls corrupt is: the device reads all of it, and the file's structure has faults, its log
 /// left aside. Drops the process's locks on the file, so it is for one that is given up if it is.
 pub(crate) fn is_damaged(path: &Path) -> bool {
-    let read = |path: &Path| match std::fs::File::open(path) {
+    let read = |path: &Path| match folder::open_file(path) {
         Ok(mut file) => std::io::copy(&mut file, &mut std::io::sink()).is_ok(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     };

@@ -92,8 +92,10 @@ fn run(config: Config) -> anyhow::Result<()> {
 /// What is left to do when all services have ended.
 fn end(config: &Config, ending: Ending) -> anyhow::Result<()> {
     if ending == Ending::FactoryReset {
-        let moved = reset::set_aside(&config.services.enabled, &clock::stamp()).context("factory reset")?;
-        tracing::info!(?moved, "factory reset");
+        let reset = reset::set_aside(&config.services.enabled, &clock::stamp()).context("factory reset")?;
+        clock::forget(&config.state_dir).context("factory reset: the saved time")?;
+        reset::leave_word(&config.state_dir, &reset).context("factory reset")?;
+        tracing::info!(?reset, "factory reset");
     }
     if ending == Ending::Restore {
         let replaced = backup::files::commit(config, &clock::stamp()).context("restore")?;
@@ -109,8 +111,9 @@ fn end(config: &Config, ending: Ending) -> anyhow::Result<()> {
 
 async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
     let (events, inbox) = event::channel();
-    let mut clock = Clock::new(config.clock, &config.state_dir);
-    let state = State::new(config, clock.floor_ns(), rand::random());
+    let mut clock = Clock::new(config);
+    let mut state = State::new(config, clock.floor_ns(), rand::random());
+    state.set_lost(reset::take_word(&config.state_dir));
     let (snapshots, seen) = watch::channel(Arc::new(state.snapshot(clock.now())));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -125,6 +128,7 @@ async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
     tokio::spawn(pass_on_signals(config.file.clone(), events.clone())?);
     let (root, state_dir) = (config.health.root.clone(), config.state_dir.clone());
     tokio::spawn(system::watch(root, state_dir, events.clone()));
+    tokio::spawn(clock.asker().run(config.time_servers.clone()));
     let _lights = start_lights(config, &events, seen.clone())?;
     let vault = Vault::new(config.file.clone());
     let options = page::Options {

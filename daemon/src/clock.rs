@@ -6,59 +6,132 @@
 //! envelope's own time is no floor, for anyone may date one 2100.
 //!
 //! A clock that leaps while it is trusted (set by hand, a bad time server) is not believed until it leaps back or has
-//! run on for [`SETTLE`]. A leap that comes with synchronisation is what synchronisation is for.
+//! run on evenly for ten minutes ([`judge`]). A leap that comes with synchronisation is what synchronisation is for, up to a day. What is
+//! ahead of all that is known by more than a day wants two independent servers ([`evidence`]), and where the machine
+//! keeps time by other means those; and even then nothing is forgotten for it, and no floor raised, until it has stood
+//! for a day ([`leap`]). A floor that turns out to be wrong is lowered by a person ([`Clock::confirm`]) or by a factory
+//! reset ([`forget`]).
+
+mod evidence;
+mod judge;
+mod leap;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
 
-use crate::config::ClockSource;
+use crate::config::Config;
 use crate::event::Now;
+pub use evidence::Asker;
+use evidence::Evidence;
+use judge::{Judge, Reading};
+pub use leap::Leap;
+use leap::Standing;
 
 const NS_PER_SEC: i64 = 1_000_000_000;
-/// Larger differences between the wall clock and the monotonic one are leaps; slewing stays far below.
-const LEAP: Duration = Duration::from_secs(60);
-/// How long a clock that leapt has to run evenly before it is believed again.
-const SETTLE: Duration = Duration::from_secs(600);
 /// How often the synchronisation state is looked up.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// systemd-timesyncd makes this file when it has synchronised the clock (systemd-timesyncd.service(8)).
-const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
+const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
+/// In the state directory: the last trusted time, and a leap that has not stood for long enough to be one.
+const SAVED: &str = "trusted-time";
+const SAVED_LEAP: &str = "leap";
 
 pub struct Clock {
     start: Duration,
-    saved_file: PathBuf,
+    state_dir: PathBuf,
+    /// The file that says that the clock is synchronised.
+    sign: PathBuf,
     synchronised: bool,
     looked_at: Option<Duration>,
     judge: Judge,
+    /// Whether evidence for a leap is wanted, and what there is.
+    wanted: watch::Sender<bool>,
+    found: watch::Sender<Evidence>,
+    leap_is_saved: bool,
 }
 
+/// Why the present is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    NotSynchronised,
+    /// It is before a time that is known to be past.
+    Past {
+        known_ns: i64,
+    },
+    /// It was set while the daemon ran, and has not run evenly for long enough.
+    Leapt,
+    /// It is more than a day ahead of what is known, and no two servers say so.
+    Alone {
+        known_ns: i64,
+        answers: Option<usize>,
+    },
+}
+
+/// What the supervisor has to know beside the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    pub doubt: Option<Doubt>,
+    pub leap: Option<Leap>,
+}
+
+/// What the next start goes on from: a file's new text, or nothing for one that has to go.
+pub type Save = (PathBuf, Option<String>);
+
 impl Clock {
-    /// `state_dir` holds the last trusted time of the run before.
-    pub fn new(source: ClockSource, state_dir: &Path) -> Clock {
-        let saved_file = state_dir.join("trusted-time");
-        let saved = std::fs::read_to_string(&saved_file)
-            .ok()
-            .and_then(|text| text.trim().parse::<i64>().ok());
+    /// The state directory holds the last trusted time of the run before.
+    pub fn new(config: &Config) -> Clock {
+        let state_dir = config.state_dir.clone();
+        let read = |name: &str| std::fs::read_to_string(state_dir.join(name)).ok();
+        let saved = read(SAVED).and_then(|text| text.trim().parse::<i64>().ok());
+        let leap = read(SAVED_LEAP);
+        let mut judge = Judge::new(config.clock, floor_ns(saved));
+        judge.standing = leap.as_deref().and_then(Standing::of_text);
         Clock {
             start: boot_time(),
-            saved_file,
+            sign: config.health.root.join(SYNCHRONISED),
             synchronised: false,
             looked_at: None,
-            judge: Judge::new(source, floor_ns(saved)),
+            judge,
+            wanted: watch::channel(false).0,
+            found: watch::channel(Evidence::NotAsked).0,
+            leap_is_saved: leap.is_some(),
+            state_dir,
+        }
+    }
+
+    /// Who asks time servers for this clock.
+    pub fn asker(&self) -> Asker {
+        Asker {
+            start: self.start,
+            wanted: self.wanted.subscribe(),
+            found: self.found.clone(),
         }
     }
 
     pub fn now(&mut self) -> Now {
         let mono = boot_time().saturating_sub(self.start);
         if self.looked_at.is_none_or(|at| mono >= at + LOOK_EVERY) {
-            self.synchronised = Path::new(SYNCHRONISED).exists();
+            self.synchronised = self.sign.exists();
             self.looked_at = Some(mono);
         }
         let wall_ns = wall_ns();
+        self.judge.evidence = *self.found.borrow();
         let trusted = self.judge.judge(mono, wall_ns, self.synchronised);
+        let wants = matches!(self.judge.doubt, Some(Doubt::Alone { .. }));
+        self.wanted
+            .send_if_modified(|wanted| std::mem::replace(wanted, wants) != wants);
         Now { mono, wall_ns, trusted }
+    }
+
+    /// As of the last [`Clock::now`].
+    pub fn outlook(&self) -> Outlook {
+        Outlook {
+            doubt: self.judge.doubt,
+            leap: self.judge.leap,
+        }
     }
 
     /// The latest time that is known to be past.
@@ -66,16 +139,60 @@ impl Clock {
         self.judge.floor_ns
     }
 
-    /// The file and the text that keep a trusted time for the next start.
-    pub fn to_save(&self, now: Now) -> Option<(PathBuf, String)> {
-        let worth_it = now.trusted && now.wall_ns > self.judge.floor_ns;
-        worth_it.then(|| (self.saved_file.clone(), format!("{}\n", now.wall_ns / NS_PER_SEC)))
+    /// What keeps a trusted time for the next start.
+    pub fn to_save(&mut self, now: Now) -> Vec<Save> {
+        if !now.trusted {
+            return Vec::new();
+        }
+        let mut saves = Vec::new();
+        if let Some(standing) = self.judge.standing {
+            self.leap_is_saved = true;
+            saves.push((self.state_dir.join(SAVED_LEAP), Some(standing.to_text())));
+            return saves;
+        }
+        if now.wall_ns > self.judge.floor_ns {
+            saves.push(self.saved(now.wall_ns));
+        }
+        // After the time, or a start in between would have to begin with the leap.
+        if std::mem::take(&mut self.leap_is_saved) {
+            saves.push((self.state_dir.join(SAVED_LEAP), None));
+        }
+        saves
+    }
+
+    /// A person says that the present time is right: a floor above it was wrong, and it is evidence for a leap.
+    pub fn confirm(&mut self) -> Vec<Save> {
+        let mono = boot_time().saturating_sub(self.start);
+        let reading = Reading::at(mono, wall_ns());
+        self.judge.confirm(reading, floor_ns(None));
+        tracing::warn!(time = utc_of(unix_time()), "a person confirmed the time");
+        let floor_ns = self.judge.floor_ns;
+        vec![self.saved(floor_ns)]
+    }
+
+    fn saved(&self, time_ns: i64) -> Save {
+        let text = format!("{}\n", time_ns / NS_PER_SEC);
+        (self.state_dir.join(SAVED), Some(text))
     }
 }
 
+/// As a box that was never on: what is known of the time is when it was built.
+pub fn forget(state_dir: &Path) -> std::io::Result<()> {
+    for name in [SAVED, SAVED_LEAP] {
+        match std::fs::remove_file(state_dir.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn floor_ns(saved_secs: Option<i64>) -> i64 {
-    let built_secs: i64 = env!("PILLARBOX_BUILD_SECS").parse().unwrap_or(0);
-    built_secs.max(saved_secs.unwrap_or(0)).saturating_mul(NS_PER_SEC)
+    built_secs().max(saved_secs.unwrap_or(0)).saturating_mul(NS_PER_SEC)
+}
+
+fn built_secs() -> i64 {
+    env!("PILLARBOX_BUILD_SECS").parse().unwrap_or(0)
 }
 
 /// Runs on while the machine is suspended, and is never set.
@@ -154,148 +271,11 @@ fn wall_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The decision, without a clock.
-struct Judge {
-    source: ClockSource,
-    floor_ns: i64,
-    /// The last reading that was believed.
-    anchor: Option<Reading>,
-    last: Option<Reading>,
-    leapt_at: Option<Duration>,
-}
-
-#[derive(Clone, Copy)]
-struct Reading {
-    mono: Duration,
-    wall_ns: i64,
-    synchronised: bool,
-}
-
-impl Reading {
-    /// Whether the wall clock went on evenly from here to `later`.
-    fn leads_to(&self, later: &Reading) -> bool {
-        let elapsed_ns = i64::try_from(later.mono.saturating_sub(self.mono).as_nanos()).unwrap_or(i64::MAX);
-        let expected_ns = self.wall_ns.saturating_add(elapsed_ns);
-        u128::from(expected_ns.abs_diff(later.wall_ns)) <= LEAP.as_nanos()
-    }
-}
-
-impl Judge {
-    fn new(source: ClockSource, floor_ns: i64) -> Judge {
-        Judge {
-            source,
-            floor_ns,
-            anchor: None,
-            last: None,
-            leapt_at: None,
-        }
-    }
-
-    fn judge(&mut self, mono: Duration, wall_ns: i64, synchronised: bool) -> bool {
-        let synchronised = synchronised || self.source == ClockSource::Trusted;
-        let reading = Reading {
-            mono,
-            wall_ns,
-            synchronised,
-        };
-        let last = self.last.replace(reading);
-        if !synchronised || wall_ns < self.floor_ns {
-            return false;
-        }
-        let newly_synchronised = last.is_some_and(|last| !last.synchronised);
-        if newly_synchronised || self.anchor.is_none_or(|anchor| anchor.leads_to(&reading)) {
-            self.leapt_at = None;
-        } else {
-            let even = last.is_none_or(|last| last.leads_to(&reading));
-            let since = *self.leapt_at.get_or_insert(mono);
-            if !even {
-                self.leapt_at = Some(mono);
-                return false;
-            }
-            if mono.saturating_sub(since) < SETTLE {
-                return false;
-            }
-            self.leapt_at = None;
-        }
-        self.anchor = Some(reading);
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const YEARS_10: i64 = 10 * 365 * 86_400 * NS_PER_SEC;
-    const TODAY: i64 = 1_800_000_000 * NS_PER_SEC;
-
-    /// Reads the clock every second: `(seconds, leap applied before them, synchronised, trusted at their end)`.
-    fn run(source: ClockSource, floor_ns: i64, script: &[(u64, i64, bool, bool)]) {
-        let mut judge = Judge::new(source, floor_ns);
-        let (mut mono, mut wall_ns) = (Duration::ZERO, TODAY);
-        for (row, (secs, leap_ns, synchronised, wanted)) in script.iter().enumerate() {
-            wall_ns += leap_ns;
-            let mut trusted = false;
-            for _ in 0..*secs {
-                trusted = judge.judge(mono, wall_ns, *synchronised);
-                mono += Duration::from_secs(1);
-                wall_ns += NS_PER_SEC;
-            }
-            assert_eq!(trusted, *wanted, "row {row} of {script:?}");
-        }
-    }
-
-    #[test]
-    fn trust() {
-        use ClockSource::{Synchronised, Trusted};
-        run(
-            Synchronised,
-            0,
-            &[(5, 0, false, false), (1, 0, true, true), (5, 0, false, false)],
-        );
-        // A leap that comes with synchronisation is believed at once.
-        run(Synchronised, 0, &[(5, 0, false, false), (1, YEARS_10, true, true)]);
-        // One that comes later is not, in either direction, until it is undone or has settled.
-        for leap in [YEARS_10, -YEARS_10] {
-            run(
-                Synchronised,
-                0,
-                &[(5, 0, true, true), (300, leap, true, false), (1, -leap, true, true)],
-            );
-            run(
-                Synchronised,
-                0,
-                &[(5, 0, true, true), (300, leap, true, false), (400, 0, true, true)],
-            );
-            run(
-                Trusted,
-                0,
-                &[(5, 0, false, true), (590, leap, false, false), (20, 0, false, true)],
-            );
-            run(
-                Trusted,
-                0,
-                &[
-                    (5, 0, false, true),
-                    (590, leap, false, false),
-                    (20, leap / 2, false, false),
-                ],
-            );
-        }
-        // Slewing and small corrections are no leaps.
-        run(Trusted, 0, &[(5, 0, false, true), (1, 2 * NS_PER_SEC, false, true)]);
-        // Before the floor nothing is believed, however synchronised.
-        run(
-            Trusted,
-            TODAY + 100 * NS_PER_SEC,
-            &[(99, 0, true, false), (10, 0, true, true)],
-        );
-        run(
-            Synchronised,
-            TODAY + 100 * NS_PER_SEC,
-            &[(99, 0, true, false), (10, 0, true, true)],
-        );
-    }
+    const YEAR_NS: i64 = 365 * 86_400 * NS_PER_SEC;
 
     #[test]
     fn stamps() {
@@ -318,26 +298,37 @@ mod tests {
         }
     }
 
+    fn clock(folder: &Path) -> Clock {
+        let main = "board = \"dev\"\nstate_dir = \".\"\nservices_dir = \"services\"\nclock = \"trusted\"\n";
+        std::fs::create_dir_all(folder.join("services")).unwrap();
+        std::fs::write(folder.join("main.toml"), main).unwrap();
+        Clock::new(&Config::read(&folder.join("main.toml")).unwrap())
+    }
+
     #[test]
     fn only_trusted_times_are_saved() {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::new(ClockSource::Trusted, folder.path());
-        let built_ns = clock.floor_ns();
+        let mut first = clock(folder.path());
+        let built_ns = first.floor_ns();
         assert!(built_ns > 0);
-        let year_ns = YEARS_10 / 10;
         let later = |trusted| Now {
             mono: Duration::ZERO,
-            wall_ns: built_ns + year_ns,
+            wall_ns: built_ns + YEAR_NS,
             trusted,
         };
-        assert_eq!(clock.to_save(later(false)), None);
-        assert_eq!(Clock::new(ClockSource::Trusted, folder.path()).floor_ns(), built_ns);
-        let (file, text) = clock.to_save(later(true)).unwrap();
+        assert_eq!(first.to_save(later(false)), []);
+        assert_eq!(clock(folder.path()).floor_ns(), built_ns);
+        let [(file, Some(text))] = &first.to_save(later(true))[..] else {
+            panic!("one file")
+        };
         std::fs::write(file, text).unwrap();
-        let mut next = Clock::new(ClockSource::Trusted, folder.path());
-        assert_eq!(next.floor_ns(), built_ns + year_ns);
+        let mut next = clock(folder.path());
+        assert_eq!(next.floor_ns(), built_ns + YEAR_NS);
         assert!(!next.now().trusted, "the present is before the floor now");
         std::fs::write(folder.path().join("trusted-time"), "nonsense").unwrap();
-        assert_eq!(Clock::new(ClockSource::Trusted, folder.path()).floor_ns(), built_ns);
+        assert_eq!(clock(folder.path()).floor_ns(), built_ns);
+        std::fs::write(folder.path().join("trusted-time"), text).unwrap();
+        forget(folder.path()).unwrap();
+        assert_eq!(clock(folder.path()).floor_ns(), built_ns);
     }
 }

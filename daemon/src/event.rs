@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use archive::Policy;
+use archive::retention::Leap;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Mistake};
@@ -130,6 +131,8 @@ pub enum Request {
     FactoryReset,
     /// Put what a restore has staged in its place, and start anew.
     Restore,
+    /// A person says that the box's clock is right.
+    ConfirmTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +175,8 @@ pub struct SurveyReport {
     pub quarantined: Vec<QuarantinedFile>,
     pub newer: Vec<String>,
     pub unreadable: Vec<String>,
+    /// Links and pipes where files belong, each a few words.
+    pub in_the_way: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,11 +195,15 @@ pub enum Action {
         service: ServiceId,
         run: RunId,
     },
-    /// Write the policy file and remove what is older than the policy's cut-off.
+    /// Write the policy file and remove what is older than the policy's cut-off; after a leap of the clock, also what is
+    /// over among what is younger than that.
     Prune {
         archive: ArchiveId,
         policy: Policy,
+        leap: Option<Leap>,
     },
+    /// Take the present time for right, whatever was saved.
+    ConfirmTime,
     Reboot,
     PowerOff,
     FactoryReset,
@@ -226,6 +235,7 @@ impl From<&SurveyReport> for ArchiveStatus {
             quarantined: survey.quarantined.clone(),
             newer: survey.newer.clone(),
             unreadable: survey.unreadable.clone(),
+            in_the_way: survey.in_the_way.clone(),
             ..ArchiveStatus::default()
         }
     }

@@ -25,7 +25,7 @@ pub enum Fault {
     Power,
     /// Too hot, or slowed down by heat.
     Temperature,
-    /// The clock is not synchronised, so nothing is pruned.
+    /// The clock is not synchronised, or not believed, so nothing is pruned.
     Clock,
     /// A setting or a service file is wrong; what it describes is off.
     Settings,
@@ -101,8 +101,8 @@ pub const TABLE: &[Entry] = &[
         fault: Fault::Clock,
         code: 7,
         title: "Time not known",
-        meaning: "The clock was not set from the network yet, so nothing is removed for being old.",
-        mend: "It mends itself once a time server is reached. If it stays, let the router pass NTP (UDP port 123).",
+        meaning: "The clock was not set from the network yet, or shows a time that cannot be believed, so nothing is removed for being old.",
+        mend: "Wait until time servers are reached; if it stays, let the router pass NTP (UDP port 123). If the page shows the right time and does not believe it, confirm it there, or do a factory reset.",
     },
     Entry {
         fault: Fault::Settings,

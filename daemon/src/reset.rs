@@ -4,18 +4,33 @@
 //!
 //! Done while no service runs.
 
-use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
+
+use archive::folder::Folder;
 
 use crate::config::service::Service;
 
 /// Between a directory's name and the date in the name that it is set aside under.
 pub const SET_ASIDE: &str = ".set-aside-";
+/// What a backup takes of a file, too; a key has some hundred bytes.
+const MAX_IDENTITY_BYTES: u64 = 64 * 1024;
 
-/// Sets the services' state aside; `stamp` dates it. Returns where it is now.
-pub fn set_aside(services: &[Service], stamp: &str) -> io::Result<Vec<PathBuf>> {
+/// What a reset has done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reset {
+    /// Where what was set aside is now.
+    pub moved: Vec<PathBuf>,
+    /// The identities that could not be put back, each a sentence.
+    pub lost: Vec<String>,
+}
+
+/// Sets the services' state aside; `stamp` dates it. The service's account owns what is in its directory, so an identity
+/// may be anything by now: what is no file is left where it is, and said.
+pub fn set_aside(services: &[Service], stamp: &str) -> io::Result<Reset> {
     let mut moved = Vec::new();
+    let mut lost = Vec::new();
     for service in services {
         let archive = service.archive.as_ref().map(|archive| archive.path.as_path());
         for directory in [Some(service.directory.as_path()), archive].into_iter().flatten() {
@@ -24,33 +39,65 @@ pub fn set_aside(services: &[Service], stamp: &str) -> io::Result<Vec<PathBuf>> 
         let Some(old) = moved.iter().find(|old| is_set_aside(old, &service.directory)) else {
             continue;
         };
-        for name in &service.identity {
-            let kept = old.join(name);
-            if kept.exists() {
-                std::fs::create_dir_all(&service.directory)?;
-                like(old, &service.directory)?;
-                // A copy keeps the permissions but not the owner; the original stays where it was set aside.
-                let back = service.directory.join(name);
-                std::fs::copy(&kept, &back)?;
-                like(&kept, &back)?;
+        for name in service.identity.iter().filter_map(|name| name.to_str()) {
+            if let Err(error) = put_back(old, &service.directory, name) {
+                lost.push(format!("{} was not kept: {error}", old.join(name).display()));
             }
         }
     }
-    Ok(moved)
+    Ok(Reset { moved, lost })
 }
 
-/// Gives `new` the owner of `old`: a service runs as a user of its own and must be able to read its identity again.
-fn like(old: &Path, new: &Path) -> io::Result<()> {
-    let (old, new_now) = (std::fs::metadata(old)?, std::fs::metadata(new)?);
-    if (old.uid(), old.gid()) == (new_now.uid(), new_now.gid()) {
+/// Left for the next start, in the state directory: what the reset could not keep.
+const WORD: &str = "reset-lost";
+const MAX_WORD_BYTES: u64 = 4096;
+
+/// Has the next start say what was not kept.
+pub fn leave_word(state_dir: &Path, reset: &Reset) -> io::Result<()> {
+    match reset.lost.first() {
+        Some(lost) => std::fs::write(state_dir.join(WORD), lost),
+        None => Ok(()),
+    }
+}
+
+/// What the reset before this start has left to say; it is said until the next start.
+pub fn take_word(state_dir: &Path) -> Option<String> {
+    let word = Folder::open(state_dir).and_then(|folder| folder.read(WORD, MAX_WORD_BYTES));
+    let (word, _) = word.ok()?;
+    if let Err(error) = std::fs::remove_file(state_dir.join(WORD)) {
+        tracing::warn!(%error, "what a factory reset left to say stays");
+    }
+    String::from_utf8(word).ok()
+}
+
+/// Copies a file back into a service's new directory, with its permissions and its owner: a service runs as a user of
+/// its own and must be able to read its identity again. The original stays where it was set aside.
+fn put_back(old: &Path, new: &Path, name: &str) -> io::Result<()> {
+    let old = Folder::open(old)?;
+    if old.look(name)?.is_none() {
         return Ok(());
     }
-    chown(new, Some(old.uid()), Some(old.gid()))
+    let (content, whose) = old.read(name, MAX_IDENTITY_BYTES)?;
+    std::fs::create_dir_all(new)?;
+    let new = Folder::open(new)?;
+    let (owner, now) = (old.metadata()?, new.metadata()?);
+    if (owner.uid(), owner.gid()) != (now.uid(), now.gid()) {
+        new.give(owner.uid(), owner.gid())?;
+    }
+    let mut file = new.create(name, whose.mode() & 0o777)?;
+    file.write_all(&content)?;
+    let now = file.metadata()?;
+    if (whose.uid(), whose.gid()) != (now.uid(), now.gid()) {
+        fchown(&file, Some(whose.uid()), Some(whose.gid()))?;
+    }
+    file.sync_all()?;
+    new.sync()
 }
 
 /// Renames a directory or file to a dated name that is free.
 pub(crate) fn move_away(directory: &Path, stamp: &str) -> io::Result<Option<PathBuf>> {
-    if !directory.exists() {
+    // Whatever is there: a link is renamed, and not looked through.
+    if !is_there(directory) {
         return Ok(None);
     }
     let mut number = 0;
@@ -63,12 +110,16 @@ pub(crate) fn move_away(directory: &Path, stamp: &str) -> io::Result<Option<Path
         let mut name = directory.as_os_str().to_owned();
         name.push(format!("{SET_ASIDE}{stamp}{suffix}"));
         let target = PathBuf::from(name);
-        if !target.exists() {
+        if !is_there(&target) {
             std::fs::rename(directory, &target)?;
             return Ok(Some(target));
         }
         number += 1;
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Whether `path` is `directory` as it was set aside some time.
@@ -133,11 +184,12 @@ mod tests {
             nix::unistd::geteuid().as_raw()
         };
         for path in ["state/one", "state/one/nodekey"] {
-            chown(at(path), Some(owner), None).unwrap();
+            std::os::unix::fs::chown(at(path), Some(owner), None).unwrap();
         }
         let config = crate::config::Config::read(&at("main.toml")).unwrap();
-        let moved = set_aside(&config.services.enabled, "x").unwrap();
-        assert_eq!(moved, [at("state/one.set-aside-x")]);
+        let reset = set_aside(&config.services.enabled, "x").unwrap();
+        assert_eq!(reset.moved, [at("state/one.set-aside-x")]);
+        assert_eq!(reset.lost, [] as [String; 0]);
         for path in ["state/one", "state/one/nodekey"] {
             assert_eq!(std::fs::metadata(at(path)).unwrap().uid(), owner, "{path}");
         }

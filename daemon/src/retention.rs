@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use archive::retention::{Leap, Over};
 use archive::{Policy, foreign, retention};
 
 use crate::config::service::{ArchiveRules, Schema};
@@ -15,42 +16,57 @@ use crate::snapshot::QuarantinedFile;
 const CUTOFF_MOVED_NS: i64 = 10 * 60 * 1_000_000_000;
 
 /// Blocking; works whether or not the archive's writer lives.
-pub fn prune(rules: &ArchiveRules, policy: &Policy) -> Result<PruneReport, String> {
+pub fn prune(rules: &ArchiveRules, policy: &Policy, leap: Option<Leap>) -> Result<PruneReport, String> {
+    let over = policy
+        .cutoff
+        .filter(|_| policy.clock_trusted)
+        .map(|cutoff| Over { cutoff, leap });
     let path = &rules.path;
     match rules.schema {
         Schema::Pillarbox => {
             std::fs::create_dir_all(path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-            prune_segments(path, policy)
+            prune_segments(path, policy, over)
         }
-        Schema::Nwaku => prune_nwaku(path, policy),
+        Schema::Nwaku => prune_nwaku(path, over),
     }
     .map_err(|error| error.to_string())
 }
 
 /// Nwaku reads no policy of ours, and counting its rows would read them all.
-fn prune_nwaku(file: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
+fn prune_nwaku(file: &Path, over: Option<Over>) -> Result<PruneReport, archive::Error> {
     let mut report = PruneReport::default();
-    if !file.exists() {
+    // Whatever is there: a link or a pipe is refused when it is opened.
+    if file.symlink_metadata().is_err() {
         return Ok(report);
     }
-    if let Some(cutoff) = policy.cutoff.filter(|_| policy.clock_trusted) {
-        report.removed_envelopes = foreign::remove_expired(file, cutoff)?;
+    if let Some(over) = over {
+        report.removed_envelopes = foreign::remove(file, &over)?;
     }
-    report.survey.bytes = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
+    report.survey.bytes = file.symlink_metadata().map_or(0, |metadata| metadata.len());
     Ok(report)
 }
 
-fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::Error> {
+fn prune_segments(dir: &Path, policy: &Policy, over: Option<Over>) -> Result<PruneReport, archive::Error> {
+    // Before the policy is written over some of it.
+    let in_the_way = retention::obstacles(dir)?;
     // A policy that cannot be read is replaced.
     let before = retention::read_policy(dir).ok().flatten();
     let is_news = before.is_none_or(|before| is_news(&before, policy));
     let told = !is_news || retention::write_policy(dir, policy).is_ok();
-    let removed = match policy.cutoff.filter(|_| policy.clock_trusted) {
-        Some(cutoff) => {
-            for old in reset::all_set_aside(dir) {
-                retention::remove_expired(&old, cutoff)?;
+    let removed = match over {
+        Some(over) => {
+            // What cannot be pruned of the past holds up nothing of the present.
+            let old = reset::all_set_aside(dir);
+            let pruned = old
+                .iter()
+                .map(|old| retention::remove(old, &over))
+                .filter_map(Result::err);
+            let trouble = pruned.last();
+            let removed = retention::remove(dir, &over)?;
+            match trouble {
+                Some(trouble) => return Err(trouble),
+                None => removed,
             }
-            retention::remove_expired(dir, cutoff)?
         }
         None => retention::Removed::default(),
     };
@@ -78,6 +94,7 @@ fn prune_segments(dir: &Path, policy: &Policy) -> Result<PruneReport, archive::E
                 .collect(),
             newer: survey.newer.iter().map(ToString::to_string).collect(),
             unreadable: survey.unreadable.iter().map(ToString::to_string).collect(),
+            in_the_way: in_the_way.iter().map(ToString::to_string).collect(),
         },
     })
 }
@@ -108,6 +125,7 @@ mod tests {
             retention_secs: 10,
             clock_trusted: true,
             cutoff: Some(1_000_000_000_000),
+            held: false,
             disk: DiskStage::Fine,
             quota_bytes: None,
         };

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::Policy;
+use archive::retention::Leap;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Save};
 use crate::config::service::{Node, Schema, Service as Spec};
 use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
@@ -110,6 +111,7 @@ impl Runner {
         self.state.resume_traffic(&kept);
         loop {
             let now = self.clock.now();
+            self.state.set_outlook(self.clock.outlook());
             forget_ended(&mut self.runs, &event);
             let before = self.state.service_states();
             let actions = self.state.step(event, now);
@@ -165,7 +167,11 @@ impl Runner {
                     live.handle.kill();
                 }
             }
-            Action::Prune { archive, policy } => self.prune(archive, policy),
+            Action::Prune { archive, policy, leap } => self.prune(archive, policy, leap),
+            Action::ConfirmTime => {
+                let saves = self.clock.confirm();
+                write(saves);
+            }
             Action::Reboot => self.ending = Ending::Reboot,
             Action::PowerOff => self.ending = Ending::PowerOff,
             Action::FactoryReset => self.ending = Ending::FactoryReset,
@@ -234,13 +240,13 @@ impl Runner {
         );
     }
 
-    fn prune(&self, archive: ArchiveId, policy: Policy) {
+    fn prune(&self, archive: ArchiveId, policy: Policy, leap: Option<Leap>) {
         let Some(rules) = self.state.archives.get(archive.0).map(|pruning| pruning.rules.clone()) else {
             return;
         };
         let events = self.events.clone();
         tokio::spawn(async move {
-            let pruned = tokio::task::spawn_blocking(move || retention::prune(&rules, &policy)).await;
+            let pruned = tokio::task::spawn_blocking(move || retention::prune(&rules, &policy, leap)).await;
             let result = pruned.unwrap_or_else(|error| Err(format!("pruning ended early: {error}")));
             // Closed only when the daemon ends.
             let _ = events.send(Event::Pruned { archive, result }).await;
@@ -251,16 +257,23 @@ impl Runner {
     fn save(&mut self, now: Now) -> JoinHandle<()> {
         self.saved_at = Some(now.mono);
         let traffic = self.state.traffic_text();
-        let traffic = traffic.map(|text| (self.state.state_dir().join(TRAFFIC), text));
-        let files: Vec<(PathBuf, String)> = self.clock.to_save(now).into_iter().chain(traffic).collect();
-        tokio::task::spawn_blocking(move || {
-            for (file, text) in files {
-                if let Err(error) = replace(&file, &text) {
-                    tracing::warn!(file = %file.display(), %error, "not saved");
-                }
-            }
-        })
+        let traffic = traffic.map(|text| (self.state.state_dir().join(TRAFFIC), Some(text)));
+        write(self.clock.to_save(now).into_iter().chain(traffic).collect())
     }
+}
+
+fn write(saves: Vec<Save>) -> JoinHandle<()> {
+    tokio::task::spawn_blocking(move || {
+        for (file, text) in saves {
+            let done = match text {
+                Some(text) => replace(&file, &text),
+                None => std::fs::remove_file(&file),
+            };
+            if let Err(error) = done {
+                tracing::warn!(file = %file.display(), %error, "not saved");
+            }
+        }
+    })
 }
 
 /// The file with this text, or as it was.

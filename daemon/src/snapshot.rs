@@ -167,6 +167,9 @@ pub struct ArchiveStatus {
     /// Segments that cannot be read just now, though nothing says that they are damaged: not served meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
+    /// Links, pipes and folders where a file of the archive's belongs, each a few words: somebody put them there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_the_way: Vec<String>,
     pub writer: WriterStatus,
 }
 

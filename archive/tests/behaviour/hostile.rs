@@ -295,4 +295,9 @@ fn what_is_in_the_way_is_neither_a_segment_nor_removed() {
         "{left:?}"
     );
     assert!(left.contains(&"thesis.unfinished".into()));
+    let told = retention::survey(dir.path()).unwrap().in_the_way;
+    assert!(
+        told.len() == 2 && told.iter().any(|obstacle| obstacle.to_string().ends_with("is a pipe")),
+        "{told:?}"
+    );
 }

@@ -4,6 +4,7 @@
 
 mod files;
 mod hostile;
+mod links;
 mod model;
 mod pages;
 mod retention;
@@ -67,6 +68,7 @@ pub fn policy(retention_secs: u64) -> Policy {
         retention_secs,
         clock_trusted: true,
         cutoff: None,
+        held: false,
         disk: DiskStage::Fine,
         quota_bytes: None,
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -180,7 +180,8 @@ fn write(path: &Path, place: &Place, content: &[u8]) -> io::Result<()> {
             .map(|before| (before.uid(), before.gid()))
             .or_else(|| account.map(|user| (user.uid.as_raw(), user.gid.as_raw())));
         if let Some((uid, gid)) = owner {
-            chown(path, Some(uid), Some(gid))?;
+            // By its handle: another file may have the name by now.
+            fchown(&file, Some(uid), Some(gid))?;
         }
     }
     file.sync_all()

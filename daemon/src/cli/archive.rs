@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &ArchiveArguments, json: bool) -> anyhow::Result<Ex
 }
 
 fn prune(dir: &Path, older_than: Duration, json: bool) -> anyhow::Result<ExitCode> {
-    if retention::read_policy(dir)?.is_some_and(|policy| !policy.clock_trusted) {
+    if retention::read_policy(dir)?.is_some_and(|policy| !policy.clock_trusted || policy.held) {
         bail!("the daemon does not trust the clock yet, so nobody can say what is old: nothing was removed");
     }
     let removed = retention::remove_expired(dir, before(older_than))?;
@@ -122,6 +122,9 @@ fn stats(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     );
     for segment in newer {
         text.push_str(&format!("{segment}: written by a newer Pillarbox, left alone\n"));
+    }
+    for obstacle in &survey.in_the_way {
+        text.push_str(&format!("{obstacle} where a file belongs: remove it\n"));
     }
     for segment in unreadable {
         text.push_str(&format!("{segment}: not to be read just now\n"));

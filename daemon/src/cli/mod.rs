@@ -71,6 +71,8 @@ enum Command {
     Reboot,
     /// Switch the box off.
     PowerOff,
+    /// Say that the box's clock is right, when the box itself does not believe it.
+    ConfirmTime,
     /// Press the simulated button of a developer's board.
     Press {
         /// How long it is held.
@@ -146,6 +148,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Command::Restore(what) => backup::restore(what, socket, json)?,
         Command::Reboot => done(socket, &Request::Reboot, json, "The box restarts now.")?,
         Command::PowerOff => done(socket, &Request::PowerOff, json, "The box switches off now.")?,
+        Command::ConfirmTime => done(
+            socket,
+            &Request::ConfirmTime,
+            json,
+            "The box takes its clock for right. Old messages are removed again within a day.",
+        )?,
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::write(folder, json)?,
         Command::Logs { service, lines } => {

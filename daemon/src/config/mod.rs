@@ -40,6 +40,8 @@ pub const EXIT_CONFIG: u8 = 78;
 
 /// Nothing shorter makes sense: segments are a twenty-fourth of the retention, and at least a second long.
 const MIN_RETENTION: Duration = Duration::from_secs(1);
+/// They are asked one after the other, each for 5 s at most.
+const MAX_TIME_SERVERS: usize = 16;
 
 /// The file as it is written. Paths in it are relative to the folder that the file is in.
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,6 +57,8 @@ struct File {
     retention: Span,
     #[serde(default)]
     clock: ClockSource,
+    #[serde(default = "time_servers")]
+    time_servers: Vec<String>,
     #[serde(default)]
     power: Power,
     #[serde(default)]
@@ -74,6 +78,11 @@ struct File {
 
 fn day() -> Span {
     Span(Duration::from_secs(24 * 3600))
+}
+
+/// Debian's pool, as its systemd-timesyncd asks where the router names no other (`FallbackNTP=`).
+fn time_servers() -> Vec<String> {
+    (0..4).map(|number| format!("{number}.debian.pool.ntp.org")).collect()
 }
 
 /// Whom the daemon believes about the time.
@@ -187,6 +196,8 @@ pub struct Config {
     pub control: PathBuf,
     pub retention: Duration,
     pub clock: ClockSource,
+    /// Who is asked whether a leap of the clock is right; two have to agree.
+    pub time_servers: Vec<String>,
     pub power: Power,
     pub network: Network,
     pub page: Page,
@@ -224,6 +235,7 @@ impl Config {
             control,
             retention: raw.retention.0,
             clock: raw.clock,
+            time_servers: raw.time_servers,
             power: raw.power,
             network: raw.network.read(&file)?,
             page: Page {
@@ -309,6 +321,14 @@ fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
             "retention",
             "is under a second",
             "write \"1s\" or more",
+        ));
+    }
+    if raw.time_servers.len() > MAX_TIME_SERVERS {
+        return Err(Mistake::in_key(
+            file,
+            "time_servers",
+            format!("lists more than {MAX_TIME_SERVERS}"),
+            "keep some that are run by different people",
         ));
     }
     Ok(())

@@ -68,6 +68,7 @@ impl Desk {
             ),
             Request::Reboot => self.send(Event::Asked(event::Request::Reboot)),
             Request::PowerOff => self.send(Event::Asked(event::Request::PowerOff)),
+            Request::ConfirmTime => self.send(Event::Asked(event::Request::ConfirmTime)),
             Request::Press { hold_ms } => {
                 let Some(fifo) = &self.button else {
                     return Answer::Refused("this board's button is a real one: press it".to_owned());
@@ -227,6 +228,7 @@ mod tests {
             Request::Press { hold_ms: 1 },
             Request::Unlock,
             Request::Diagnose,
+            Request::ConfirmTime,
             Request::Reboot,
             Request::PowerOff,
             Request::Backup {

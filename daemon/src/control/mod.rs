@@ -61,6 +61,8 @@ pub enum Request {
     },
     Reboot,
     PowerOff,
+    /// The box's clock is right, whatever the box makes of it.
+    ConfirmTime,
     /// The simulated button, held for so long.
     Press {
         hold_ms: u64,

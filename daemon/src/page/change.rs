@@ -6,7 +6,7 @@ use super::markup::{Markup, put};
 use super::texts;
 use super::view::View;
 use crate::event::Request;
-use crate::snapshot::{ServiceStateName, Snapshot, Unlock};
+use crate::snapshot::{Level, ServiceStateName, Snapshot, Subject, Unlock};
 
 /// How the lock looks to the browser that asks for the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
         }),
         "reboot" => Some(Request::Reboot),
         "power-off" => Some(Request::PowerOff),
+        "confirm-time" => Some(Request::ConfirmTime),
         "factory-reset" if sure => Some(Request::FactoryReset),
         _ => None,
     }
@@ -59,6 +60,7 @@ pub(super) fn done(request: &Request) -> &'static str {
         Request::PowerOff => "power-off",
         Request::FactoryReset => "factory-reset",
         Request::Restore => "restore",
+        Request::ConfirmTime => "confirm-time",
     }
 }
 
@@ -140,6 +142,17 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
     );
     put!(*out, "</button></form></li>");
     copies(out, csrf);
+    if doubts_time(view.snapshot) {
+        deed(
+            out,
+            csrf,
+            "confirm-time",
+            texts::CONFIRM_TIME,
+            texts::CONFIRM_TIME_HINT,
+            None,
+            false,
+        );
+    }
     if view.switches {
         for (what, label, hint) in [
             ("reboot", texts::REBOOT, texts::REBOOT_HINT),
@@ -158,6 +171,11 @@ fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
         true,
     );
     put!(*out, "</ul>");
+}
+
+fn doubts_time(snapshot: &Snapshot) -> bool {
+    let clock = snapshot.health.get(&Subject::Clock).and_then(Option::as_ref);
+    clock.is_some_and(|finding| finding.level > Level::Ok)
 }
 
 /// Backup and restore.
@@ -287,6 +305,7 @@ mod tests {
         assert_eq!(asked(&[("what", "restart"), ("service", "mailserver")]), Some(restart));
         assert_eq!(asked(&[("what", "reboot")]), Some(Request::Reboot));
         assert_eq!(asked(&[("what", "power-off")]), Some(Request::PowerOff));
+        assert_eq!(asked(&[("what", "confirm-time")]), Some(Request::ConfirmTime));
         assert_eq!(
             asked(&[("what", "factory-reset"), ("sure", "yes")]),
             Some(Request::FactoryReset)

@@ -98,6 +98,8 @@ pub(super) const REBOOT: &str = "Restart the box";
 pub(super) const REBOOT_HINT: &str = "Takes a minute or two. Nothing is lost.";
 pub(super) const POWER_OFF: &str = "Switch the box off";
 pub(super) const POWER_OFF_HINT: &str = "Before unplugging it. To switch it on again, unplug it and plug it in.";
+pub(super) const CONFIRM_TIME: &str = "The clock is right";
+pub(super) const CONFIRM_TIME_HINT: &str = "The box does not believe its clock; Health above says why and what time it shows. Confirm it only if that is the right time.";
 pub(super) const FACTORY_RESET: &str = "Reset to factory settings";
 pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and an empty archive. The old ones are set aside on the card; the box's identity stays.";
 pub(super) const BACKUP: &str = "Download a backup";
@@ -131,6 +133,7 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
     match word {
         "restart" => Some("The service is being restarted."),
         "reboot" => Some("The box restarts now. The page comes back by itself."),
+        "confirm-time" => Some("The box takes its clock for right. Old messages are removed again within a day."),
         "power-off" => Some("The box switches off now. Unplug it when its light is dark."),
         "factory-reset" => Some("The box sets its state aside and starts anew."),
         "restore" => Some("The backup is being restored. The page comes back by itself."),

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use archive::folder::Folder;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, User, chown, geteuid};
+use nix::unistd::{Pid, User, geteuid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
@@ -181,12 +182,13 @@ async fn prepare(launch: &Launch) -> Result<(), String> {
         .unwrap_or_else(|error| Err(format!("cannot make its directories: {error}")))
 }
 
-/// A directory of the service's own account. Only its top is given away: what is in it was made by the service.
+/// A directory of the service's own account. Only its top is given away: what is in it was made by the service. One may
+/// be in another, so that a link may be in its place: what that leads to is not given away.
 fn give(directory: &Path, user: Option<&str>) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let user = user.map(User::from_name).transpose()?.flatten();
     match user {
-        Some(user) if geteuid().is_root() => Ok(chown(directory, Some(user.uid), Some(user.gid))?),
+        Some(user) if geteuid().is_root() => Folder::open(directory)?.give(user.uid.as_raw(), user.gid.as_raw()),
         _ => Ok(()),
     }
 }

@@ -20,6 +20,7 @@ pub use backoff::Random;
 pub use retention::Pruning;
 pub use service::{Service, ServiceState, Then};
 
+use crate::clock::Outlook;
 use crate::config::service::{Disabled, Node};
 use crate::config::{Config, Mistake};
 use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
@@ -56,6 +57,9 @@ pub struct State {
     missing: BTreeMap<Part, String>,
     /// Whether limits on services hold, or why they cannot.
     limits: Result<(), String>,
+    outlook: Outlook,
+    /// What a factory reset could not keep.
+    lost: Option<String>,
 }
 
 /// The settings that hold until the daemon is started again.
@@ -135,6 +139,8 @@ impl State {
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
             limits: Err("nobody looked for control groups".to_owned()),
+            outlook: Outlook::default(),
+            lost: None,
         };
         state.add_archives(config.retention);
         state
@@ -227,6 +233,16 @@ impl State {
         self.limits = limits;
     }
 
+    /// What is known of the time beside the time, before each step.
+    pub fn set_outlook(&mut self, outlook: Outlook) {
+        self.outlook = outlook;
+    }
+
+    /// What the factory reset before this start could not keep.
+    pub fn set_lost(&mut self, lost: Option<String>) {
+        self.lost = lost;
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
     }
@@ -262,7 +278,7 @@ impl State {
         }
         let policy_facts = (self.disk_stage, self.surroundings.system.disk);
         for pruning in &mut self.archives {
-            actions.extend(pruning.tick(now, policy_facts.0, policy_facts.1));
+            actions.extend(pruning.tick(now, self.outlook.leap, policy_facts.0, policy_facts.1));
         }
         match self.stopping {
             None => self.start_due(now.mono, actions),
@@ -298,7 +314,16 @@ impl State {
             Request::PowerOff => self.stop(Finally::PowerOff, now.mono, actions),
             Request::FactoryReset => self.stop(Finally::FactoryReset, now.mono, actions),
             Request::Restore => self.stop(Finally::Restore, now.mono, actions),
+            Request::ConfirmTime => self.confirm_time(now, actions),
         }
+    }
+
+    fn confirm_time(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.past_ns = self.past_ns.map(|past_ns| past_ns.min(now.wall_ns));
+        for pruning in &mut self.archives {
+            pruning.confirm_time(now);
+        }
+        actions.push(Action::ConfirmTime);
     }
 
     /// Ends every service at once; asked twice, it kills.

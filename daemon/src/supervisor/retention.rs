@@ -1,14 +1,17 @@
 //! When an archive is pruned, and by which policy.
 //!
 //! The interval is the length of a segment, between a second and ten: with whole segments removed, pruning more often
-//! gains nothing, and less often the page would show old counts. The cut-off is computed from a trusted clock only; while it is not trusted, the last trusted
-//! one holds (nothing older is served) and nothing is removed. One run at a time; a run that fails is tried again at
+//! gains nothing, and less often the page would show old counts. The cut-off is computed from a trusted clock only; while
+//! it is not trusted, the last trusted one holds (nothing older is served) and nothing is removed. After a leap of the
+//! clock it goes on by the old time until the leap has stood for a day. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
 use std::time::Duration;
 
+use archive::retention::Leap;
 use archive::{DiskStage, Policy};
 
+use crate::clock;
 use crate::config::service::ArchiveRules;
 use crate::event::{Action, ArchiveId, Now, PruneReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
@@ -31,6 +34,8 @@ pub struct Pruning {
     cutoff_ns: Option<i64>,
     pub status: ArchiveStatus,
     pub trouble: Option<String>,
+    /// What was in the way lately, and when it was seen last: the policy is written over some of it at once.
+    pub(super) in_the_way: Option<(String, Duration)>,
 }
 
 impl Pruning {
@@ -49,6 +54,7 @@ impl Pruning {
             cutoff_ns,
             status,
             trouble: None,
+            in_the_way: None,
         }
     }
 
@@ -71,7 +77,13 @@ impl Pruning {
         (self.retention / SEGMENTS_PER_RETENTION).clamp(MIN_INTERVAL, MAX_INTERVAL)
     }
 
-    pub fn tick(&mut self, now: Now, disk: DiskStage, space: Option<DiskStatus>) -> Option<Action> {
+    pub fn tick(
+        &mut self,
+        now: Now,
+        leap: Option<clock::Leap>,
+        disk: DiskStage,
+        space: Option<DiskStatus>,
+    ) -> Option<Action> {
         if let Some(since) = self.running_since {
             if now.mono.saturating_sub(since) >= OVERDUE {
                 self.trouble = Some("pruning hangs".to_owned());
@@ -84,21 +96,35 @@ impl Pruning {
             return None;
         }
         self.running_since = Some(now.mono);
+        let leap = leap.filter(|_| now.trusted);
         if now.trusted {
-            let cutoff_ns = now.wall_ns.saturating_sub(nanos(self.retention));
+            let time_ns = leap.map_or(now.wall_ns, |leap| leap.old_ns);
+            let cutoff_ns = time_ns.saturating_sub(nanos(self.retention));
             self.cutoff_ns = Some(self.cutoff_ns.map_or(cutoff_ns, |last| last.max(cutoff_ns)));
         }
         let policy = Policy {
             retention_secs: self.retention.as_secs(),
             clock_trusted: now.trusted,
             cutoff: self.cutoff_ns,
+            held: leap.is_some(),
             disk,
             quota_bytes: self.rules.quota_bytes.or(space.map(|space| space.total_bytes / 2)),
         };
         Some(Action::Prune {
             archive: self.id,
             policy,
+            leap: leap.map(|leap| Leap {
+                since: leap.since_ns,
+                cutoff: now.wall_ns.saturating_sub(nanos(self.retention)),
+            }),
         })
+    }
+
+    /// A person says what time it is: a cut-off from a later one was wrong.
+    pub fn confirm_time(&mut self, now: Now) {
+        let cutoff_ns = now.wall_ns.saturating_sub(nanos(self.retention));
+        self.cutoff_ns = self.cutoff_ns.map(|last| last.min(cutoff_ns));
+        self.next = Duration::ZERO;
     }
 
     pub fn pruned(&mut self, result: Result<PruneReport, String>, now: Now) {
@@ -106,6 +132,12 @@ impl Pruning {
         self.next = now.mono.saturating_add(self.interval());
         match result {
             Ok(report) => {
+                if let Some(first) = report.survey.in_the_way.first() {
+                    if self.in_the_way.as_ref().is_none_or(|(before, _)| before != first) {
+                        tracing::warn!(archive = %self.rules.path.display(), what = first, "in the way of the archive's files");
+                    }
+                    self.in_the_way = Some((first.clone(), now.mono));
+                }
                 let pruned_total = self.status.pruned_total.saturating_add(report.removed_envelopes);
                 self.status = ArchiveStatus {
                     retention_secs: Some(self.retention.as_secs()),

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use archive::DiskStage;
 
 use super::surroundings::last_envelope_finding;
 use super::{Finally, Service, ServiceState, State};
+use crate::clock::{Doubt, Outlook, utc_of};
 use crate::event::Now;
 use crate::fault::Fault;
 use crate::health::watchdog;
@@ -21,6 +23,8 @@ use crate::snapshot::{
 
 /// So many failures in a row are no longer a hiccup.
 const KEEPS_FAILING: u32 = 3;
+/// What was in the way of the archive's files is told for so long, though it may be gone at once.
+const IN_THE_WAY_FOR: Duration = Duration::from_secs(24 * 3600);
 
 impl State {
     pub fn snapshot(&self, now: Now) -> Snapshot {
@@ -47,7 +51,11 @@ impl State {
             Some(services_fault),
             Some(services.unwrap_or_else(|| ok("all run"))),
         );
-        find(Subject::Clock, Some(Fault::Clock), Some(clock_finding(now)));
+        find(
+            Subject::Clock,
+            Some(Fault::Clock),
+            Some(clock_finding(now, &self.outlook)),
+        );
         find(Subject::Disk, Some(Fault::Disk), self.disk_finding());
         // An archive that cannot be written for want of a disk is not damaged.
         let archive_fault = if self.disk_stage == DiskStage::ReadOnly {
@@ -55,7 +63,7 @@ impl State {
         } else {
             Fault::Archive
         };
-        find(Subject::Archive, Some(archive_fault), self.archive_finding());
+        find(Subject::Archive, Some(archive_fault), self.archive_finding(now));
         let around = &self.surroundings;
         let levels = &around.levels;
         find(
@@ -186,12 +194,22 @@ impl State {
         })
     }
 
-    fn archive_finding(&self) -> Option<Finding> {
+    fn archive_finding(&self, now: Now) -> Option<Finding> {
         let first = self.archives.first()?;
         if let Some(trouble) = self.archives.iter().find_map(|pruning| pruning.trouble.as_ref()) {
             return Some(Finding {
                 level: Level::Bad,
                 detail: trouble.clone(),
+            });
+        }
+        let mut in_the_way = self.archives.iter().filter_map(|pruning| pruning.in_the_way.as_ref());
+        if let Some((what, _)) = in_the_way.find(|(_, seen)| now.mono.saturating_sub(*seen) < IN_THE_WAY_FOR) {
+            return Some(Finding {
+                level: Level::Warn,
+                detail: format!(
+                    "{what}, in the archive's folder, where nothing but the mailserver writes: \
+                     update the box, and do a factory reset if it happens again"
+                ),
             });
         }
         let quarantined = &first.status.quarantined;
@@ -285,6 +303,7 @@ impl State {
         match self
             .mistake
             .clone()
+            .or_else(|| self.lost.clone())
             .or_else(|| mistakes.map(ToString::to_string).next())
             .or_else(|| self.unheeded.as_ref().map(ToString::to_string))
             .or_else(|| self.fixed.config.reported.settings.clone())
@@ -322,13 +341,48 @@ pub(super) fn ok(detail: &str) -> Finding {
     }
 }
 
-fn clock_finding(now: Now) -> Finding {
+fn clock_finding(now: Now, outlook: &Outlook) -> Finding {
+    let utc = |ns: i64| utc_of(ns.div_euclid(1_000_000_000));
     if now.trusted {
-        return ok("the time is known");
+        return match outlook.leap {
+            None => ok("the time is known"),
+            Some(leap) => ok(&format!(
+                "the time is known; it is more than a day ahead of what was known before ({}), so nothing is removed for it in \
+                 the next {} hours",
+                utc(leap.old_ns),
+                leap.left().as_secs().div_ceil(3600)
+            )),
+        };
     }
+    let detail = match outlook.doubt {
+        None | Some(Doubt::NotSynchronised) => {
+            "the clock is not synchronised: nothing is removed until it is".to_owned()
+        }
+        Some(Doubt::Past { known_ns }) => format!(
+            "the clock says {}, but this box has been past {}: no message is kept and none removed. If the clock is right, \
+             confirm it on this page or with `pillarbox confirm-time`, or do a factory reset",
+            utc(now.wall_ns),
+            utc(known_ns)
+        ),
+        Some(Doubt::Leapt) => "the clock was set to another time: nothing is removed until it has run evenly for ten \
+                               minutes"
+            .to_owned(),
+        Some(Doubt::Alone { known_ns, answers }) => format!(
+            "the clock says {}, more than a day after {}, the last time that this box was sure of: nothing is removed until \
+             two time servers say so, too ({}). If the clock is right, confirm it on this page or with `pillarbox \
+             confirm-time`",
+            utc(now.wall_ns),
+            utc(known_ns),
+            match answers {
+                None => "they were not asked yet, or say something else".to_owned(),
+                Some(0) => "none answered; let the router pass NTP, UDP port 123".to_owned(),
+                Some(answers) => format!("{answers} answered"),
+            }
+        ),
+    };
     Finding {
         level: Level::Warn,
-        detail: "the clock is not synchronised: nothing is forgotten until it is".to_owned(),
+        detail,
     }
 }
 

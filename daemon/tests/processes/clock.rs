@@ -25,6 +25,19 @@ fn library() -> PathBuf {
         .expect("libfaketime.so.1 is missing: install Debian's package faketime, as scripts/test does")
 }
 
+/// The environment of a program whose wall clock is off by what the file `offset` of the test's folder says.
+pub(crate) fn faked_by(files: &Files, offset: &str) -> Vec<(&'static str, String)> {
+    std::fs::write(files.path("offset"), offset).unwrap();
+    let fixed = |name, value: &str| (name, value.to_owned());
+    vec![
+        ("LD_PRELOAD", library().display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", files.path("offset").display().to_string()),
+        fixed("FAKETIME_NO_CACHE", "1"),
+        fixed("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        fixed("DONT_FAKE_MONOTONIC", "1"),
+    ]
+}
+
 struct Jumping {
     files: Files,
     dir: PathBuf,
@@ -39,16 +52,7 @@ impl Jumping {
         let dir = files.path("state/archive");
         // Of an hour from now: no true clock expires them while the test runs.
         fill(&dir, now_ns() + HOUR_NS, 40);
-        std::fs::write(files.path("offset"), "+0").unwrap();
-        let (library, offset) = (library(), files.path("offset"));
-        let environment = [
-            ("LD_PRELOAD", library.to_str().unwrap()),
-            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("DONT_FAKE_MONOTONIC", "1"),
-        ];
-        let program = Program::start_with(&files, &environment);
+        let program = Program::start_with(&files, &faked_by(&files, "+0"));
         Jumping {
             files,
             dir,

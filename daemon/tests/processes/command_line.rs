@@ -197,6 +197,7 @@ fn an_archive_is_looked_at_exported_and_pruned_without_a_daemon() {
         retention_secs: 86_400,
         clock_trusted: false,
         cutoff: None,
+        held: false,
         disk: archive::DiskStage::Fine,
         quota_bytes: None,
     };

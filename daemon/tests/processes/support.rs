@@ -1,5 +1,6 @@
 //! A daemon inside the test ([`Daemon`]) or as the built program ([`Program`]), on a folder of services of the test's.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Daemon {
         pillarboxd::process::set_own_program(PathBuf::from(PILLARBOXD));
         let config = Config::read(&files.config()).unwrap();
         std::fs::create_dir_all(&config.state_dir).unwrap();
-        let mut clock = Clock::new(config.clock, &config.state_dir);
+        let mut clock = Clock::new(&config);
         let state = State::new(&config, clock.floor_ns(), 1);
         let (events, inbox) = event::channel();
         let (snapshots, seen) = watch::channel(Arc::new(state.snapshot(clock.now())));
@@ -138,15 +139,15 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(files: &Files) -> Program {
-        Program::start_with(files, &[])
+        Program::start_with(files, &[] as &[(&str, &str)])
     }
 
     /// With these in its environment.
-    pub(crate) fn start_with(files: &Files, environment: &[(&str, &str)]) -> Program {
+    pub(crate) fn start_with(files: &Files, environment: &[(&str, impl AsRef<OsStr>)]) -> Program {
         let child = Command::new(PILLARBOXD)
             .arg("--config")
             .arg(files.config())
-            .envs(environment.iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

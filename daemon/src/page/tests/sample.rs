@@ -41,6 +41,7 @@ pub(in crate::page) fn ok() -> Snapshot {
         quarantined: Vec::new(),
         newer: Vec::new(),
         unreadable: Vec::new(),
+        in_the_way: Vec::new(),
         writer: WriterStatus {
             written_bytes_last_day: Some(642_000_000),
             written_per_payload: Some(2.43),

@@ -80,6 +80,7 @@ fn config(specs: Vec<Spec>) -> Config {
         control: "/nonexistent/control".into(),
         retention: Duration::from_secs(240),
         clock: ClockSource::Trusted,
+        time_servers: Vec::new(),
         power: crate::config::Power::None,
         network: Network::default(),
         page: Page::default(),

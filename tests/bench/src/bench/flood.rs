@@ -87,6 +87,7 @@ fn run_one(dir: &Path, retention_secs: u64, flood: Flood) -> Result<Outcome> {
         retention_secs,
         clock_trusted: true,
         cutoff: None,
+        held: false,
         disk: DiskStage::Fine,
         quota_bytes: Some(quota),
     };

@@ -23,6 +23,7 @@ impl Ours {
             retention_secs: 86_400,
             clock_trusted: true,
             cutoff: None,
+            held: false,
             disk: DiskStage::Fine,
             quota_bytes: None,
         };
