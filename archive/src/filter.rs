@@ -6,6 +6,8 @@ use crate::MessageHash;
 /// Ten bits and seven probes a hash: 0.8 % say yes wrongly.
 const BITS_PER_HASH: usize = 10;
 const PROBES: u64 = 7;
+/// Twelve times what the largest segment has (`seal::MAX_ROWS`): what is longer is no filter, and is not read.
+pub(crate) const MAX_BYTES: i64 = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
@@ -202,11 +201,7 @@ fn open(file: &Path, access: OpenFlags) -> Result<Connection, Error> {
     let opened = || -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(real, access | schema::OURS)?;
         conn.busy_timeout(BUSY_TIMEOUT)?;
-        // Nothing that the file says of itself is run.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        schema::run_nothing(&conn)?;
         Ok(conn)
     };
     opened().map_err(Error::segment("open", file))

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::folder;
@@ -207,6 +208,7 @@ pub(crate) fn open_for_writing(path: &Path) -> Result<Connection, Error> {
     let real = only_files(path)?;
     let opened = || -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(real, OpenFlags::SQLITE_OPEN_READ_WRITE | OURS)?;
+        run_nothing(&conn)?;
         conn.busy_timeout(std::time::Duration::from_secs(2))?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "cache_size", -512)?;
@@ -244,10 +246,20 @@ pub(crate) fn only_files(path: &Path) -> Result<PathBuf, Error> {
     Ok(real.join(name))
 }
 
+/// Nothing that a file says of itself is run: a view in a table's place may never end.
+pub(crate) fn run_nothing(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    Ok(())
+}
+
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, Error> {
     let real = only_files(path)?;
     let opened = || -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(real, OpenFlags::SQLITE_OPEN_READ_ONLY | OURS)?;
+        run_nothing(&conn)?;
         conn.busy_timeout(std::time::Duration::from_millis(500))?;
         conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(conn)
@@ -261,6 +273,7 @@ pub(crate) fn open_complete(path: &Path) -> Result<Connection, Error> {
     let opened = || -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OURS;
         let conn = Connection::open_with_flags(format!("file:{}?immutable=1", uri_path(&real)), flags)?;
+        run_nothing(&conn)?;
         conn.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(conn)
     };

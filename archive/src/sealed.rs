@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::catalogue::Place;
 use crate::file::SegmentFile;
-use crate::filter::Filter;
+use crate::filter::{Filter, MAX_BYTES};
 use crate::schema::{self, Summary};
 use crate::search::{Key, Span};
 use crate::{Direction, Error, MessageHash, Query};
@@ -72,10 +72,14 @@ impl Sealed {
         if !self.wants_filter() {
             return Ok(());
         }
-        let bits: Vec<u8> = self.file.read("read the filter", |conn| {
-            conn.query_row("SELECT bits FROM filter", [], |row| row.get(0))
+        let bits: Option<Vec<u8>> = self.file.read("read the filter", |conn| {
+            conn.query_row(
+                "SELECT iif(octet_length(bits) <= ?, bits, NULL) FROM filter",
+                [MAX_BYTES],
+                |row| row.get(0),
+            )
         })?;
-        if let Some(filter) = Filter::from_bytes(bits) {
+        if let Some(filter) = bits.and_then(Filter::from_bytes) {
             self.keep(filter);
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::file::envelope_at;
-use crate::filter::Filter;
+use crate::filter::{Filter, MAX_BYTES};
 use crate::layout::{self, SegmentName};
 use crate::progress::{Files, Told};
 use crate::schema::{self, Probe, Summary, hash_at};
@@ -106,10 +106,14 @@ fn structure(conn: &Connection) -> rusqlite::Result<Vec<String>> {
 
 /// Checks every row, and counts what the summary ought to say.
 fn envelopes(conn: &Connection, segment: &mut VerifiedSegment, mut read: impl FnMut(u64)) -> rusqlite::Result<Summary> {
-    let filter: Option<Vec<u8>> = conn
-        .query_row("SELECT bits FROM filter", [], |row| row.get(0))
+    let bounded = "SELECT octet_length(bits), iif(octet_length(bits) <= ?, bits, NULL) FROM filter";
+    let found: Option<(i64, Option<Vec<u8>>)> = conn
+        .query_row(bounded, [MAX_BYTES], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let filter = filter.and_then(Filter::from_bytes);
+    if let Some((length, None)) = found {
+        segment.faults.push(format!("its filter has {length} bytes"));
+    }
+    let filter = found.and_then(|(_, bits)| bits).and_then(Filter::from_bytes);
     let mut counted = Summary::default();
     let mut rows = conn.prepare(
         "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash, e.id

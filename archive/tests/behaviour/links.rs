@@ -211,3 +211,44 @@ fn a_held_policy_keeps_what_is_provisional() {
         assert_eq!(provisional(dir.path()), kept, "held: {held}");
     }
 }
+
+/// Views and huge values in a segment, as somebody with the mailserver's account could write them.
+#[test]
+fn a_view_without_end_and_a_huge_filter_are_bounded() {
+    let dir = filled();
+    let later = NOW + 3 * 86_400 * SECOND;
+    let archive = open(dir.path(), 864_000);
+    archive.tick(later).unwrap();
+    archive.close().unwrap();
+    let segment = dir.path().join(&segments(dir.path())[0]);
+    let change = |sql: &str| {
+        rusqlite::Connection::open(&segment)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap()
+    };
+    change("DELETE FROM filter; INSERT INTO filter VALUES (zeroblob(200000000));");
+    let path = dir.path().to_owned();
+    let verified = ends("verify", move || verify(&path, &mut |_| {}).unwrap());
+    let faults = &verified.segments[0].faults;
+    assert!(
+        faults.iter().any(|fault| fault == "its filter has 200000000 bytes"),
+        "{faults:?}"
+    );
+    change("DELETE FROM filter;");
+    change(
+        "DROP TABLE summary; CREATE VIEW summary AS
+         WITH RECURSIVE n(one) AS (SELECT 1 UNION ALL SELECT one FROM n)
+         SELECT one, 1 AS sealed, count(*) AS envelopes, 0 AS payload_bytes, 0 AS oldest, 0 AS newest FROM n;",
+    );
+    let path = dir.path().to_owned();
+    let surveyed = ends("the survey", move || survey(&path).unwrap());
+    assert_eq!(surveyed.unreadable.len(), 1, "{surveyed:?}");
+    let path = dir.path().to_owned();
+    assert!(!ends("verify", move || verify(&path, &mut |_| {}).unwrap()).is_sound());
+    let path = dir.path().to_owned();
+    ends("removing", move || {
+        retention::remove_expired(&path, later + 86_400 * SECOND).unwrap()
+    });
+    assert_eq!(segments(dir.path()), [] as [String; 0]);
+}
