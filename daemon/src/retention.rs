@@ -56,17 +56,12 @@ fn prune_segments(dir: &Path, policy: &Policy, over: Option<Over>) -> Result<Pru
     let removed = match over {
         Some(over) => {
             // What cannot be pruned of the past holds up nothing of the present.
-            let old = reset::all_set_aside(dir);
-            let pruned = old
-                .iter()
-                .map(|old| retention::remove(old, &over))
-                .filter_map(Result::err);
-            let trouble = pruned.last();
-            let removed = retention::remove(dir, &over)?;
-            match trouble {
-                Some(trouble) => return Err(trouble),
-                None => removed,
+            let mut outcome = Ok(());
+            for old in reset::all_set_aside(dir) {
+                outcome = outcome.and(retention::remove(&old, &over).map(drop));
             }
+            let removed = retention::remove(dir, &over)?;
+            outcome.map(|()| removed)?
         }
         None => retention::Removed::default(),
     };

@@ -149,7 +149,7 @@ fn understand(reply: &[u8], token: [u8; 8], built_secs: i64) -> Option<i64> {
     while unix_secs < built_secs - 86_400 {
         unix_secs += ERA_SECS;
     }
-    Some(unix_secs * NS_PER_SEC + (fraction * NS_PER_SEC >> 32))
+    Some(unix_secs * NS_PER_SEC + ((fraction * NS_PER_SEC) >> 32))
 }
 
 /// The largest number of independent servers that agree, if they are enough, and if no as large number says otherwise.

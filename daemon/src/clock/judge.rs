@@ -112,7 +112,8 @@ impl Judge {
         let newly_synchronised = last.is_some_and(|last| !last.synchronised);
         let undone = self.line.leads_to(reading);
         let even = self.anchor.is_none_or(|anchor| anchor.leads_to(reading));
-        if !(proved || newly_synchronised || undone || even) && !self.has_settled(last, reading) {
+        let at_once = proved || newly_synchronised || undone || even;
+        if !at_once && !self.has_settled(last, reading) {
             return Some(Doubt::Leapt);
         }
         if self.is_ahead(reading) && !proved && self.source == ClockSource::Synchronised {
