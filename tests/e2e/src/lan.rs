@@ -1,5 +1,6 @@
-//! A home network for the emulated board: a cable (tap device), a router that gives addresses (dnsmasq), knows a time
-//! server and answers every question for a name with "no such name", and nothing behind it. All of it lies in a network namespace of this process's own, so the machine that
+//! A home network for the emulated board: a cable (tap device), a router that gives addresses (dnsmasq), knows two time
+//! servers and answers every other question for a name with "no such name", and nothing behind it. All of it lies in a
+//! network namespace of this process's own, so the machine that
 //! tests is not touched.
 
 use std::net::Ipv4Addr;
@@ -15,6 +16,8 @@ use crate::time_server;
 pub(crate) const CABLE: &str = "lan0";
 /// The computer, which is the router as well.
 pub(crate) const COMPUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
+/// A second time server: an image that is older than a day has its box ask for two.
+const OTHER_CLOCK: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 2);
 /// What the router gives to the box.
 pub(crate) const BOX: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 10);
 /// The box's network card (52:54:00 is QEMU's).
@@ -60,7 +63,9 @@ impl Lan {
         ip(&["link", "set", CABLE, "up"])?;
         // Questions to everybody (mDNS) leave by the cable.
         ip(&["route", "add", "224.0.0.0/4", "dev", CABLE])?;
+        ip(&["address", "add", &format!("{OTHER_CLOCK}/24"), "dev", CABLE])?;
         time_server::start(COMPUTER)?;
+        time_server::start(OTHER_CLOCK)?;
         let log = std::fs::File::create(dir.join(ROUTER_LOG)).context("cannot write the router's log")?;
         // The kernel ends it with this program, however that ends.
         let router = Command::new("setpriv")
@@ -72,7 +77,10 @@ impl Lan {
                 "--log-dhcp",
             ])
             .args(["--user=root", "--group=root", "--pid-file"])
+            // Of all names it knows two, which a box asks about a leap of its clock.
             .args(["--no-resolv", "--no-hosts", "--local=/#/", "--log-queries"])
+            .arg(format!("--address=/0.debian.pool.ntp.org/{COMPUTER}"))
+            .arg(format!("--address=/1.debian.pool.ntp.org/{OTHER_CLOCK}"))
             .args(["--bind-interfaces", &format!("--interface={CABLE}")])
             .arg(format!("--dhcp-range={BOX},{BOX},{NETMASK},1h"))
             .arg(format!("--dhcp-host={BOX_MAC},{BOX}"))
