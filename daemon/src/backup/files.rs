@@ -13,6 +13,8 @@ use nix::fcntl::OFlag;
 use nix::unistd::{User, geteuid};
 
 use super::bundle::{Bundle, Kind, MAX_FILE_BYTES, Name};
+use super::identity::{self, Flaw};
+use super::settings;
 use crate::config::{Config, Mistake};
 use crate::reset;
 
@@ -29,8 +31,8 @@ pub(super) enum Trouble {
     NoService(Name),
     #[error("the backup's settings are of another kind of box ({0}); restore its identity alone")]
     OtherKind(Name),
-    #[error("the backup's settings are of another installation ({0} differs); restore its identity alone")]
-    OtherPlace(&'static str),
+    #[error("{name} in the backup {flaw}; nothing was changed; use another backup")]
+    Identity { name: Name, flaw: Flaw },
     #[error("the backup's settings cannot be used here: {0}; or restore the identity alone")]
     Settings(#[from] Mistake),
     #[error("{path}: {error}")]
@@ -79,9 +81,13 @@ fn places(config: &Config) -> BTreeMap<Name, Place> {
 pub(super) fn collect(config: &Config) -> Result<Bundle, Trouble> {
     let mut bundle = Bundle::default();
     for (name, place) in places(config) {
-        if let Some(content) = read(&place.from).map_err(|error| trouble(&place.from, error))? {
-            bundle.files.insert(name, content);
+        let Some(mut content) = read(&place.from).map_err(|error| trouble(&place.from, error))? else {
+            continue;
+        };
+        if let Name::Settings(kind) = name {
+            content = settings::for_backup(kind, &place.from, &text(&place.from, content)?)?.into_bytes();
         }
+        bundle.files.insert(name, content);
     }
     let identities = bundle.files.keys().any(|name| matches!(name, Name::Identity { .. }));
     if identities {
@@ -105,24 +111,28 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
-/// Writes the bundle's files beside those that they will replace; all of them, or none.
-pub(super) fn stage(config: &Config, bundle: Bundle, identity_only: bool) -> Result<(), Trouble> {
+fn text(path: &Path, content: Vec<u8>) -> Result<String, Trouble> {
+    String::from_utf8(content).map_err(|_| Trouble::File {
+        path: path.to_owned(),
+        error: io::Error::other("is no text"),
+    })
+}
+
+/// Writes the bundle's files beside those that they will replace; all of them, or none. Returns the settings that it
+/// leaves out.
+pub(super) fn stage(config: &Config, bundle: Bundle, identity_only: bool) -> Result<Vec<String>, Trouble> {
     let places = places(config);
     forget_staged(config);
-    let staged = try_stage(config, &places, bundle, identity_only);
+    let staged = try_stage(&places, bundle, identity_only);
     if staged.is_err() {
         forget_staged(config);
     }
     staged
 }
 
-fn try_stage(
-    config: &Config,
-    places: &BTreeMap<Name, Place>,
-    bundle: Bundle,
-    identity_only: bool,
-) -> Result<(), Trouble> {
-    let mut count = 0;
+fn try_stage(places: &BTreeMap<Name, Place>, bundle: Bundle, identity_only: bool) -> Result<Vec<String>, Trouble> {
+    let mut left_out = Vec::new();
+    let mut wanted = Vec::new();
     for (name, content) in bundle.files {
         let settings = matches!(name, Name::Settings(_));
         if settings && identity_only {
@@ -135,30 +145,39 @@ fn try_stage(
                 Trouble::NoService(name)
             });
         };
+        identity::check(&name, &content).map_err(|flaw| Trouble::Identity {
+            name: name.clone(),
+            flaw,
+        })?;
+        let content = match name {
+            Name::Settings(kind) => take_settings(kind, place, content, &mut left_out)?,
+            Name::Identity { .. } => content,
+        };
+        wanted.push((name, place, content));
+    }
+    if wanted.is_empty() {
+        return Err(Trouble::NothingWanted);
+    }
+    for (name, place, content) in wanted {
         let path = staged(&place.to);
         write(&path, place, &content).map_err(|error| trouble(&path, error))?;
         if name == Name::Settings(Kind::Daemon) {
-            fits(config, &path)?;
+            Config::read(&path)?;
         }
-        count += 1;
     }
-    if count == 0 {
-        Err(Trouble::NothingWanted)
-    } else {
-        Ok(())
-    }
+    Ok(left_out)
 }
 
-/// Settings of another installation would have the daemon look for its state elsewhere.
-fn fits(config: &Config, path: &Path) -> Result<(), Trouble> {
-    let restored = Config::read(path)?;
-    if restored.state_dir != config.state_dir {
-        return Err(Trouble::OtherPlace("state_dir"));
-    }
-    if restored.board != config.board {
-        return Err(Trouble::OtherPlace("board"));
-    }
-    Ok(())
+/// A person's own settings out of a backup, laid over those that are here.
+fn take_settings(kind: Kind, place: &Place, content: Vec<u8>, left_out: &mut Vec<String>) -> Result<Vec<u8>, Trouble> {
+    let present = match kind {
+        Kind::Daemon => read(&place.to).map_err(|error| trouble(&place.to, error))?,
+        Kind::Card => None,
+    };
+    let present = text(&place.to, present.unwrap_or_default())?;
+    let restored = settings::restored(kind, &place.to, &present, &text(&place.to, content)?)?;
+    left_out.extend(restored.left_out);
+    Ok(restored.text.into_bytes())
 }
 
 fn write(path: &Path, place: &Place, content: &[u8]) -> io::Result<()> {
@@ -231,7 +250,7 @@ fn trouble(path: &Path, error: io::Error) -> Trouble {
 mod tests {
     use super::*;
 
-    const SERVICE: &str = "program = \"/bin/true\"\nidentity = [\"nodekey\"]\n";
+    const SERVICE: &str = "program = \"/bin/true\"\nidentity = [\"token\"]\n";
 
     struct Tree {
         folder: tempfile::TempDir,
@@ -267,11 +286,7 @@ mod tests {
 
         fn refusal(&self, bundle: Bundle, identity_only: bool) -> String {
             let error = stage(&self.config(), bundle, identity_only).unwrap_err().to_string();
-            assert_eq!(
-                self.text("state/one/nodekey.restored"),
-                None,
-                "nothing is left: {error}"
-            );
+            assert_eq!(self.text("state/one/token.restored"), None, "nothing is left: {error}");
             assert_eq!(self.text("main.toml.restored"), None, "nothing is left: {error}");
             error
         }
@@ -283,7 +298,7 @@ mod tests {
             "daemon" => Name::Settings(Kind::Daemon),
             service => Name::Identity {
                 service: service.to_owned(),
-                file: "nodekey".to_owned(),
+                file: "token".to_owned(),
             },
         };
         Bundle {
@@ -298,56 +313,72 @@ mod tests {
     fn what_is_collected_is_put_back_and_the_present_is_set_aside() {
         let tree = Tree::new("");
         assert!(matches!(collect(&tree.config()), Err(Trouble::NothingHere)));
-        tree.put("state/one/nodekey", "old");
+        tree.put("state/one/token", "old");
         tree.put("state/one/other", "not an identity");
         let kept = collect(&tree.config()).unwrap();
         assert_eq!(kept.files.len(), 2, "{kept:?}");
         let settings = tree.text("main.toml").unwrap();
-        tree.put("state/one/nodekey", "new");
+        tree.put("state/one/token", "new");
         tree.put("main.toml", &format!("{settings}retention = \"2h\"\n"));
 
         stage(&tree.config(), kept, false).unwrap();
-        assert_eq!(tree.text("state/one/nodekey").unwrap(), "new", "staged beside");
+        assert_eq!(tree.text("state/one/token").unwrap(), "new", "staged beside");
         let replaced = commit(&tree.config(), "x").unwrap();
         assert_eq!(replaced.len(), 2);
-        assert_eq!(tree.text("state/one/nodekey").unwrap(), "old");
-        assert_eq!(tree.text("state/one/nodekey.set-aside-x").unwrap(), "new");
+        assert_eq!(tree.text("state/one/token").unwrap(), "old");
+        assert_eq!(tree.text("state/one/token.set-aside-x").unwrap(), "new");
         assert_eq!(tree.text("main.toml").unwrap(), settings);
         assert!(tree.text("main.toml.set-aside-x").unwrap().contains("2h"));
-        assert_eq!(tree.text("state/one/nodekey.restored"), None);
+        assert_eq!(tree.text("state/one/token.restored"), None);
         assert_eq!(commit(&tree.config(), "y").unwrap(), [] as [PathBuf; 0], "once");
     }
 
     #[test]
     fn what_does_not_fit_changes_nothing() {
         let tree = Tree::new("");
-        tree.put("state/one/nodekey", "mine");
-        let elsewhere = "board = \"dev\"\nstate_dir = \"elsewhere\"\nservices_dir = \"services\"\n";
-        let other_board = elsewhere.replace("elsewhere", "state").replace("dev", "rpi-4");
+        tree.put("state/one/token", "mine");
         for (files, wanted) in [
-            (&[("one", "x"), ("two", "x")][..], "no services/two/nodekey"),
+            (&[("one", "x"), ("two", "x")][..], "no services/two/token"),
             (&[("one", "x"), ("card", "x")], "another kind"),
-            (&[("one", "x"), ("daemon", "colour = 1")], "colour"),
-            (&[("one", "x"), ("daemon", elsewhere)], "state_dir differs"),
-            (&[("one", "x"), ("daemon", &other_board)], "board differs"),
+            (&[("one", "x"), ("daemon", "retention = \"0s\"")], "retention"),
+            (&[("one", "x"), ("daemon", "colour = ")], "no TOML"),
+            (
+                &[("one", ""), ("card", "x")],
+                "services/one/token in the backup is empty",
+            ),
             (&[], "nothing"),
         ] {
             let error = tree.refusal(bundle(files), false);
             assert!(error.contains(wanted), "{error}");
         }
-        let error = tree.refusal(bundle(&[("daemon", elsewhere)]), true);
+        let error = tree.refusal(bundle(&[("daemon", "retention = \"2h\"")]), true);
         assert!(error.contains("nothing"), "{error}");
         stage(&tree.config(), bundle(&[("one", "x"), ("card", "x")]), true).unwrap();
         forget_staged(&tree.config());
         assert_eq!(commit(&tree.config(), "x").unwrap(), [] as [PathBuf; 0]);
-        assert_eq!(tree.text("state/one/nodekey").unwrap(), "mine");
+        assert_eq!(tree.text("state/one/token").unwrap(), "mine");
+    }
+
+    /// A backup of another installation gives what a person set there, and says what it would have changed beside.
+    #[test]
+    fn where_things_are_is_this_boxs_own() {
+        let tree = Tree::new("");
+        tree.put("state/one/token", "mine");
+        let elsewhere =
+            "board = \"rpi-4\"\nstate_dir = \"elsewhere\"\nservices_dir = \"services\"\nretention = \"2h\"\n";
+        let left_out = stage(&tree.config(), bundle(&[("daemon", elsewhere)]), false).unwrap();
+        assert_eq!(left_out, ["board", "state_dir"]);
+        commit(&tree.config(), "x").unwrap();
+        let config = tree.config();
+        assert_eq!(config.state_dir, tree.at("state"));
+        assert_eq!((config.board.name.as_str(), config.retention.as_secs()), ("dev", 7200));
     }
 
     /// On a board the person's settings come from the card, and a restore puts them where the next start finds them.
     #[test]
     fn a_card_s_settings_are_read_here_and_put_there() {
         let tree = Tree::new("[backup]\nsettings = \"run/settings.toml\"\nrestored = \"data/settings.toml\"\n");
-        tree.put("state/one/nodekey", "mine");
+        tree.put("state/one/token", "mine");
         tree.put("run/settings.toml", "name = \"kitchen\"\n");
         let kept = collect(&tree.config()).unwrap();
         assert!(kept.files.contains_key(&Name::Settings(Kind::Card)), "{kept:?}");
@@ -362,21 +393,21 @@ mod tests {
         let tree = Tree::new("");
         tree.put("secret", "of root");
         std::fs::create_dir_all(tree.at("state/one")).unwrap();
-        std::os::unix::fs::symlink(tree.at("secret"), tree.at("state/one/nodekey")).unwrap();
+        std::os::unix::fs::symlink(tree.at("secret"), tree.at("state/one/token")).unwrap();
         assert!(matches!(collect(&tree.config()), Err(Trouble::File { .. })));
-        std::os::unix::fs::symlink(tree.at("secret"), tree.at("state/one/nodekey.restored")).unwrap();
+        std::os::unix::fs::symlink(tree.at("secret"), tree.at("state/one/token.restored")).unwrap();
         stage(&tree.config(), bundle(&[("one", "x")]), true).unwrap();
         commit(&tree.config(), "x").unwrap();
         assert_eq!(tree.text("secret").unwrap(), "of root");
-        assert_eq!(tree.text("state/one/nodekey").unwrap(), "x");
-        assert!(tree.at("state/one/nodekey.set-aside-x").is_symlink());
+        assert_eq!(tree.text("state/one/token").unwrap(), "x");
+        assert!(tree.at("state/one/token.set-aside-x").is_symlink());
     }
 
     #[test]
     fn a_fifo_is_no_file() {
         let tree = Tree::new("");
         std::fs::create_dir_all(tree.at("state/one")).unwrap();
-        nix::unistd::mkfifo(&tree.at("state/one/nodekey"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        nix::unistd::mkfifo(&tree.at("state/one/token"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(collect(&tree.config()), Err(Trouble::File { .. })));
     }
 }

@@ -1,5 +1,5 @@
-//! The short-lived process that encrypts and decrypts: an [`Order`] and a backup on standard input, a backup on
-//! standard output or one sentence on standard error. It stages a restore; the daemon puts it in place.
+//! The short-lived process that encrypts and decrypts: an [`Order`] and a backup on standard input, a backup (or the
+//! settings that a restore leaves out, as JSON) on standard output, or one sentence on standard error. It stages a restore; the daemon puts it in place.
 
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
@@ -46,8 +46,8 @@ fn try_work() -> anyhow::Result<Vec<u8>> {
                 "the backup is empty; choose the file that was downloaded"
             );
             let bundle = Bundle::parse(&seal::open(&order.passphrase, &sealed)?)?;
-            files::stage(&config, bundle, identity_only)?;
-            Ok(Vec::new())
+            let left_out = files::stage(&config, bundle, identity_only)?;
+            serde_json::to_vec(&left_out).context("cannot write the answer")
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use data_encoding::BASE64;
 
-use super::{client, done, to_json, unexpected};
+use super::{client, to_json, unexpected};
 use crate::backup::{MAX_PASSPHRASE_BYTES, MAX_SEALED_BYTES, Passphrase};
 use crate::control::{Answer, Request};
 
@@ -111,7 +111,19 @@ pub(super) fn restore(arguments: &RestoreArguments, socket: Option<&Path>, json:
         sealed: BASE64.encode(&sealed),
         identity_only: arguments.identity_only,
     };
-    done(socket, &request, json, "Restored; the box starts anew with it.")
+    let left_out = match client::ask(socket, &request)? {
+        Answer::Restored(left_out) => left_out,
+        other => bail!(unexpected(other)),
+    };
+    if json {
+        return to_json(&serde_json::json!({ "done": true, "left_out": left_out }));
+    }
+    let mut text = "Restored; the box starts anew with it.\n".to_owned();
+    if !left_out.is_empty() {
+        text.push_str("Left out, because a backup may only bring back what a person sets for themselves:\n");
+        text.extend(left_out.iter().map(|key| format!("  {key}\n")));
+    }
+    Ok(text)
 }
 
 impl From {

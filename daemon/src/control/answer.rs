@@ -87,7 +87,7 @@ impl Desk {
         };
         let restored = self.vault.restore(passphrase, &sealed, identity_only, &self.events);
         match restored.await {
-            Ok(()) => Answer::Done,
+            Ok(left_out) => Answer::Restored(left_out),
             Err(why) => Answer::Refused(why),
         }
     }

@@ -78,6 +78,8 @@ pub enum Answer {
     /// A backup in base64.
     Sealed(String),
     Done,
+    /// A restore began; these settings of the backup were left out.
+    Restored(Vec<String>),
     Refused(String),
 }
 

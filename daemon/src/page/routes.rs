@@ -304,7 +304,9 @@ impl Desk {
             Err(why) => Err(why),
         };
         match restored {
-            Ok(()) => self.see_other("/?done=restore"),
+            Ok(left_out) if left_out.is_empty() => self.see_other("/?done=restore"),
+            // Said at once: the box starts anew, and whoever asks it next may ask one that remembers nothing.
+            Ok(left_out) => self.response(StatusCode::OK, HTML, view::left_out(&left_out)),
             Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
         }
     }

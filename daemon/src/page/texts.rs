@@ -103,12 +103,16 @@ pub(super) const CONFIRM_TIME_HINT: &str = "The box does not believe its clock; 
 pub(super) const FACTORY_RESET: &str = "Reset to factory settings";
 pub(super) const FACTORY_RESET_HINT: &str = "Starts anew with empty settings and an empty archive. The old ones are set aside on the card; the box's identity stays.";
 pub(super) const BACKUP: &str = "Download a backup";
-pub(super) const BACKUP_HINT: &str = "The box\u{2019}s identity and settings, without any message. Only the passphrase opens it: at least ten letters, and keep it well.";
+pub(super) const BACKUP_HINT: &str = "The box\u{2019}s identity and settings, without any message. Only the passphrase opens it: at least ten characters, best four or five words. Keep it well.";
 pub(super) const PASSPHRASE: &str = "Passphrase";
 pub(super) const PASSPHRASE_AGAIN: &str = "The same again";
 pub(super) const RESTORE: &str = "Restore the backup";
 pub(super) const RESTORE_HINT: &str =
     "Takes identity and settings from a backup. The present ones are set aside on the card, and the box starts anew.";
+pub(super) const RESTORING: &str = "The backup is being restored. The page comes back by itself.";
+pub(super) const LEFT_OUT: &str = "Not everything in the backup was restored";
+pub(super) const LEFT_OUT_WHY: &str = "A backup may only bring back what a person sets for themselves, such as name, network, storage and notifications. It may not say which programs run, where files are, or who may log in. These settings were left out:";
+pub(super) const BACK: &str = "Back to the box\u{2019}s page";
 pub(super) const RESTORE_FILE: &str = "Backup";
 pub(super) const RESTORE_IDENTITY: &str = "Only the identity, not the settings";
 pub(super) const REFUSED_AGAIN: &str = "The two passphrases differ. Go back and type them again.\n";
@@ -136,7 +140,7 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
         "confirm-time" => Some("The box takes its clock for right. Old messages are removed again within a day."),
         "power-off" => Some("The box switches off now. Unplug it when its light is dark."),
         "factory-reset" => Some("The box sets its state aside and starts anew."),
-        "restore" => Some("The backup is being restored. The page comes back by itself."),
+        "restore" => Some(RESTORING),
         _ => None,
     }
 }

@@ -39,20 +39,53 @@ pub(super) struct View<'a> {
 pub(super) const STYLE: &str = include_str!("page.css");
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
-pub(super) fn document(view: &View<'_>) -> String {
+/// A page of its own for a restore that left settings of the backup out.
+pub(super) fn left_out(keys: &[String]) -> String {
     let mut out = Markup::new();
-    let title = format!("{} \u{2013} {}", word(view), texts::NAME);
+    head(&mut out, texts::NAME);
+    put!(out, "<style>");
+    out.raw(STYLE);
     put!(
         out,
+        "</style></head><body><header><p class=\"brand\">",
+        &texts::NAME,
+        "</p></header><main><p class=\"done\" role=\"status\">",
+        &texts::RESTORING,
+        "</p><section class=\"card wide\"><h2>",
+        &texts::LEFT_OUT,
+        "</h2><p>",
+        &texts::LEFT_OUT_WHY,
+        "</p><ul>"
+    );
+    for key in keys {
+        put!(out, "<li><code>", key, "</code></li>");
+    }
+    put!(
+        out,
+        "</ul><p><a href=\"/\">",
+        &texts::BACK,
+        "</a></p></section></main></body></html>\n"
+    );
+    out.into_string()
+}
+
+fn head(out: &mut Markup, title: &str) {
+    put!(
+        *out,
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
         &title,
         "</title>"
     );
     put!(
-        out,
+        *out,
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
     );
-    put!(out, "<meta name=\"color-scheme\" content=\"light dark\">");
+    put!(*out, "<meta name=\"color-scheme\" content=\"light dark\">");
+}
+
+pub(super) fn document(view: &View<'_>) -> String {
+    let mut out = Markup::new();
+    head(&mut out, &format!("{} \u{2013} {}", word(view), texts::NAME));
     // Who has no script still sees the page grow.
     put!(out, "<noscript><meta http-equiv=\"refresh\" content=\"20\"></noscript>");
     put!(out, "<link rel=\"icon\" href=\"", &icon(view), "\"><style>");

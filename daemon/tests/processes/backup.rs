@@ -8,9 +8,9 @@ use crate::command_line::{json_until, pillarbox, text};
 use crate::support::{Files, Program, pids};
 
 /// Makes its identity once, as the mailserver does, and shows at every start which one it has.
-const SERVICE: &str = "test -e $HOME/nodekey || echo first > $HOME/nodekey
-    cat $HOME/nodekey >> $D/seen; echo $$ >> $D/pids; exec sleep 1000";
-const SETTINGS: &str = "essential = true\nidentity = [\"nodekey\"]";
+const SERVICE: &str = "test -e $HOME/token || echo first > $HOME/token
+    cat $HOME/token >> $D/seen; echo $$ >> $D/pids; exec sleep 1000";
+const SETTINGS: &str = "essential = true\nidentity = [\"token\"]";
 const PASSPHRASE: &str = "correct horse battery";
 
 struct Box {
@@ -82,7 +82,7 @@ fn a_box_takes_its_identity_and_settings_back() {
 
     // Life goes on: another identity, other settings.
     let settings = std::fs::read_to_string(tested.files.config()).unwrap();
-    std::fs::write(tested.files.path("state/one/nodekey"), "second\n").unwrap();
+    std::fs::write(tested.files.path("state/one/token"), "second\n").unwrap();
     std::fs::write(tested.files.config(), format!("retention = \"2h\"\n{settings}")).unwrap();
     let output = tested.run("restore", "kept.age", "passphrase", &[]);
     assert!(output.status.success(), "{}", text(&output));
@@ -96,14 +96,14 @@ fn a_box_takes_its_identity_and_settings_back() {
         status["state"] == "ok" && status["archive"]["retention_secs"].is_null()
     });
     assert_eq!(std::fs::read_to_string(tested.files.config()).unwrap(), settings);
-    let aside = tested.set_aside("state/one", "nodekey");
+    let aside = tested.set_aside("state/one", "token");
     assert_eq!(aside.len(), 1, "{aside:?}");
     assert_eq!(std::fs::read_to_string(&aside[0]).unwrap(), "second\n");
     let aside = tested.set_aside("", "main.toml");
     assert!(std::fs::read_to_string(&aside[0]).unwrap().contains("2h"), "{aside:?}");
 
     // And the identity alone.
-    std::fs::write(tested.files.path("state/one/nodekey"), "third\n").unwrap();
+    std::fs::write(tested.files.path("state/one/token"), "third\n").unwrap();
     std::fs::write(tested.files.config(), format!("retention = \"3h\"\n{settings}")).unwrap();
     let output = tested.run("restore", "kept.age", "passphrase", &["--identity-only"]);
     assert!(output.status.success(), "{}", text(&output));

@@ -20,6 +20,7 @@ mod notify;
 mod orphans;
 mod power;
 mod program;
+mod restores;
 mod retention;
 mod settings;
 mod support;
