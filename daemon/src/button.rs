@@ -2,7 +2,7 @@
 //!
 //! Everything acts on release, so that a hold can still be thought better of: the light says at every threshold what
 //! letting go would do now, and from 20 s on letting go does nothing. A press that is neither short nor long enough
-//! for a reboot does nothing either. A button that is down when watching begins (a jammed one, or a box that was
+//! for a reboot refuses a browser that asks to be let in. A button that is down when watching begins (a jammed one, or a box that was
 //! switched on with a finger on it) means nothing until it was let go.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::event::Gesture;
 
-/// Let go before this, it was a press.
+/// Let go before this, it was a press; from here on it refuses.
 pub const PRESS: Duration = Duration::from_secs(2);
 /// Held this long and let go: reboot.
 pub const REBOOT: Duration = Duration::from_secs(5);
@@ -23,8 +23,8 @@ pub const CANCEL: Duration = Duration::from_secs(20);
 /// What letting go of a held button would do. Before [`PRESS`] there is nothing to show yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Held {
-    /// Too long for a press, too short for anything else.
-    Nothing,
+    /// Refuses a browser that asks.
+    Refuse,
     Reboot,
     FactoryReset,
     Cancelled,
@@ -39,7 +39,7 @@ pub enum Edge {
 
 /// The thresholds in order, with what holds from each on.
 const STAGES: [(Duration, Held); 4] = [
-    (PRESS, Held::Nothing),
+    (PRESS, Held::Refuse),
     (REBOOT, Held::Reboot),
     (FACTORY_RESET, Held::FactoryReset),
     (CANCEL, Held::Cancelled),
@@ -66,7 +66,8 @@ impl Classifier {
                     None => Some(Gesture::Press),
                     Some(Held::Reboot) => Some(Gesture::Reboot),
                     Some(Held::FactoryReset) => Some(Gesture::FactoryReset),
-                    Some(Held::Nothing | Held::Cancelled) => None,
+                    Some(Held::Refuse) => Some(Gesture::Refuse),
+                    Some(Held::Cancelled) => None,
                 }
             }
         }
@@ -95,7 +96,7 @@ fn stage(held_for: Duration) -> Option<Held> {
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Held::Nothing => "nothing",
+            Held::Refuse => "refuse",
             Held::Reboot => "reboot",
             Held::FactoryReset => "factory-reset",
             Held::Cancelled => "cancelled",
@@ -107,7 +108,7 @@ impl FromStr for Held {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Held, ()> {
-        [Held::Nothing, Held::Reboot, Held::FactoryReset, Held::Cancelled]
+        [Held::Refuse, Held::Reboot, Held::FactoryReset, Held::Cancelled]
             .into_iter()
             .find(|held| held.to_string() == name)
             .ok_or(())
@@ -140,8 +141,8 @@ mod tests {
             (0, Some(Gesture::Press)),
             (80, Some(Gesture::Press)),
             (1_999, Some(Gesture::Press)),
-            (2_000, None),
-            (4_999, None),
+            (2_000, Some(Gesture::Refuse)),
+            (4_999, Some(Gesture::Refuse)),
             (5_000, Some(Gesture::Reboot)),
             (9_999, Some(Gesture::Reboot)),
             (10_000, Some(Gesture::FactoryReset)),
@@ -167,7 +168,7 @@ mod tests {
             seen,
             [
                 (0, None),
-                (2, Some(Held::Nothing)),
+                (2, Some(Held::Refuse)),
                 (5, Some(Held::Reboot)),
                 (10, Some(Held::FactoryReset)),
                 (20, Some(Held::Cancelled))
@@ -210,7 +211,8 @@ mod tests {
                 None => Some(Gesture::Press),
                 Some(Held::Reboot) => Some(Gesture::Reboot),
                 Some(Held::FactoryReset) => Some(Gesture::FactoryReset),
-                Some(Held::Nothing | Held::Cancelled) => None,
+                Some(Held::Refuse) => Some(Gesture::Refuse),
+                Some(Held::Cancelled) => None,
             };
             prop_assert_eq!(classifier.edge(Edge::Up { at: now }), promised);
             prop_assert_eq!(classifier.held(now), None);

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use archive::Policy;
@@ -78,13 +79,15 @@ pub enum Event {
     },
     Button(Gesture),
     Asked(Request),
-    /// A browser wants the page's actions unlocked; the button's next press within 60 s grants it.
+    /// A browser asks to be let in: who it is to the page, from where, and what it calls itself.
     UnlockAsked {
         browser: u64,
+        address: IpAddr,
+        program: String,
     },
-    /// Somebody who holds the box in other ways than its button lets this browser in, or the one that waits.
+    /// Somebody who holds the box in other ways than its button lets this browser in.
     Unlocked {
-        browser: Option<u64>,
+        browser: u64,
     },
     /// The indicator shows these patterns now.
     Indicated(BTreeMap<String, String>),
@@ -112,8 +115,11 @@ pub enum Part {
 /// What the button was made to say, decided on release by the classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gesture {
-    /// Grants a waiting unlock; else restarts what is unhealthy, or everything when pressed again within 30 s.
+    /// Lets in the browser whose number the light blinks; while none asks, restarts what is unhealthy, or everything when
+    /// pressed again within 30 s.
     Press,
+    /// Held at least 2 s: refuses the browser whose number the light blinks.
+    Refuse,
     /// Held at least 5 s.
     Reboot,
     /// Held at least 10 s.

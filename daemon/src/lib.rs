@@ -7,6 +7,7 @@
 
 mod address;
 pub mod app;
+pub mod asking;
 pub mod backup;
 pub mod button;
 pub mod cli;

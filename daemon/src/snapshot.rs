@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use archive::DiskStage;
 use serde::{Deserialize, Serialize};
 
+use crate::asking::{Asker, Resting};
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub version: String,
@@ -24,7 +26,9 @@ pub struct Snapshot {
     pub health: BTreeMap<Subject, Option<Finding>>,
     /// Until when the page's actions are unlocked.
     pub unlocked_until: Option<i64>,
-    /// Which browser's request to unlock is being waited for or was granted; never shown.
+    /// Browsers that ask to be let in, first the one whose number the light blinks.
+    #[serde(default)]
+    pub asking: Vec<Asker>,
     #[serde(skip)]
     pub unlock: Unlock,
     pub uptime_secs: u64,
@@ -100,20 +104,15 @@ pub enum Level {
     Bad,
 }
 
-/// The page's lock. A browser asks under a number of its own choosing; a press of the button within a minute grants
-/// it, unless two were waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unlock {
-    #[default]
-    Locked,
-    Waiting {
-        browser: u64,
-    },
-    /// Two browsers asked: a press would not know which of them is meant, so it grants none.
-    Contested,
-    Granted {
-        browser: u64,
-    },
+/// The page's lock, as far as it is nobody's business but the page's and the lights'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlock {
+    /// The browser that was let in.
+    pub granted: Option<u64>,
+    /// Addresses that asked a moment ago and may not ask now.
+    pub resting: Vec<Resting>,
+    /// A press now concerns a browser that asks, or asked a moment ago, and nothing else.
+    pub takes_press: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -297,7 +296,8 @@ impl Snapshot {
             activity: None,
             health: BTreeMap::new(),
             unlocked_until: None,
-            unlock: Unlock::Locked,
+            asking: Vec::new(),
+            unlock: Unlock::default(),
             uptime_secs: 0,
             services: Vec::new(),
             archive: ArchiveStatus::default(),
@@ -336,6 +336,7 @@ mod tests {
             "reason",
             "health",
             "unlocked_until",
+            "asking",
             "uptime_secs",
             "services/0/name",
             "services/0/state",

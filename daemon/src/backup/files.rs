@@ -343,7 +343,7 @@ mod tests {
             (&[("one", "x"), ("daemon", "retention = \"0s\"")], "retention"),
             (&[("one", "x"), ("daemon", "colour = ")], "no TOML"),
             (
-                &[("one", ""), ("card", "x")],
+                &[("one", "")],
                 "services/one/token in the backup is empty",
             ),
             (&[], "nothing"),

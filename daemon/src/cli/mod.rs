@@ -59,8 +59,8 @@ enum Command {
     },
     /// Restart a service.
     Restart { service: String },
-    /// Let the browser in that asks on the page, as a press of the button would.
-    Unlock,
+    /// Let a browser in that asks on the page, by the number that it shows; without one, list those that ask.
+    Unlock { number: Option<u8> },
     /// Print a report for somebody who helps, without public addresses, keys and whole peer IDs.
     Diagnose,
     /// Write identity and settings into a file, encrypted with a passphrase.
@@ -132,12 +132,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
             }
         },
-        Command::Unlock => done(
+        Command::Unlock { number: Some(number) } => done(
             socket,
-            &Request::Unlock,
+            &Request::Unlock { number: *number },
             json,
-            "The browser that asked is let in for five minutes.",
+            "The browser with this number is let in for five minutes.",
         )?,
+        Command::Unlock { number: None } => {
+            let snapshot = snapshot(arguments)?;
+            if json {
+                to_json(&snapshot.asking)?
+            } else {
+                show::asking(&snapshot)
+            }
+        }
         Command::Diagnose => match client::ask(socket, &Request::Diagnose)? {
             Answer::Text(report) if json => to_json(&report)?,
             Answer::Text(report) => report,

@@ -33,6 +33,9 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
             &format!("{}{restarts}", named(&service.state)),
         );
     }
+    for asker in &snapshot.asking {
+        line(&mut text, "asks to be let in", &page::asker_in_words(asker));
+    }
     let archive = &snapshot.archive;
     if let (Some(envelopes), Some(bytes)) = (archive.envelopes, archive.bytes) {
         line(
@@ -45,6 +48,17 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
     if let Some(peers) = snapshot.mailserver.peers {
         line(&mut text, "peers", &peers.to_string());
     }
+    text
+}
+
+/// Who asks to be let in, in the order of their turns.
+pub(super) fn asking(snapshot: &Snapshot) -> String {
+    if snapshot.asking.is_empty() {
+        return "No browser asks to be let in. Open the page and ask there first.\n".to_owned();
+    }
+    let askers = snapshot.asking.iter();
+    let mut text: String = askers.map(|asker| page::asker_in_words(asker) + "\n").collect();
+    text.push_str("To let one in, check that it shows the number, and run: pillarbox unlock NUMBER\n");
     text
 }
 

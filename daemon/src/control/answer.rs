@@ -14,7 +14,7 @@ use crate::backup::{Passphrase, Vault};
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::log::Logbook;
-use crate::snapshot::{Snapshot, Unlock};
+use crate::snapshot::Snapshot;
 
 const MAX_LINES: usize = 1000;
 /// The longest hold that means something is 20 s.
@@ -51,7 +51,7 @@ impl Desk {
                 Some(refusal) => refusal,
                 None => self.send(Event::Asked(event::Request::Restart { service })),
             },
-            Request::Unlock => self.unlock(),
+            Request::Unlock { number } => self.unlock(number),
             Request::Diagnose => Answer::Text(diagnostics::report(&self.snapshots.borrow(), &self.log)),
             Request::Backup { passphrase } => match self.vault.backup(passphrase).await {
                 Ok(sealed) => Answer::Sealed(BASE64.encode(&sealed)),
@@ -92,14 +92,19 @@ impl Desk {
         }
     }
 
-    fn unlock(&self) -> Answer {
-        let unlock = self.snapshots.borrow().unlock;
-        let refused = |why: &str| Answer::Refused(why.to_owned());
-        match unlock {
-            Unlock::Waiting { .. } => self.send(Event::Unlocked { browser: None }),
-            Unlock::Locked => refused("no browser asks to be let in: open the page and ask there first"),
-            Unlock::Contested => refused("two browsers ask at once: wait a minute, and ask with one"),
-            Unlock::Granted { .. } => refused("a browser is let in already; its five minutes are not over"),
+    fn unlock(&self, number: u8) -> Answer {
+        let snapshot = Arc::clone(&self.snapshots.borrow());
+        if snapshot.unlock.granted.is_some() {
+            return Answer::Refused("a browser is let in already; its five minutes are not over".to_owned());
+        }
+        match snapshot.asking.iter().find(|asker| asker.number == number) {
+            Some(asker) => self.send(Event::Unlocked { browser: asker.browser }),
+            None if snapshot.asking.is_empty() => {
+                Answer::Refused("no browser asks to be let in; open the page and ask there first".to_owned())
+            }
+            None => Answer::Refused(format!(
+                "no browser asks under the number {number}; `pillarbox unlock` lists those that ask"
+            )),
         }
     }
 
@@ -130,6 +135,7 @@ pub(super) fn may_act(peer: Peer) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asking::{Asker, Turn};
 
     fn desk(snapshots: watch::Receiver<Arc<Snapshot>>, events: Sender, switches: bool) -> Desk {
         Desk {
@@ -148,14 +154,31 @@ mod tests {
         let (snapshots, seen) = watch::channel(Arc::new(Snapshot::at_start("dev")));
         let desk = desk(seen, events, false);
         let root = Peer { uid: 0 };
-        for (unlock, refusal) in [
-            (Unlock::Locked, Some("no browser asks")),
-            (Unlock::Contested, Some("two browsers")),
-            (Unlock::Granted { browser: 1 }, Some("already")),
-            (Unlock::Waiting { browser: 1 }, None),
+        let asker = Asker {
+            browser: 1,
+            number: 34,
+            address: [10, 0, 0, 5].into(),
+            program: String::new(),
+            turn: Turn::Waiting,
+        };
+        for (granted, asking, refusal) in [
+            (None, vec![], Some("no browser asks to be let in")),
+            (Some(1), vec![], Some("already")),
+            (
+                None,
+                vec![Asker {
+                    number: 35,
+                    ..asker.clone()
+                }],
+                Some("no browser asks under the number 34"),
+            ),
+            (None, vec![asker], None),
         ] {
-            snapshots.send_modify(|snapshot| Arc::make_mut(snapshot).unlock = unlock);
-            let answer = desk.answer(Request::Unlock, root).await;
+            snapshots.send_modify(|snapshot| {
+                let snapshot = Arc::make_mut(snapshot);
+                (snapshot.unlock.granted, snapshot.asking) = (granted, asking);
+            });
+            let answer = desk.answer(Request::Unlock { number: 34 }, root).await;
             match refusal {
                 Some(words) => assert!(
                     matches!(&answer, Answer::Refused(why) if why.contains(words)),
@@ -163,7 +186,7 @@ mod tests {
                 ),
                 None => {
                     assert_eq!(answer, Answer::Done);
-                    assert!(matches!(inbox.try_recv(), Ok(Event::Unlocked { browser: None })));
+                    assert!(matches!(inbox.try_recv(), Ok(Event::Unlocked { browser: 1 })));
                 }
             }
         }
@@ -226,7 +249,7 @@ mod tests {
                 service: "one".to_owned(),
             },
             Request::Press { hold_ms: 1 },
-            Request::Unlock,
+            Request::Unlock { number: 34 },
             Request::Diagnose,
             Request::ConfirmTime,
             Request::Reboot,

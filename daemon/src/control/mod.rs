@@ -45,8 +45,10 @@ pub enum Request {
     Restart {
         service: String,
     },
-    /// Lets the browser in that waits for a press.
-    Unlock,
+    /// Lets the browser in that asks under this number.
+    Unlock {
+        number: u8,
+    },
     /// The report for somebody who helps.
     Diagnose,
     /// A backup, encrypted with this passphrase.

@@ -22,7 +22,7 @@ pub use pattern::{Pattern, Step};
 
 use crate::event::{Event, Part, Sender};
 use crate::hardware::{Hand, Lamp, RETRY, open_lamp};
-use crate::snapshot::{Snapshot, Unlock};
+use crate::snapshot::Snapshot;
 
 /// After this long without a snapshot the supervisor counts as hung. With a snapshot a second, and two more for a busy
 /// machine, a light has left `ok` four seconds after the last word.
@@ -209,12 +209,9 @@ impl Light {
         Pattern::of(&sources.snapshots.borrow(), self.shows)
     }
 
-    /// What to blink for a press, and until when: one round, unless the press answered a browser.
+    /// What to blink for a press, and until when: one round, unless the press is for a browser that asks.
     fn address(&self, sources: &Sources) -> Option<(u8, Instant)> {
-        if matches!(
-            sources.snapshots.borrow().unlock,
-            Unlock::Waiting { .. } | Unlock::Granted { .. }
-        ) {
+        if sources.snapshots.borrow().unlock.takes_press {
             return None;
         }
         let last = (sources.address)()?;

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use board_configs::Shows;
 
 use crate::button::Held;
-use crate::snapshot::{Activity, BoxState, Snapshot, Unlock};
+use crate::snapshot::{Activity, BoxState, Snapshot};
 
 /// A stretch of light or darkness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub enum Pattern {
     Updating,
     /// The state is being set aside.
     Resetting,
-    /// A browser waits for a press of the button.
-    PressWanted,
+    /// A browser asks to be let in under this number of two digits.
+    Asking(u8),
     /// The page's actions are unlocked.
     Unlocked,
     /// The last number of the box's address, digit by digit.
@@ -71,10 +71,10 @@ impl Pattern {
             Pattern::Silent => vec![lit(100), dark(1900)],
             Pattern::Updating => vec![lit(150), dark(150), lit(150), dark(150), lit(150), dark(1250)],
             Pattern::Resetting => vec![lit(1500), dark(1500)],
-            Pattern::PressWanted => vec![lit(150), dark(150), lit(150), dark(550)],
+            Pattern::Asking(number) => asking(number),
             Pattern::Unlocked => vec![lit(1000), dark(120), lit(120), dark(120)],
             Pattern::Address(last) => address(last),
-            Pattern::Holding(Held::Nothing) => vec![lit(1000)],
+            Pattern::Holding(Held::Refuse) => vec![lit(1000)],
             Pattern::Holding(Held::Reboot) => vec![lit(250), dark(250)],
             Pattern::Holding(Held::FactoryReset) => vec![lit(80), dark(80)],
             Pattern::Holding(Held::Cancelled) => vec![dark(1000)],
@@ -108,10 +108,11 @@ impl Pattern {
             Some(Activity::Updating) => return Pattern::Updating,
             None => {}
         }
-        match snapshot.unlock {
-            Unlock::Waiting { .. } => return Pattern::PressWanted,
-            Unlock::Granted { .. } => return Pattern::Unlocked,
-            Unlock::Locked | Unlock::Contested => {}
+        if let Some(asker) = snapshot.asking.first() {
+            return Pattern::Asking(asker.number);
+        }
+        if snapshot.unlock.granted.is_some() {
+            return Pattern::Unlocked;
         }
         match (snapshot.state, shows) {
             (BoxState::Starting, _) => Pattern::Starting,
@@ -131,6 +132,17 @@ fn counted(count: u8) -> Vec<Step> {
     for _ in 0..count {
         steps.extend([lit(SHORT_MS), dark(GAP_MS)]);
     }
+    steps
+}
+
+/// Two long flashes, so that it is no code, then each digit as that many short ones with a pause between the digits.
+fn asking(number: u8) -> Vec<Step> {
+    let mut steps = vec![lit(LONG_MS), dark(GAP_MS + SHORT_MS), lit(LONG_MS), dark(LONG_MS)];
+    for digit in [number / 10, number % 10] {
+        steps.extend((0..digit).flat_map(|_| [lit(SHORT_MS), dark(GAP_MS)]));
+        steps.push(dark(LONG_MS));
+    }
+    steps.push(dark(LONG_MS));
     steps
 }
 
@@ -158,7 +170,7 @@ impl fmt::Display for Pattern {
             Pattern::Silent => f.write_str("silent"),
             Pattern::Updating => f.write_str("updating"),
             Pattern::Resetting => f.write_str("resetting"),
-            Pattern::PressWanted => f.write_str("press-wanted"),
+            Pattern::Asking(number) => write!(f, "asking-{number}"),
             Pattern::Unlocked => f.write_str("unlocked"),
             Pattern::Address(last) => write!(f, "address-{last}"),
             Pattern::Holding(held) => write!(f, "holding-{held}"),
@@ -188,9 +200,9 @@ impl FromStr for Pattern {
                 "unlocked" => Pattern::Unlocked,
                 _ => return Err(unknown()),
             },
-            Some(("press", "wanted")) => Pattern::PressWanted,
             Some(("degraded", code)) => Pattern::Degraded(number(code)?),
             Some(("failed", code)) => Pattern::Failed(number(code)?),
+            Some(("asking", asker)) => Pattern::Asking(number(asker)?),
             Some(("address", last)) => Pattern::Address(number(last)?),
             Some(("holding", held)) => Pattern::Holding(held.parse().map_err(|()| unknown())?),
             Some(_) => return Err(unknown()),
@@ -203,6 +215,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::asking::{Asker, Turn};
     use crate::fault;
 
     fn any_pattern() -> impl Strategy<Value = Pattern> {
@@ -215,10 +228,10 @@ mod tests {
             Just(Pattern::Silent),
             Just(Pattern::Updating),
             Just(Pattern::Resetting),
-            Just(Pattern::PressWanted),
+            (11..=55u8).prop_map(Pattern::Asking),
             Just(Pattern::Unlocked),
             any::<u8>().prop_map(Pattern::Address),
-            prop::sample::select(&[Held::Nothing, Held::Reboot, Held::FactoryReset, Held::Cancelled][..])
+            prop::sample::select(&[Held::Refuse, Held::Reboot, Held::FactoryReset, Held::Cancelled][..])
                 .prop_map(Pattern::Holding),
         ]
     }
@@ -286,11 +299,18 @@ mod tests {
             assert_eq!(Pattern::of(&snapshot, Shows::All), all, "{state:?}");
             assert_eq!(Pattern::of(&snapshot, Shows::State), alone, "{state:?}");
             assert_eq!(Pattern::of(&snapshot, Shows::Fault), fault, "{state:?}");
-            for (unlock, pattern) in [
-                (Unlock::Waiting { browser: 1 }, Pattern::PressWanted),
-                (Unlock::Granted { browser: 1 }, Pattern::Unlocked),
+            let asker = Asker {
+                browser: 1,
+                number: 34,
+                address: [10, 0, 0, 5].into(),
+                program: String::new(),
+                turn: Turn::Showing,
+            };
+            for (asking, granted, pattern) in [
+                (vec![asker], None, Pattern::Asking(34)),
+                (Vec::new(), Some(1), Pattern::Unlocked),
             ] {
-                snapshot.unlock = unlock;
+                (snapshot.asking, snapshot.unlock.granted) = (asking, granted);
                 assert_eq!(Pattern::of(&snapshot, Shows::All), pattern);
                 assert_eq!(Pattern::of(&snapshot, Shows::Fault), fault, "a fault stays visible");
             }
@@ -311,6 +331,20 @@ mod tests {
         for entry in fault::TABLE {
             assert!(Pattern::Degraded(entry.code).round_ms() <= 15_000, "{:?}", entry.fault);
         }
+    }
+
+    #[test]
+    fn an_askers_number_can_be_counted() {
+        let mut groups = vec![0];
+        for step in Pattern::Asking(34).steps() {
+            match (step.lit, step.ms) {
+                (true, SHORT_MS) => *groups.last_mut().unwrap() += 1,
+                (true, ms) => assert_eq!(ms, LONG_MS),
+                (false, ms) if ms > GAP_MS => groups.push(0),
+                (false, _) => {}
+            }
+        }
+        assert_eq!(groups, [0, 0, 3, 4, 0], "two long flashes, then the digits");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Instant as StdInstant;
 
 use super::*;
+use crate::asking::{Asker, Turn};
 use crate::button::Held;
 use crate::event::{self, Receiver};
 use crate::snapshot::BoxState;
@@ -142,9 +143,16 @@ fn a_press_blinks_the_address_once() {
 #[test]
 fn a_press_that_a_browser_waits_for_blinks_no_address() {
     let mut waiting = snapshot(BoxState::Ok, None);
-    waiting.unlock = Unlock::Waiting { browser: 1 };
+    waiting.asking.push(Asker {
+        browser: 1,
+        number: 21,
+        address: [10, 0, 0, 5].into(),
+        program: String::new(),
+        turn: Turn::Ready,
+    });
+    waiting.unlock.takes_press = true;
     let mut bench = bench(waiting);
-    bench.wait_for(Pattern::PressWanted);
+    bench.wait_for(Pattern::Asking(21));
     bench.hand.send_modify(|hand| hand.presses += 1);
     bench.snapshots.send_replace(Arc::new(snapshot(BoxState::Ok, None)));
     bench.wait_for(Pattern::Ok);

@@ -1,38 +1,50 @@
 //! The section that changes something: closed for everybody but the browser whose asking the button granted.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::markup::{Markup, put};
 use super::texts;
 use super::view::View;
+use crate::asking::{self, Asker, Refusal, Turn};
 use crate::event::Request;
-use crate::snapshot::{Level, ServiceStateName, Snapshot, Subject, Unlock};
+use crate::snapshot::{Level, ServiceStateName, Snapshot, Subject};
 
 /// How the lock looks to the browser that asks for the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lock<'a> {
     Closed,
-    /// This browser asked, and the button was not pressed yet.
-    Waiting,
-    /// Several browsers asked.
-    Contested,
+    /// This browser asked; so many are before it.
+    Asking {
+        number: u8,
+        turn: Turn,
+        before: usize,
+    },
+    /// It may not ask now.
+    Refused(Refusal),
     /// This browser was let in; its forms carry this secret.
     Open {
         csrf: &'a str,
     },
-    /// Another browser was let in.
-    Taken,
 }
 
 impl<'a> Lock<'a> {
-    /// `own` is the browser's number and secret, if it ever asked.
-    pub(super) fn of(snapshot: &Snapshot, own: Option<(u64, &'a str)>) -> Lock<'a> {
-        match (snapshot.unlock, own) {
-            (Unlock::Granted { browser }, Some((number, csrf))) if browser == number => Lock::Open { csrf },
-            (Unlock::Granted { .. }, _) => Lock::Taken,
-            (Unlock::Waiting { browser }, Some((number, _))) if browser == number => Lock::Waiting,
-            (Unlock::Contested, _) => Lock::Contested,
-            (Unlock::Locked | Unlock::Waiting { .. }, _) => Lock::Closed,
+    /// `own` is the browser's number and secret, if it ever asked, and `peer` where it is.
+    pub(super) fn of(snapshot: &Snapshot, own: Option<(u64, &'a str)>, peer: IpAddr) -> Lock<'a> {
+        match (snapshot.unlock.granted, own) {
+            (Some(granted), Some((browser, csrf))) if granted == browser => return Lock::Open { csrf },
+            (Some(_), _) => return Lock::Refused(Refusal::Taken),
+            (None, _) => {}
+        }
+        let place = own.and_then(|(browser, _)| snapshot.asking.iter().position(|asker| asker.browser == browser));
+        if let Some(before) = place {
+            let Asker { number, turn, .. } = snapshot.asking[before];
+            return Lock::Asking { number, turn, before };
+        }
+        let resting = snapshot.unlock.resting.iter().copied();
+        match asking::refusal(&snapshot.asking, resting, peer) {
+            Some(refusal) => Lock::Refused(refusal),
+            None => Lock::Closed,
         }
     }
 }
@@ -68,20 +80,33 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     let mut out = Markup::new();
     put!(out, "<h2>", &texts::CHANGE, "</h2>");
     match view.lock {
-        Lock::Closed => closed(&mut out, texts::CHANGE_HOW, view.has_word),
-        Lock::Contested => closed(&mut out, texts::CHANGE_CONTESTED, view.has_word),
-        Lock::Waiting => {
+        Lock::Closed => {
+            put_hint(&mut out, texts::CHANGE_HOW);
+            put!(
+                out,
+                "<form method=\"post\" action=\"/ask\"><button>",
+                &texts::CHANGE_ASK,
+                "</button></form>"
+            );
+        }
+        Lock::Refused(refusal) => put_hint(&mut out, &texts::may_not_ask(refusal)),
+        Lock::Asking { number, turn, before } => {
             put!(
                 out,
                 "<p class=\"press\"><span class=\"badge tone-busy\">",
-                &texts::CHANGE_PRESS,
-                "</span></p>"
+                &texts::your_number(number),
+                "</span></p><p>",
+                &texts::asking_turn(turn, number, before),
+                "</p>"
             );
-            put!(out, "<p class=\"hint\">", &texts::CHANGE_PRESS_HINT, "</p>");
+            put_hint(&mut out, texts::CHANGE_OTHER_NUMBER);
         }
-        Lock::Taken => put_hint(&mut out, texts::CHANGE_TAKEN),
         Lock::Open { csrf } => open(&mut out, view, csrf),
     }
+    if view.has_word && !matches!(view.lock, Lock::Open { .. } | Lock::Refused(Refusal::Taken)) {
+        word(&mut out);
+    }
+    who_asks(&mut out, &view.snapshot.asking);
     out
 }
 
@@ -89,26 +114,30 @@ fn put_hint(out: &mut Markup, text: &str) {
     put!(*out, "<p class=\"hint\">", &text, "</p>");
 }
 
-fn closed(out: &mut Markup, text: &str, has_word: bool) {
-    put_hint(out, text);
+fn word(out: &mut Markup) {
     put!(
         *out,
-        "<form method=\"post\" action=\"/ask\"><button>",
-        &texts::CHANGE_ASK,
-        "</button></form>"
+        "<form method=\"post\" action=\"/ask\"><label>",
+        &texts::CHANGE_WORD
     );
-    if has_word {
-        put!(
-            *out,
-            "<form method=\"post\" action=\"/ask\"><label>",
-            &texts::CHANGE_WORD
-        );
-        put!(
-            *out,
-            " <input type=\"password\" name=\"word\" autocomplete=\"off\" required></label> <button>"
-        );
-        put!(*out, &texts::CHANGE_WORD_ASK, "</button></form>");
+    put!(
+        *out,
+        " <input type=\"password\" name=\"word\" autocomplete=\"off\" required></label> <button>"
+    );
+    put!(*out, &texts::CHANGE_WORD_ASK, "</button></form>");
+}
+
+/// Everybody sees who asks, in the order of their turns: whoever is about to press the button needs to know.
+fn who_asks(out: &mut Markup, asking: &[Asker]) {
+    if asking.is_empty() {
+        return;
     }
+    put!(*out, "<h3>", &texts::ASKING, "</h3><ul class=\"asking\">");
+    for asker in asking {
+        put!(*out, "<li>", &texts::asker(asker), "</li>");
+    }
+    put!(*out, "</ul>");
+    put_hint(out, texts::ASKING_REFUSE);
 }
 
 fn open(out: &mut Markup, view: &View<'_>, csrf: &str) {
@@ -267,26 +296,59 @@ fn deed(out: &mut Markup, csrf: &str, what: &str, label: &str, hint: &str, servi
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn the_lock_by_browser() {
         const ME: u64 = 1;
         const OTHER: u64 = 2;
-        let open = Lock::Open { csrf: "s" };
-        for (unlock, mine, stranger) in [
-            (Unlock::Locked, Lock::Closed, Lock::Closed),
-            (Unlock::Waiting { browser: ME }, Lock::Waiting, Lock::Closed),
-            (Unlock::Waiting { browser: OTHER }, Lock::Closed, Lock::Closed),
-            (Unlock::Contested, Lock::Contested, Lock::Contested),
-            (Unlock::Granted { browser: ME }, open, Lock::Taken),
-            (Unlock::Granted { browser: OTHER }, Lock::Taken, Lock::Taken),
+        let (mine, theirs, third): (IpAddr, IpAddr, IpAddr) =
+            ([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), [10, 0, 0, 3].into());
+        let asker = |browser, address, turn| Asker {
+            browser,
+            number: 34,
+            address,
+            program: String::new(),
+            turn,
+        };
+        let asking = |turn, before| Lock::Asking {
+            number: 34,
+            turn,
+            before,
+        };
+        let taken = Lock::Refused(Refusal::Taken);
+        let another = Lock::Refused(Refusal::Another);
+        let me = asker(ME, mine, Turn::Showing);
+        let other = asker(OTHER, theirs, Turn::Ready);
+        let behind = asker(ME, mine, Turn::Waiting);
+        for (granted, askers, to_me, to_third, beside_me) in [
+            (None, vec![], Lock::Closed, Lock::Closed, Lock::Closed),
+            (None, vec![me], asking(Turn::Showing, 0), Lock::Closed, another),
+            (None, vec![other.clone()], Lock::Closed, Lock::Closed, Lock::Closed),
+            (
+                None,
+                vec![other, behind],
+                asking(Turn::Waiting, 1),
+                Lock::Closed,
+                another,
+            ),
+            (Some(ME), vec![], Lock::Open { csrf: "s" }, taken, taken),
+            (Some(OTHER), vec![], taken, taken, taken),
         ] {
             let mut snapshot = Snapshot::at_start("dev");
-            snapshot.unlock = unlock;
-            assert_eq!(Lock::of(&snapshot, Some((ME, "s"))), mine, "{unlock:?}");
-            assert_eq!(Lock::of(&snapshot, None), stranger, "{unlock:?}");
+            (snapshot.unlock.granted, snapshot.asking) = (granted, askers);
+            assert_eq!(Lock::of(&snapshot, Some((ME, "s")), mine), to_me, "{snapshot:?}");
+            assert_eq!(Lock::of(&snapshot, None, third), to_third, "{snapshot:?}");
+            assert_eq!(Lock::of(&snapshot, None, mine), beside_me, "{snapshot:?}");
         }
+        let mut snapshot = Snapshot::at_start("dev");
+        let left = Duration::from_secs(30);
+        snapshot.unlock.resting = vec![asking::Resting { address: mine, left }];
+        let resting = Lock::Refused(Refusal::Resting { left });
+        assert_eq!(Lock::of(&snapshot, Some((ME, "s")), mine), resting);
+        assert_eq!(Lock::of(&snapshot, None, third), Lock::Closed);
     }
 
     #[test]

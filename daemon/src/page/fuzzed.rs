@@ -1,6 +1,6 @@
 //! A whole request as a peer sends it, through HTTP to the page's answer, without a socket.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -45,7 +45,7 @@ pub(crate) fn request(bytes: &[u8]) {
         let _ = peer.shutdown().await;
         let take = move |request| {
             let desk = desk.clone();
-            async move { desk.take(request).await }
+            async move { desk.take(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await }
         };
         drop(serve::exchange(own, take).await);
         let mut answer = Vec::new();

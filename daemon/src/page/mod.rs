@@ -17,6 +17,7 @@ mod lamp;
 mod markup;
 mod metrics;
 mod neighbours;
+mod program;
 mod qr;
 mod routes;
 mod sections;
@@ -37,6 +38,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::asking::Asker;
 use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
 use crate::indicator::Pattern;
@@ -93,9 +95,9 @@ async fn run(
     let listener = bind(options.listen, &events).await;
     bound.send_replace(listener.local_addr().ok());
     tracing::info!(address = ?*bound.borrow(), "page listens");
-    let answer = move |request| {
+    let answer = move |request, peer| {
         let desk = desk.clone();
-        async move { desk.take(request).await }
+        async move { desk.take(request, peer).await }
     };
     serve::accept(listener, Neighbours::new(options.any_peer), answer).await;
 }
@@ -134,6 +136,11 @@ fn report(events: &Sender, trouble: Option<String>) {
         part: Part::Page,
         trouble,
     });
+}
+
+/// A browser that asks to be let in, in the page's own words.
+pub fn asker_in_words(asker: &Asker) -> String {
+    texts::asker(asker)
 }
 
 /// How a light looks and what that says, in the page's own words.

@@ -1,6 +1,7 @@
 //! What is answered to which request. Everything here reads; nothing waits, so one slow peer costs no other its turn.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION,
-    SET_COOKIE,
+    SET_COOKIE, USER_AGENT,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
@@ -22,12 +23,12 @@ use super::history::History;
 use super::sessions::{Session, Sessions};
 use super::token::{Tried, Tries};
 use super::view::{self, View};
-use super::{Options, form, host, metrics, texts, upload};
+use super::{Options, form, host, metrics, program, texts, upload};
 use crate::backup::Passphrase;
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::indicator::SILENCE;
-use crate::snapshot::{BoxState, Snapshot, Unlock};
+use crate::snapshot::{BoxState, Snapshot};
 
 pub(super) type Answer = Full<Bytes>;
 
@@ -54,7 +55,7 @@ struct Seen {
     history: History,
     heard_at: Instant,
     sessions: Sessions,
-    unlock: Unlock,
+    granted: Option<u64>,
     tries: Tries,
     printed: Printed,
 }
@@ -90,7 +91,7 @@ impl Desk {
             history: History::new(now),
             heard_at: now,
             sessions: Sessions::default(),
-            unlock: Unlock::Locked,
+            granted: None,
             tries: Tries::default(),
             printed: Printed::default(),
         };
@@ -121,7 +122,7 @@ impl Desk {
     }
 
     /// Answers a request, after reading its body if it may have one.
-    pub(super) async fn take<B>(&self, request: Request<B>) -> Response<Answer>
+    pub(super) async fn take<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Answer>
     where
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -130,7 +131,7 @@ impl Desk {
             return self.text(StatusCode::MISDIRECTED_REQUEST, texts::REFUSED_HOST);
         };
         match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, Instant::now()),
+            (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, peer, Instant::now()),
             (&Method::POST, path) if FORMS.contains(&path) => {
                 let (kind, most, within) = match path {
                     "/restore" => (form::UPLOAD, upload::MOST_BYTES, FILE),
@@ -150,7 +151,7 @@ impl Desk {
                 let body = body.to_bytes();
                 let request = Request::from_parts(head, ());
                 match request.uri().path() {
-                    "/ask" => self.ask(&request, &body, Instant::now()),
+                    "/ask" => self.ask(&request, &body, peer, Instant::now()),
                     "/diagnostics" => self.diagnostics(&request, &body, Instant::now()),
                     "/backup" => self.backup(&request, &body).await,
                     "/restore" => self.restore(&request, body).await,
@@ -166,9 +167,9 @@ impl Desk {
         }
     }
 
-    fn show<B>(&self, request: &Request<B>, host: &str, now: Instant) -> Response<Answer> {
+    fn show<B>(&self, request: &Request<B>, host: &str, peer: IpAddr, now: Instant) -> Response<Answer> {
         match request.uri().path() {
-            "/" => self.page(request, host, now),
+            "/" => self.page(request, host, peer, now),
             "/status.json" => self.status(),
             "/healthz" => self.healthz(now),
             "/metrics" => {
@@ -180,8 +181,8 @@ impl Desk {
         }
     }
 
-    /// A browser asks to be let in. One that asked already is the same one still, or it would contest with itself.
-    fn ask(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
+    /// A browser asks to be let in. One that asked already is the same one still, and keeps its place.
+    fn ask(&self, request: &Request<()>, body: &[u8], peer: IpAddr, now: Instant) -> Response<Answer> {
         let word = form::fields(body).and_then(|mut fields| fields.remove("word"));
         let proved = match (&self.options.token_file, word) {
             (Some(file), Some(word)) if !word.is_empty() => match self.seen().tries.attempt(file, &word, now) {
@@ -191,16 +192,33 @@ impl Desk {
             },
             _ => false,
         };
-        let session = {
-            let mut seen = self.seen();
-            let known = seen.sessions.find(cookies(request), now).cloned();
-            known.unwrap_or_else(|| seen.sessions.open(now))
+        let snapshot = self.snapshots.borrow().clone();
+        let known = self.seen().sessions.find(cookies(request), now).cloned();
+        let own = known.as_ref().map(|session| (session.browser, session.csrf.as_str()));
+        if let Lock::Refused(refusal) = Lock::of(&snapshot, own, peer)
+            && !proved
+        {
+            let why = texts::may_not_ask(refusal) + "\n";
+            return self.text(StatusCode::TOO_MANY_REQUESTS, &why);
+        }
+        let holds = |browser| {
+            snapshot.unlock.granted == Some(browser) || snapshot.asking.iter().any(|asker| asker.browser == browser)
+        };
+        let Some(session) = known.or_else(|| self.seen().sessions.open(peer, now, holds)) else {
+            return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
         };
         let browser = session.browser;
         let event = if proved {
-            Event::Unlocked { browser: Some(browser) }
+            Event::Unlocked { browser }
         } else {
-            Event::UnlockAsked { browser }
+            let agent = request.headers().get(USER_AGENT);
+            let program = program::name(agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default());
+            tracing::info!(address = %peer, program, "a browser asks to be let in");
+            Event::UnlockAsked {
+                browser,
+                address: peer,
+                program,
+            }
         };
         if self.events.try_send(event).is_err() {
             return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
@@ -215,10 +233,7 @@ impl Desk {
     /// The session of a browser that was let in: its cookie and the supervisor's word agree.
     fn session<B>(&self, request: &Request<B>, now: Instant) -> Option<Session> {
         let session = self.seen().sessions.find(cookies(request), now).cloned()?;
-        let granted = Unlock::Granted {
-            browser: session.browser,
-        };
-        (self.snapshots.borrow().unlock == granted).then_some(session)
+        (self.snapshots.borrow().unlock.granted == Some(session.browser)).then_some(session)
     }
 
     /// The fields of a form, if it comes from a browser that was let in and carries that session's secret.
@@ -311,9 +326,9 @@ impl Desk {
         }
     }
 
-    /// The page as one browser sees it. All that never asked to be let in see the same one, so it is made once a second
-    /// however often it is asked for.
-    fn page<B>(&self, request: &Request<B>, host: &str, now: Instant) -> Response<Answer> {
+    /// The page as one browser sees it. All that never asked to be let in, and may, see the same one, so it is made once
+    /// a second however often it is asked for.
+    fn page<B>(&self, request: &Request<B>, host: &str, peer: IpAddr, now: Instant) -> Response<Answer> {
         let snapshot = self.snapshots.borrow().clone();
         let unix_time = (self.options.unix_time)();
         let done = request
@@ -323,7 +338,8 @@ impl Desk {
         let (silent, hours, sizes, seen_for, session) = {
             let seen = self.seen();
             let session = seen.sessions.find(cookies(request), now).cloned();
-            if let (None, None, Some(body)) = (&session, done, seen.printed.same(&snapshot, host, unix_time)) {
+            let stranger = session.is_none() && Lock::of(&snapshot, None, peer) == Lock::Closed;
+            if let (true, None, Some(body)) = (stranger, done, seen.printed.same(&snapshot, host, unix_time)) {
                 return self.response(StatusCode::OK, HTML, body);
             }
             let sizes = seen.history.sizes(now, snapshot.archive.bytes);
@@ -336,6 +352,7 @@ impl Desk {
             )
         };
         let own = session.as_ref().map(|session| (session.browser, session.csrf.as_str()));
+        let lock = Lock::of(&snapshot, own, peer);
         let html = view::document(&View {
             snapshot: &snapshot,
             silent,
@@ -344,14 +361,14 @@ impl Desk {
             seen_for,
             now: unix_time,
             host,
-            lock: Lock::of(&snapshot, own),
+            lock,
             log: self.options.log.last(LOG_LINES, None),
             done,
             switches: self.options.switches,
             has_word: self.options.token_file.is_some(),
         });
         let body = Bytes::from(html);
-        if session.is_none() && done.is_none() {
+        if session.is_none() && done.is_none() && lock == Lock::Closed {
             self.seen().printed = Printed {
                 snapshot: Some(snapshot),
                 host: host.to_owned(),
@@ -423,9 +440,9 @@ impl Seen {
     fn see(&mut self, snapshot: &Snapshot, now: Instant) {
         self.heard_at = now;
         self.history.see(snapshot, now);
-        let before = std::mem::replace(&mut self.unlock, snapshot.unlock);
-        if let Unlock::Granted { browser } = before
-            && before != snapshot.unlock
+        let before = std::mem::replace(&mut self.granted, snapshot.unlock.granted);
+        if let Some(browser) = before
+            && before != self.granted
         {
             self.sessions.forget(browser);
         }

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts for ever.
 pub(super) async fn accept<F, A>(listener: TcpListener, mut neighbours: Neighbours, answer: F)
 where
-    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    F: Fn(Request<Incoming>, IpAddr) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Answer>> + Send + 'static,
 {
     let guests = Guests::default();
@@ -86,7 +86,8 @@ where
                     guest,
                 };
                 // Too slow is closed without a word, too.
-                let _ = timeout(WHOLE, converse(stream, answer)).await;
+                let from = peer.ip().to_canonical();
+                let _ = timeout(WHOLE, converse(stream, move |request| answer(request, from))).await;
             }
         });
         let (guest, evicted) = lock(&guests).admit(Source::of(peer.ip()), task.abort_handle());

@@ -1,14 +1,19 @@
 //! Browsers that asked to be let in. A cookie names a browser to itself only; whether it is let in is the supervisor's
 //! word, which knows browsers by number. A cookie is good for one asking: once its grant is over, it is forgotten.
 //!
-//! Bounded: when one more asks, the oldest that asked is forgotten.
+//! Bounded: when one more asks, the oldest that asked is forgotten, one of the same address first, and never one that
+//! waits for its answer or was let in.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Longer than waiting and being let in together can last.
-const LIFE: Duration = Duration::from_secs(15 * 60);
-const MOST: usize = 32;
+/// Longer than waiting for eleven others, asking, and being let in together can last (`crate::asking`).
+const LIFE: Duration = Duration::from_secs(20 * 60);
+/// Several times those that can wait for an answer.
+const MOST: usize = 64;
+/// A person has a browser or two on a device.
+const MOST_OF_AN_ADDRESS: usize = 4;
 /// 128 bits that nobody guesses.
 const SECRET_BYTES: usize = 16;
 
@@ -23,6 +28,7 @@ pub(super) struct Session {
     pub(super) browser: u64,
     /// What every form of this session carries.
     pub(super) csrf: String,
+    address: IpAddr,
     asked_at: Instant,
 }
 
@@ -32,19 +38,24 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// A browser asks anew.
-    pub(super) fn open(&mut self, now: Instant) -> Session {
+    /// A browser asks anew. `holds` says whose session must not be forgotten for it; nothing when that is everybody's.
+    pub(super) fn open(&mut self, address: IpAddr, now: Instant, holds: impl Fn(u64) -> bool) -> Option<Session> {
         let session = Session {
             cookie: secret(),
             browser: rand::random(),
             csrf: secret(),
+            address,
             asked_at: now,
         };
-        if self.open.len() >= MOST {
-            self.open.pop_front();
+        let of_address = |session: &Session| session.address == address;
+        let crowded = self.open.iter().filter(|session| of_address(session)).count() >= MOST_OF_AN_ADDRESS;
+        if crowded || self.open.len() >= MOST {
+            let may_go = |session: &Session| (!crowded || of_address(session)) && !holds(session.browser);
+            let oldest = self.open.iter().position(may_go)?;
+            self.open.remove(oldest);
         }
         self.open.push_back(session.clone());
-        session
+        Some(session)
     }
 
     /// The session of a request's `Cookie` header.
@@ -99,11 +110,16 @@ pub(super) fn same(secret: &str, guess: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn at(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
     #[test]
     fn a_cookie_leads_to_its_own_session_until_it_is_over() {
         let now = Instant::now();
         let mut sessions = Sessions::default();
-        let (one, two) = (sessions.open(now), sessions.open(now));
+        let mut open = || sessions.open(at(1), now, |_| false).unwrap();
+        let (one, two) = (open(), open());
         assert_ne!(
             (&one.cookie, one.browser, &one.csrf),
             (&two.cookie, two.browser, &two.csrf)
@@ -126,11 +142,37 @@ mod tests {
     fn only_so_many_are_kept() {
         let now = Instant::now();
         let mut sessions = Sessions::default();
-        let first = sessions.open(now);
-        for _ in 0..MOST {
-            sessions.open(now);
+        let first = sessions.open(at(0), now, |_| false).unwrap();
+        for last in 1..=MOST as u8 {
+            sessions.open(at(last), now, |_| false).unwrap();
         }
         assert_eq!(sessions.open.len(), MOST);
         assert!(sessions.find(&format!("{COOKIE}={}", first.cookie), now).is_none());
+    }
+
+    #[test]
+    fn nobody_pushes_out_who_waits_or_was_let_in() {
+        let now = Instant::now();
+        let mut sessions = Sessions::default();
+        let owner = sessions.open(at(1), now, |_| false).unwrap();
+        let holds = |browser| browser == owner.browser;
+        for number in 0..1000_u32 {
+            sessions.open(at((number % 100) as u8), now, holds).unwrap();
+        }
+        let header = format!("{COOKIE}={}", owner.cookie);
+        assert_eq!(
+            sessions.find(&header, now).map(|found| found.browser),
+            Some(owner.browser)
+        );
+        assert!(sessions.open.len() <= MOST);
+        // One address makes room among its own.
+        let mut sessions = Sessions::default();
+        let other = sessions.open(at(1), now, |_| false).unwrap();
+        for _ in 0..40 {
+            sessions.open(at(2), now, |_| false).unwrap();
+        }
+        assert_eq!(sessions.open.len(), 1 + MOST_OF_AN_ADDRESS);
+        assert!(sessions.find(&format!("{COOKIE}={}", other.cookie), now).is_some());
+        assert!(sessions.open(at(2), now, |_| true).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! Every English word of the page, except those of the faults ([`crate::fault`]). To translate the page, translate this
 //! file and that table.
 
+use crate::asking::{Asker, Refusal, Turn};
 use crate::button::Held;
 use crate::indicator::Pattern;
 use crate::snapshot::{BoxState, Level, ServiceHealth, ServiceStateName, Subject};
@@ -81,17 +82,21 @@ pub(super) const DIAGNOSTICS: &str = "Download a report";
 pub(super) const DIAGNOSTICS_HINT: &str =
     "For whoever helps you: state and last words of the box, without public addresses, keys and whole peer IDs.";
 pub(super) const CHANGE: &str = "Change something";
-pub(super) const CHANGE_HOW: &str = "This page can only look. To change something, ask here first, and then press the button on the box within a minute.";
+pub(super) const CHANGE_HOW: &str = "This page can only look. To change something, ask here first. You get a number; when the light on the box blinks it, press the button.";
 pub(super) const CHANGE_ASK: &str = "Ask to be let in";
 pub(super) const CHANGE_WORD: &str = "Or type the word from the card:";
 pub(super) const CHANGE_WORD_ASK: &str = "Let me in";
 pub(super) const REFUSED_WORD: &str = "That is not the word from the card.\n";
 pub(super) const REFUSED_SOON: &str = "One try a second: wait a moment, and try again.\n";
-pub(super) const CHANGE_PRESS: &str = "Press the button on the box now";
-pub(super) const CHANGE_PRESS_HINT: &str = "A short press, within a minute, lets this browser in.";
-pub(super) const CHANGE_CONTESTED: &str =
-    "Two browsers asked at once, so a press lets neither in. Wait a minute, and ask again.";
-pub(super) const CHANGE_TAKEN: &str = "Another browser was let in just now. Wait until its five minutes are over.";
+pub(super) const CHANGE_TAKEN: &str =
+    "Another browser was let in just now. Wait until its five minutes are over, and ask again.";
+pub(super) const CHANGE_ANOTHER: &str =
+    "Another browser at your address asked already, and one is enough. Use that one, or wait until its turn is over.";
+pub(super) const CHANGE_FULL: &str = "Too many browsers are asking. Wait a minute and ask again. If it goes on, open this page by the box\u{2019}s IPv4 address, such as http://192.168.1.5/.";
+pub(super) const CHANGE_OTHER_NUMBER: &str =
+    "If the light blinks another number, somebody else is asking: do not press, wait for yours.";
+pub(super) const ASKING: &str = "Asking to be let in";
+pub(super) const ASKING_REFUSE: &str = "A press lets in the first of them. If that is nobody you know, do not press: hold the button for 2 to 5 seconds to refuse it, or wait a minute.";
 pub(super) const CHANGE_OPEN: &str = "This browser may change things for five minutes.";
 pub(super) const RESTART_HINT: &str = "Takes a few seconds. Nothing is lost.";
 pub(super) const REBOOT: &str = "Restart the box";
@@ -125,6 +130,49 @@ pub(super) const BUSY: &str = "The box is too busy to be asked. Try again in a m
 
 pub(super) fn restart_service(name: &str) -> String {
     format!("Restart {name}")
+}
+
+/// Why this address may not ask now.
+pub(super) fn may_not_ask(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Taken => CHANGE_TAKEN.to_owned(),
+        Refusal::Another => CHANGE_ANOTHER.to_owned(),
+        Refusal::Full => CHANGE_FULL.to_owned(),
+        Refusal::Resting { left } => {
+            let secs = left.as_secs().max(1);
+            format!("Your address asked a moment ago. It may ask again in {secs} seconds.")
+        }
+    }
+}
+
+/// The badge of a browser that asks.
+pub(super) fn your_number(number: u8) -> String {
+    format!("Your number: {number}")
+}
+
+/// What the browser that asks is to do.
+pub(super) fn asking_turn(turn: Turn, number: u8, before: usize) -> String {
+    let blinks = in_flashes(number);
+    match turn {
+        Turn::Waiting if before == 1 => "One browser asks before this one. Its turn takes a minute at most.".to_owned(),
+        Turn::Waiting => format!("{before} browsers ask before this one. Each has a minute at most."),
+        Turn::Showing => format!("The light blinks it now: {blinks}. Count the flashes, then press."),
+        Turn::Ready => format!("Press the button on the box now, if the light blinks this number: {blinks}."),
+    }
+}
+
+/// A number as the light blinks it.
+fn in_flashes(number: u8) -> String {
+    format!(
+        "two long flashes, then {}, a pause, and {}",
+        short_flashes(number / 10),
+        short_flashes(number % 10)
+    )
+}
+
+/// One of those that ask.
+pub(super) fn asker(asker: &Asker) -> String {
+    format!("{}: {} at {}", asker.number, asker.program, asker.address)
 }
 
 /// A refusal that says why and what to do.
@@ -306,10 +354,13 @@ pub(super) fn looks(pattern: Pattern) -> String {
         Pattern::Silent => "Dark, with a very short flash every two seconds".to_owned(),
         Pattern::Updating => "Flashes three times, every two seconds".to_owned(),
         Pattern::Resetting => "Lit and dark by turns, a second and a half each".to_owned(),
-        Pattern::PressWanted => "Flashes twice a second, in pairs".to_owned(),
+        Pattern::Asking(number) => {
+            let blinks = in_flashes(number);
+            format!("T{}", blinks.trim_start_matches('t'))
+        }
         Pattern::Unlocked => "Lit, with two winks in a row".to_owned(),
         Pattern::Address(last) => format!("Blinks the number {last}, digit by digit (a long flash is a zero)"),
-        Pattern::Holding(Held::Nothing) => "Lit while the button is held".to_owned(),
+        Pattern::Holding(Held::Refuse) => "Lit while the button is held".to_owned(),
         Pattern::Holding(Held::Reboot) => "Blinks fast while the button is held".to_owned(),
         Pattern::Holding(Held::FactoryReset) => "Flickers while the button is held".to_owned(),
         Pattern::Holding(Held::Cancelled) => "Dark while the button is held".to_owned(),
@@ -334,10 +385,10 @@ pub(super) fn means(pattern: Pattern) -> &'static str {
         Pattern::Silent => "The supervisor hangs. If it stays, switch the box off and on.",
         Pattern::Updating => "A new version is being installed. Leave the box switched on.",
         Pattern::Resetting => "The box goes back to factory settings.",
-        Pattern::PressWanted => "A browser asks to be let in: press the button to allow it.",
+        Pattern::Asking(_) => "A browser asks to be let in. Press only if the page in front of you shows this number.",
         Pattern::Unlocked => "A browser may change things on this box for a few minutes.",
         Pattern::Address(_) => "The last number of the box's address.",
-        Pattern::Holding(Held::Nothing) => "Letting go now does nothing.",
+        Pattern::Holding(Held::Refuse) => "Letting go now refuses a browser that asks, and does nothing else.",
         Pattern::Holding(Held::Reboot) => "Letting go now restarts the box.",
         Pattern::Holding(Held::FactoryReset) => "Letting go now resets the box to how it was when it was new.",
         Pattern::Holding(Held::Cancelled) => "Letting go now does nothing.",
@@ -346,7 +397,7 @@ pub(super) fn means(pattern: Pattern) -> &'static str {
 
 /// The lights as a Markdown table, for the README.
 pub(super) fn markdown() -> String {
-    use Held::{Cancelled, FactoryReset, Nothing, Reboot};
+    use Held::{Cancelled, FactoryReset, Reboot, Refuse};
     let mut out = String::from("| the light | what it says |\n|---|---|\n");
     let mut row = |looks: &str, means: &str| out.push_str(&format!("| {looks} | {means} |\n"));
     for pattern in [Pattern::Starting, Pattern::Ok] {
@@ -364,20 +415,19 @@ pub(super) fn markdown() -> String {
         "Does not change for five seconds",
         "Nobody is at home: no power, or the box hangs.",
     );
-    for pattern in [
-        Pattern::Silent,
-        Pattern::Updating,
-        Pattern::Resetting,
-        Pattern::PressWanted,
-        Pattern::Unlocked,
-    ] {
+    for pattern in [Pattern::Silent, Pattern::Updating, Pattern::Resetting] {
         row(&looks(pattern), means(pattern));
     }
+    row(
+        "Two long flashes, then short ones, a pause, and short ones again",
+        "A browser asks to be let in. The short flashes are its number: press only if the page in front of you shows it.",
+    );
+    row(&looks(Pattern::Unlocked), means(Pattern::Unlocked));
     row(
         "Blinks a number, digit by digit (a long flash is a zero)",
         means(Pattern::Address(0)),
     );
-    for held in [Nothing, Reboot, FactoryReset, Cancelled] {
+    for held in [Refuse, Reboot, FactoryReset, Cancelled] {
         row(&looks(Pattern::Holding(held)), means(Pattern::Holding(held)));
     }
     out

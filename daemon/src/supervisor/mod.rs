@@ -194,7 +194,11 @@ impl State {
             }
             Event::Button(gesture) => self.button(gesture, now, &mut actions),
             Event::Asked(request) => self.asked(&request, now, &mut actions),
-            Event::UnlockAsked { browser } => self.presses.unlock_asked(browser, now),
+            Event::UnlockAsked {
+                browser,
+                address,
+                program,
+            } => self.presses.asked(browser, address, program, &mut self.random, now),
             Event::Unlocked { browser } => self.presses.unlocked(browser, now),
             Event::Indicated(leds) => self.leds = leds,
             Event::Missing { part, trouble } => {

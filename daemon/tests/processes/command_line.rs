@@ -59,7 +59,7 @@ fn a_running_box_is_looked_at_and_acted_on() {
     pids(&files.path("pids"), 2);
     json_until(&files, &["services"], |services| services[0]["restarts"] == 1);
     let output = pillarbox(&files, &["unlock"]);
-    assert!(text(&output).contains("no browser asks"), "{}", text(&output));
+    assert!(text(&output).contains("No browser asks"), "{}", text(&output));
     let output = pillarbox(&files, &["restart", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("the services are: one"), "{}", text(&output));

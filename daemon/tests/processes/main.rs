@@ -19,6 +19,7 @@ mod links;
 mod notify;
 mod orphans;
 mod power;
+mod presses;
 mod program;
 mod restores;
 mod retention;

@@ -150,17 +150,25 @@ fn first_start(bench: &Bench, machine: &mut Machine, pins: &Pins) -> Result<Firs
         );
         Ok(())
     })?;
-    step("while a browser asks to be let in, a press lets it in", || {
+    step("a press lets in the browser whose number the light blinks", || {
         let browser = page::Browser::ask()?;
         ensure!(!browser.is_let_in()?, "it is let in without a press");
+        machine.wait_for("the browser's number", BOOT_LIMIT, |_| {
+            let status = page::status()?;
+            let asker = &status["asking"][0];
+            let blinks = asker["number"].as_u64().map(|number| format!("asking-{number}"));
+            let mut lights = status["leds"].as_object().into_iter().flat_map(|leds| leds.values());
+            let shown = lights.any(|pattern| pattern.as_str() == blinks.as_deref());
+            Ok((shown && asker["turn"] == "ready").then_some(()))
+        })?;
         press(machine, pins, Duration::from_millis(400), None)?;
         machine.wait_for("the page's forms", BOOT_LIMIT, |_| {
             Ok(browser.is_let_in()?.then_some(()))
         })?;
         unharmed(&peer_id)
     })?;
-    step("held for 3 s, nothing happens", || {
-        press(machine, pins, Duration::from_secs(3), Some("holding-nothing"))?;
+    step("held for 3 s while no browser asks, nothing happens", || {
+        press(machine, pins, Duration::from_secs(3), Some("holding-refuse"))?;
         unharmed(&peer_id)
     })?;
     step("pressed twice, every service starts anew", || {

@@ -4,11 +4,17 @@
 use std::path::Path;
 
 use super::sample;
+use crate::asking::{Asker, Resting, Turn};
 use crate::page::change::Lock;
 use crate::page::history::HOURS;
 use crate::page::view::{self, View};
 use crate::snapshot::Snapshot;
+use std::net::IpAddr;
 use std::time::Duration;
+
+fn at(last: u8) -> IpAddr {
+    IpAddr::from([192, 168, 1, last])
+}
 
 fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
     view::document(&view_of(snapshot, silent, lock))
@@ -45,10 +51,30 @@ fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>)
 
 #[test]
 fn each_state_looks_as_it_did() {
+    let asker = |browser, number, last, program: &str, turn| Asker {
+        browser,
+        number,
+        address: at(last),
+        program: program.to_owned(),
+        turn,
+    };
+    let mut asked = sample::degraded();
+    asked.asking = vec![
+        asker(1, 34, 1, "Firefox on Android", Turn::Ready),
+        asker(2, 51, 2, "Safari on iPhone", Turn::Waiting),
+    ];
+    let mut rests = sample::ok();
+    rests.unlock.resting = vec![Resting {
+        address: at(3),
+        left: Duration::from_secs(42),
+    }];
     let states = [
         ("starting", html(&sample::starting(), None, Lock::Closed)),
         ("ok", html(&sample::ok(), None, Lock::Closed)),
-        ("degraded", html(&sample::degraded(), None, Lock::Waiting)),
+        (
+            "degraded",
+            html(&asked, None, Lock::of(&asked, Some((1, "secret")), at(1))),
+        ),
         (
             "failed",
             html(
@@ -61,7 +87,7 @@ fn each_state_looks_as_it_did() {
         ),
         (
             "silent",
-            html(&sample::ok(), Some(Duration::from_secs(7)), Lock::Contested),
+            html(&rests, Some(Duration::from_secs(7)), Lock::of(&rests, None, at(3))),
         ),
     ];
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");

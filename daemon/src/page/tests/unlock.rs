@@ -1,8 +1,18 @@
 //! Being let in by the button, with a supervisor's word for every answer, and everything that must be refused.
 
 use super::*;
+use crate::asking::{Asker, Turn};
 use crate::event::Request;
-use crate::snapshot::Unlock;
+
+fn asker(browser: u64) -> Asker {
+    Asker {
+        browser,
+        number: 34,
+        address: [127, 0, 0, 1].into(),
+        program: "Firefox on Android".to_owned(),
+        turn: Turn::Ready,
+    }
+}
 
 /// A browser: a cookie, and the forms that it saw.
 struct Browser<'a> {
@@ -39,14 +49,21 @@ impl Served {
 
     fn asked(&mut self) -> u64 {
         match self.event() {
-            Event::UnlockAsked { browser } => browser,
+            Event::UnlockAsked { browser, address, .. } => {
+                assert_eq!(address, std::net::IpAddr::from([127, 0, 0, 1]));
+                browser
+            }
             other => panic!("{other:?}"),
         }
     }
 
-    fn say(&self, unlock: Unlock) {
-        self.snapshots
-            .send_modify(|snapshot| Arc::make_mut(snapshot).unlock = unlock);
+    /// The supervisor's word: who asks, and who was let in.
+    fn say(&self, asking: Option<u64>, granted: Option<u64>) {
+        self.snapshots.send_modify(|snapshot| {
+            let snapshot = Arc::make_mut(snapshot);
+            snapshot.asking = asking.into_iter().map(asker).collect();
+            snapshot.unlock.granted = granted;
+        });
     }
 }
 
@@ -98,19 +115,29 @@ fn from_asking_to_doing_and_out_again() {
         browser.cookie
     };
     let number = served.asked();
-    served.say(Unlock::Waiting { browser: number });
+    served.say(Some(number), None);
     let browser = Browser {
         served: &served,
         cookie: cookie.clone(),
     };
-    assert!(browser.page().contains("Press the button on the box now"));
+    let page = browser.page();
+    for words in [
+        "Your number: 34",
+        "Press the button on the box now",
+        "then 3 short ones",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
     assert_eq!(browser.csrf(), None);
+    let page = served.browser().page();
     assert!(
-        served.browser().page().contains("Ask to be let in"),
-        "another browser sees nothing of it"
+        page.contains("34: Firefox on Android at 127.0.0.1"),
+        "everybody sees who asks: {page}"
     );
+    assert!(!page.contains("Your number"), "{page}");
+    assert!(page.contains("Another browser at your address asked already"), "{page}");
 
-    served.say(Unlock::Granted { browser: number });
+    served.say(None, Some(number));
     let browser = Browser {
         served: &served,
         cookie: cookie.clone(),
@@ -139,7 +166,7 @@ fn from_asking_to_doing_and_out_again() {
     assert!(matches!(served.event(), Event::Asked(asked) if asked == restart));
     assert!(matches!(served.event(), Event::Asked(Request::FactoryReset)));
 
-    served.say(Unlock::Locked);
+    served.say(None, None);
     let browser = Browser {
         served: &served,
         cookie,
@@ -147,7 +174,7 @@ fn from_asking_to_doing_and_out_again() {
     wait_for("the end of the grant", || browser.page().contains("Ask to be let in"));
     assert_eq!(browser.act(HERE, &deeds).status, 403);
     // The cookie was good for one grant: even if the supervisor's word came back, this browser is a stranger.
-    served.say(Unlock::Granted { browser: number });
+    served.say(None, Some(number));
     assert_eq!(browser.csrf(), None);
     assert_eq!(browser.act(HERE, &deeds).status, 403);
 }
@@ -164,7 +191,7 @@ fn whoever_was_not_let_in_does_nothing() {
     let me = served.asked();
     let theirs = ask(&served);
     let _ = served.asked();
-    served.say(Unlock::Granted { browser: me });
+    served.say(None, Some(me));
     let my = Browser {
         served: &served,
         cookie: mine.clone(),
@@ -208,7 +235,7 @@ fn whoever_was_not_let_in_does_nothing() {
 }
 
 #[test]
-fn asking_twice_is_one_browser_and_two_are_told() {
+fn asking_twice_is_one_browser_and_another_at_the_same_address_is_told() {
     let mut served = serve(sample::ok());
     let cookie = {
         let mut browser = served.browser();
@@ -218,16 +245,24 @@ fn asking_twice_is_one_browser_and_two_are_told() {
         assert_eq!(browser.cookie, first);
         first
     };
-    assert_eq!(served.asked(), served.asked());
-    served.say(Unlock::Contested);
-    assert!(
-        Browser {
-            served: &served,
-            cookie
-        }
-        .page()
-        .contains("Two browsers asked at once")
+    let number = served.asked();
+    assert_eq!(served.asked(), number);
+    served.say(Some(number), None);
+    let refused = served.post("/ask", HERE, "", "");
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("one is enough"), "{}", refused.body);
+    assert_eq!(
+        served.post("/ask", HERE, &cookie, "").status,
+        303,
+        "the one that asks is still welcome"
     );
+    assert_eq!(served.asked(), number);
+    // Somebody else was let in.
+    served.say(None, Some(number + 1));
+    let refused = served.post("/ask", HERE, &cookie, "");
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("let in just now"), "{}", refused.body);
+    assert!(served.events.try_recv().is_err(), "nothing reached the supervisor");
 }
 
 #[test]
@@ -271,7 +306,7 @@ fn the_word_from_the_card_lets_in_without_a_press() {
     std::thread::sleep(Duration::from_millis(1100));
     let let_in = served.post("/ask", origin, "", "word=correct+horse");
     assert_eq!(let_in.status, 303);
-    assert!(matches!(served.event(), Event::Unlocked { browser: Some(_) }));
+    assert!(matches!(served.event(), Event::Unlocked { .. }));
     // From another site, the word is worth nothing.
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(

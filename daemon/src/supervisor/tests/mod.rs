@@ -16,7 +16,6 @@ use crate::config::{ClockSource, Network, Page, Span};
 use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
 use crate::snapshot::{
     Activity, BoxState, DiskStatus, MailserverStatus, MemoryStatus, NetworkStatus, ServiceStateName, SystemStatus,
-    Unlock,
 };
 
 fn millis(ms: u64) -> Duration {

@@ -23,7 +23,7 @@ enum Move {
     Peers(Option<u64>),
     Pruned(bool),
     UnlockAsked(u64),
-    Unlocked(Option<u64>),
+    Unlocked(u64),
     Missing(bool),
     /// Settings with these of the three services, the first of them changed each time; none is a mistake.
     Reread(u8),
@@ -46,7 +46,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => any::<Option<u64>>().prop_map(Move::Peers),
         1 => any::<bool>().prop_map(Move::Pruned),
         1 => (0_u64..3).prop_map(Move::UnlockAsked),
-        1 => prop::option::of(0_u64..3).prop_map(Move::Unlocked),
+        1 => (0_u64..3).prop_map(Move::Unlocked),
         1 => any::<bool>().prop_map(Move::Missing),
         1 => (0_u8..8).prop_map(Move::Reread),
     ]
@@ -128,7 +128,11 @@ fn play(bench: &mut Bench, step: &Move) {
             let archive = ArchiveId(0);
             bench.feed(Event::Pruned { archive, result });
         }
-        Move::UnlockAsked(browser) => bench.feed(Event::UnlockAsked { browser: *browser }),
+        Move::UnlockAsked(browser) => bench.feed(Event::UnlockAsked {
+            browser: *browser,
+            address: [10, 0, 0, *browser as u8].into(),
+            program: String::new(),
+        }),
         Move::Unlocked(browser) => bench.feed(Event::Unlocked { browser: *browser }),
         Move::Missing(missing) => {
             let trouble = missing.then(|| "busy".to_owned());
@@ -176,9 +180,11 @@ proptest! {
         for step in &steps {
             play(&mut bench, step);
         }
-        // A grant is over by then, and whoever waits has given up: the press is nobody else's.
+        // A grant is over by then, and so are the turns of all that ask: the press is nobody else's.
         play(&mut bench, &Move::Reread(7));
-        bench.pass(Duration::from_secs(301));
+        for _ in 0..5 {
+            bench.pass(Duration::from_secs(301));
+        }
         bench.feed(Event::Button(Gesture::Press));
         // A world in which everything works again.
         for _ in 0..10 {
