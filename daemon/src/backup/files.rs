@@ -342,10 +342,7 @@ mod tests {
             (&[("one", "x"), ("card", "x")], "another kind"),
             (&[("one", "x"), ("daemon", "retention = \"0s\"")], "retention"),
             (&[("one", "x"), ("daemon", "colour = ")], "no TOML"),
-            (
-                &[("one", "")],
-                "services/one/token in the backup is empty",
-            ),
+            (&[("one", "")], "services/one/token in the backup is empty"),
             (&[], "nothing"),
         ] {
             let error = tree.refusal(bundle(files), false);
