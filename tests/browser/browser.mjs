@@ -37,7 +37,7 @@ export async function visit(browser, box, options = {}) {
   return page;
 }
 
-/** Has the browser let in, as a person does: asks on the page and presses the button. */
+/** Has the browser let in, as a person does: asks on the page, waits for its number on the light, presses the button. */
 export async function letIn(page, box) {
   await page.getByRole("button", { name: "Ask to be let in" }).click();
   await page.getByText("Press the button on the box now").waitFor();

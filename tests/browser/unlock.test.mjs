@@ -1,10 +1,10 @@
 // Being let in by the button, in real browsers: what the one that asked may do, and what everybody else may not.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, request } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { Box, mailserver } from "./box.mjs";
-import { inspect, launch, look, visit } from "./browser.mjs";
+import { Box, mailserver, until } from "./box.mjs";
+import { launch, look, visit } from "./browser.mjs";
 
 describe("changing something", () => {
   let browser, box;
@@ -23,9 +23,15 @@ describe("changing something", () => {
     const other = await visit(browser, box);
     assert.equal(await mine.locator("#change form").count(), 1, "only to ask");
     await mine.getByRole("button", { name: "Ask to be let in" }).click();
-    await mine.getByText("Press the button on the box now").waitFor();
-    await box.statusWhen("the light's question", ({ leds }) => leds.status === "press-wanted");
-    await look(mine, "asking");
+    const { asking } = await box.statusWhen("the light's question", ({ leds, asking }) =>
+      asking[0]?.turn === "ready" && leds.status === `asking-${asking[0].number}`);
+    const { number } = asking[0];
+    await mine.getByText(`Your number: ${number}`).waitFor();
+    await mine.getByText("Press the button on the box now, if the light blinks this number").waitFor();
+    // The other one shares the address, and one question is enough.
+    await other.getByText("Another browser at your address asked already").waitFor();
+    assert.equal(await other.getByText("Your number").count(), 0);
+    for (const page of [mine, other]) await page.getByText(`${number}: Chrome on Linux at 127.0.0.1`).waitFor();
 
     await box.press();
     await mine.getByRole("button", { name: "Restart mailserver" }).waitFor();
@@ -91,19 +97,42 @@ describe("changing something", () => {
   });
 });
 
-describe("two browsers that ask at once", () => {
-  it("are both told, and a press lets neither in", async () => {
+/** Asks to be let in from another address of the loopback network; answers with the status. */
+function askFrom(localAddress, box) {
+  return new Promise((resolve, reject) => {
+    const asked = request(box.url("/ask"), {
+      method: "POST",
+      localAddress,
+      headers: { origin: box.url("").replace(/\/$/, ""), "content-type": "application/x-www-form-urlencoded" },
+    });
+    asked.once("error", reject).once("response", (answer) => answer.resume().once("end", () => resolve(answer.statusCode)));
+    asked.end();
+  });
+}
+
+describe("two hosts that ask at once", () => {
+  it("take turns, and a press lets in the one whose number is shown", async () => {
     const browser = await launch();
     const box = await Box.start({ mailserver: await mailserver() });
     try {
       await box.statusWhen("ok", ({ state }) => state === "ok");
-      const pages = [await visit(browser, box), await visit(browser, box)];
-      for (const page of pages) await page.getByRole("button", { name: "Ask to be let in" }).click();
-      for (const page of pages) await page.getByText("Two browsers asked at once").waitFor();
-      await inspect(browser, box, "contested", async () => {});
+      assert.equal(await askFrom("127.0.0.66", box), 303);
+      const page = await visit(browser, box);
+      await page.getByRole("button", { name: "Ask to be let in" }).click();
+      await page.getByText("One browser asks before this one").waitFor();
+      const { asking } = await box.status();
+      assert.deepEqual(asking.map(({ address }) => address), ["127.0.0.66", "127.0.0.1"]);
+      await page.getByText(`${asking[0].number}: an unknown program at 127.0.0.66`).waitFor();
+      await look(page, "waiting");
+      // Nobody presses: the turn ends, and the other one's begins.
+      await page.getByText(`Your number: ${asking[1].number}`).waitFor();
+      await until("this browser's turn", async () => (await box.status()).asking[0]?.turn === "ready"
+        && (await box.status()).asking[0].address === "127.0.0.1");
+      assert.equal(await askFrom("127.0.0.66", box), 429, "its address is quiet");
+      await page.getByText("Press the button on the box now").waitFor();
       await box.press();
-      for (const page of pages) await page.getByText("To change something, ask here first").waitFor();
-      assert.equal((await box.status()).unlocked_until, null);
+      await page.getByText("This browser may change things for five minutes").waitFor();
+      assert.deepEqual(page.complaints, []);
     } finally {
       await box.stop();
       await browser.close();

@@ -34,7 +34,7 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         );
     }
     for asker in &snapshot.asking {
-        line(&mut text, "asks to be let in", &page::asker_in_words(asker));
+        line(&mut text, "asking", &page::asker_in_words(asker));
     }
     let archive = &snapshot.archive;
     if let (Some(envelopes), Some(bytes)) = (archive.envelopes, archive.bytes) {

@@ -195,11 +195,13 @@ impl Desk {
         let snapshot = self.snapshots.borrow().clone();
         let known = self.seen().sessions.find(cookies(request), now).cloned();
         let own = known.as_ref().map(|session| (session.browser, session.csrf.as_str()));
-        if let Lock::Refused(refusal) = Lock::of(&snapshot, own, peer)
-            && !proved
-        {
-            let why = texts::may_not_ask(refusal) + "\n";
-            return self.text(StatusCode::TOO_MANY_REQUESTS, &why);
+        match Lock::of(&snapshot, own, peer) {
+            Lock::Refused(refusal) if !proved => {
+                let why = texts::may_not_ask(refusal) + "\n";
+                return self.text(StatusCode::TOO_MANY_REQUESTS, &why);
+            }
+            Lock::Asking { .. } if !proved => return self.see_other("/#change"),
+            _ => {}
         }
         let holds = |browser| {
             snapshot.unlock.granted == Some(browser) || snapshot.asking.iter().any(|asker| asker.browser == browser)
