@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
 import { after, before, describe, it } from "node:test";
-import { Box, mailserver, until } from "./box.mjs";
+import { Box, mailserver } from "./box.mjs";
 import { launch, look, visit } from "./browser.mjs";
 
 describe("changing something", () => {
@@ -32,6 +32,7 @@ describe("changing something", () => {
     await other.getByText("Another browser at your address asked already").waitFor();
     assert.equal(await other.getByText("Your number").count(), 0);
     for (const page of [mine, other]) await page.getByText(`${number}: Chrome on Linux at 127.0.0.1`).waitFor();
+    await look(mine, "asking");
 
     await box.press();
     await mine.getByRole("button", { name: "Restart mailserver" }).waitFor();
@@ -122,12 +123,12 @@ describe("two hosts that ask at once", () => {
       await page.getByText("One browser asks before this one").waitFor();
       const { asking } = await box.status();
       assert.deepEqual(asking.map(({ address }) => address), ["127.0.0.66", "127.0.0.1"]);
+      await page.getByText(`Your number: ${asking[1].number}`).waitFor();
       await page.getByText(`${asking[0].number}: an unknown program at 127.0.0.66`).waitFor();
       await look(page, "waiting");
       // Nobody presses: the turn ends, and the other one's begins.
-      await page.getByText(`Your number: ${asking[1].number}`).waitFor();
-      await until("this browser's turn", async () => (await box.status()).asking[0]?.turn === "ready"
-        && (await box.status()).asking[0].address === "127.0.0.1");
+      await box.statusWhen("the end of the other's turn", ({ asking: [first] }) => first?.address === "127.0.0.1");
+      await box.statusWhen("this browser's turn", ({ asking: [first] }) => first?.turn === "ready");
       assert.equal(await askFrom("127.0.0.66", box), 429, "its address is quiet");
       await page.getByText("Press the button on the box now").waitFor();
       await box.press();
