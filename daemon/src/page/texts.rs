@@ -115,6 +115,7 @@ pub(super) const RESTORE: &str = "Restore the backup";
 pub(super) const RESTORE_HINT: &str =
     "Takes identity and settings from a backup. The present ones are set aside on the card, and the box starts anew.";
 pub(super) const RESTORING: &str = "The backup is being restored. The page comes back by itself.";
+pub(super) const RESTORING_PARTLY: &str = "The backup is being restored, and the box starts anew.";
 pub(super) const LEFT_OUT: &str = "Not everything in the backup was restored";
 pub(super) const LEFT_OUT_WHY: &str = "A backup may only bring back what a person sets for themselves, such as name, network, storage and notifications. It may not say which programs run, where files are, or who may log in. These settings were left out:";
 pub(super) const BACK: &str = "Back to the box\u{2019}s page";
@@ -148,6 +149,13 @@ pub(super) fn may_not_ask(refusal: Refusal) -> String {
 /// The badge of a browser that asks.
 pub(super) fn your_number(number: u8) -> String {
     format!("Your number: {number}")
+}
+
+/// What the light says while a browser asks.
+pub(super) fn asks(number: u8) -> String {
+    format!(
+        "A browser asks to be let in under the number {number}. Press only if the page in front of you shows it as yours."
+    )
 }
 
 /// What the browser that asks is to do.

@@ -50,12 +50,12 @@ pub(super) fn left_out(keys: &[String]) -> String {
         "</style></head><body><header><p class=\"brand\">",
         &texts::NAME,
         "</p></header><main><p class=\"done\" role=\"status\">",
-        &texts::RESTORING,
+        &texts::RESTORING_PARTLY,
         "</p><section class=\"card wide\"><h2>",
         &texts::LEFT_OUT,
         "</h2><p>",
         &texts::LEFT_OUT_WHY,
-        "</p><ul>"
+        "</p><ul class=\"asking\">"
     );
     for key in keys {
         put!(out, "<li><code>", key, "</code></li>");
@@ -255,6 +255,7 @@ fn means(view: &View<'_>, pattern: Pattern) -> String {
             Some(fault) => format!("{}.", fault.entry().title),
             None => texts::means(pattern).to_owned(),
         },
+        Pattern::Asking(number) => texts::asks(number),
         pattern => texts::means(pattern).to_owned(),
     }
 }

@@ -90,6 +90,8 @@ fn each_state_looks_as_it_did() {
             html(&rests, Some(Duration::from_secs(7)), Lock::of(&rests, None, at(3))),
         ),
     ];
+    let left_out = view::left_out(&["services.mailserver.program".to_owned(), "<b>".to_owned()]);
+    let states = states.into_iter().chain([("left-out", left_out)]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
     for (state, html) in states {
         let html = html.replace(view::STYLE, "").replace(view::SCRIPT, "");
