@@ -49,7 +49,7 @@ pub(crate) fn has_room(dir: &Path, waiting: usize) -> bool {
     let Ok(disk) = statvfs(dir) else { return true };
     let wanted = RESERVE_BYTES + BYTES_A_BYTE * waiting as u64;
     // A file system that counts no blocks does not say how full it is.
-    disk.blocks() == 0 || u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()) >= wanted
+    disk.blocks() == 0 || disk.blocks_available() * disk.fragment_size() >= wanted
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails it")]
 
+mod attacker;
 mod deaf_subscribers;
 mod half_read;
 mod hash_questions;
+mod honest;
 mod member;
 mod peer;
 mod relay;
-mod unread_answers;
-mod attacker;
-mod honest;
 mod unread;
+mod unread_answers;
 mod victim;
 
 /// The support itself: a victim starts, is asked, and tells its memory.
