@@ -290,3 +290,64 @@ async fn a_node_killed_with_its_mappings_takes_them_up_again() {
     node.stop();
     assert!(!home.leads(60000));
 }
+
+/// A device that answers the search as a router would, and describes itself without end. Perl is on every Debian.
+const ENDLESS_DEVICE: &str = r#"
+use strict; use IO::Socket::INET; use IO::Select;
+my ($ip, $asked) = @ARGV;
+$SIG{PIPE} = 'IGNORE';
+my $http = IO::Socket::INET->new(Listen => 8, LocalAddr => $ip, LocalPort => 5000, ReuseAddr => 1) or die;
+my $search = IO::Socket::INET->new(Proto => 'udp', LocalPort => 1900, ReuseAddr => 1) or die;
+setsockopt($search, 0, 35, inet_aton('239.255.255.250') . inet_aton($ip)) or die;
+my $both = IO::Select->new($http, $search);
+my $more = '<device/>' x 10000;
+while (my @ready = $both->can_read) {
+    for my $socket (@ready) {
+        if ($socket == $search) {
+            my $from = recv($search, my $text, 2048, 0);
+            send($search, "HTTP/1.1 200 OK\r\nST: x\r\nLOCATION: http://$ip:5000/root.xml\r\n\r\n", 0, $from);
+            next;
+        }
+        my $client = $http->accept;
+        open(my $file, '>', $asked); close($file);
+        print $client "HTTP/1.1 200 OK\r\n\r\n<root>";
+        while (print $client $more) {}
+    }
+}
+"#;
+/// What a node without peers may take, and not what a description is long.
+const QUIET_MIB: u64 = 64;
+
+fn anonymous_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_describes_itself_without_end_costs_little() {
+    if !root("devices") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let internet = Internet::new("device");
+    let home = internet.home(1);
+    let (script, asked) = (dir.path().join("device.pl"), dir.path().join("asked"));
+    std::fs::write(&script, ENDLESS_DEVICE).unwrap();
+    let flags = format!("{} 192.168.1.1 {}", script.display(), asked.display());
+    let _device = Program::start(&home.router, "perl", &flags, Stdio::null());
+    let node = Program::mailserver(&home.machine, dir.path(), "node", "--nat=upnp --discv5-discovery=false");
+    eventually(async || asked.exists(), |asked| *asked).await;
+    let mut peak = 0;
+    for _ in 0..80 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        peak = peak.max(anonymous_mib(node.child.id()));
+    }
+    assert!(peak < QUIET_MIB, "{peak} MiB");
+    assert!(
+        addresses(&info(&node).await)
+            .iter()
+            .all(|address| !address.contains("/ip4/11."))
+    );
+    node.stop();
+}
