@@ -294,13 +294,14 @@ async fn a_node_killed_with_its_mappings_takes_them_up_again() {
 /// A device that answers the search as a router would, and describes itself without end. Perl is on every Debian.
 const ENDLESS_DEVICE: &str = r#"
 use strict; use IO::Socket::INET; use IO::Select;
-my ($ip, $asked) = @ARGV;
+my ($ip, $ready, $asked) = @ARGV;
 $SIG{PIPE} = 'IGNORE';
 my $http = IO::Socket::INET->new(Listen => 8, LocalAddr => $ip, LocalPort => 5000, ReuseAddr => 1) or die;
 my $search = IO::Socket::INET->new(Proto => 'udp', LocalPort => 1900, ReuseAddr => 1) or die;
 setsockopt($search, 0, 35, inet_aton('239.255.255.250') . inet_aton($ip)) or die;
 my $both = IO::Select->new($http, $search);
 my $more = '<device/>' x 10000;
+open(my $file, '>', $ready); close($file);
 while (my @ready = $both->can_read) {
     for my $socket (@ready) {
         if ($socket == $search) {
@@ -309,7 +310,7 @@ while (my @ready = $both->can_read) {
             next;
         }
         my $client = $http->accept;
-        open(my $file, '>', $asked); close($file);
+        open($file, '>', $asked); close($file);
         print $client "HTTP/1.1 200 OK\r\n\r\n<root>";
         while (print $client $more) {}
     }
@@ -332,10 +333,16 @@ async fn a_device_that_describes_itself_without_end_costs_little() {
     let dir = tempfile::tempdir().unwrap();
     let internet = Internet::new("device");
     let home = internet.home(1);
-    let (script, asked) = (dir.path().join("device.pl"), dir.path().join("asked"));
+    let [script, ready, asked] = ["device.pl", "ready", "asked"].map(|name| dir.path().join(name));
     std::fs::write(&script, ENDLESS_DEVICE).unwrap();
-    let flags = format!("{} 192.168.1.1 {}", script.display(), asked.display());
+    let flags = format!(
+        "{} 192.168.1.1 {} {}",
+        script.display(),
+        ready.display(),
+        asked.display()
+    );
     let _device = Program::start(&home.router, "perl", &flags, Stdio::null());
+    eventually(async || ready.exists(), |ready| *ready).await;
     let node = Program::mailserver(&home.machine, dir.path(), "node", "--nat=upnp --discv5-discovery=false");
     eventually(async || asked.exists(), |asked| *asked).await;
     let mut peak = 0;
