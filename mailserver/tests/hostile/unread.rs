@@ -6,7 +6,7 @@ use std::{io, time::Duration};
 use pillarbox_mailserver::protocols::LIGHT_PUSH;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -209,4 +209,63 @@ async fn mplex_streams_of_five_peers_that_nobody_reads_are_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn yamux_streams_of_five_peers_filled_to_their_window_are_bounded() {
     peers_that_fill_streams(5, Muxer::Yamux, 240, 1).await;
+}
+
+/// What a WebSocket server does to those who dial it.
+#[derive(Clone, Copy, Debug)]
+enum Host {
+    /// Answers the handshake, and sends a frame of [`FRAME`].
+    LongFrame,
+    /// Answers the handshake without end.
+    LongAnswer,
+}
+
+async fn host(listener: TcpListener, manner: Host) -> io::Result<()> {
+    let (stream, _) = listener.accept().await?;
+    let mut server = soketto::handshake::Server::new(libp2p::tcp::tokio::TcpStream(stream));
+    let request = server.receive_request().await.map_err(io::Error::other)?;
+    let key = request.key();
+    let zeros = vec![b'0'; 1 << 20];
+    let mut stream = match manner {
+        Host::LongFrame => {
+            let accept = soketto::handshake::server::Response::Accept { key, protocol: None };
+            server.send_response(&accept).await.map_err(io::Error::other)?;
+            let mut stream = server.into_inner().0;
+            stream
+                .write_all(&[&[0x82, 0x7f][..], &FRAME.to_be_bytes()].concat())
+                .await?;
+            stream.write_all(&negotiation("/noise")).await?;
+            stream
+        }
+        Host::LongAnswer => {
+            let mut stream = server.into_inner().0;
+            stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nX: ").await?;
+            stream
+        }
+    };
+    for _ in 0..200 {
+        stream.write_all(&zeros).await?;
+    }
+    Ok(())
+}
+
+/// Addresses of such hosts come from anybody, by discovery.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_server_that_is_dialled_costs_little() {
+    for manner in [Host::LongFrame, Host::LongAnswer] {
+        let victim = Victim::start(&[]).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = tokio::spawn(host(listener, manner));
+        let peer = libp2p::PeerId::random();
+        let body = format!("[\"/ip4/127.0.0.1/tcp/{port}/ws/p2p/{peer}\"]");
+        let answer = victim.post("/admin/v1/peers", &body).await;
+        assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let ended = timeout(DEADLINE, serving).await.expect("the node ends it").unwrap();
+        assert!(ended.is_err(), "{manner:?}: all of it was taken");
+        let peak = victim.peak_mib();
+        eprintln!("{peak:.0} MiB for {manner:?}");
+        assert!(peak < UNKNOWN_MIB, "{peak} MiB for {manner:?}");
+        victim.ended().await;
+    }
 }
