@@ -188,7 +188,11 @@ impl FromStr for Pattern {
 
     fn from_str(name: &str) -> Result<Pattern, UnknownPattern> {
         let unknown = || UnknownPattern(name.to_owned());
-        let number = |text: &str| text.parse::<u8>().map_err(|_| unknown());
+        // "00" and "+1" parse as numbers, too.
+        let number = |text: &str| {
+            let number = text.parse::<u8>().ok();
+            number.filter(|number| number.to_string() == text).ok_or_else(unknown)
+        };
         Ok(match name.split_once('-') {
             None => match name {
                 "off" => Pattern::Off,
@@ -234,6 +238,13 @@ mod tests {
             prop::sample::select(&[Held::Refuse, Held::Reboot, Held::FactoryReset, Held::Cancelled][..])
                 .prop_map(Pattern::Holding),
         ]
+    }
+
+    #[test]
+    fn a_pattern_has_one_name() {
+        for name in ["address-00", "address-+1", "failed-256", "degraded-"] {
+            assert!(name.parse::<Pattern>().is_err(), "{name}");
+        }
     }
 
     proptest! {
