@@ -1,13 +1,15 @@
 //! Bytes that strangers make this node hold: so many in all, and so many for one address.
 //!
 //! When there is no room for more, something gives way: of the address that holds the most, the share that got on longest
-//! ago. So whoever stalls makes room for whoever gets on, a newcomer for nobody that holds less, and one address fills
-//! its own part alone. Shares that are in work stay; where only these are left, the newcomer waits for them.
+//! ago. So one address fills its own part alone, and whoever stalls makes room for whoever gets on. To who holds more
+//! only those give way that have stalled. Shares that are in work stay; where only these are left, the newcomer waits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::host::Host;
 
@@ -15,6 +17,8 @@ use crate::host::Host;
 pub(crate) struct Limits {
     pub(crate) total: usize,
     pub(crate) per_host: usize,
+    /// A share that got on within this time gives way to none of its own address.
+    pub(crate) grace: Duration,
 }
 
 /// Cheap to clone.
@@ -43,6 +47,7 @@ struct Held {
     host: Host,
     bytes: usize,
     stepped: u64,
+    stepped_at: Instant,
     stays: bool,
     leave: Arc<Notify>,
 }
@@ -50,6 +55,11 @@ struct Held {
 /// The share had to give way to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GaveWay;
+
+/// Who has not got on for so long gives way to anybody.
+const STALLED: Duration = Duration::from_secs(1);
+/// How often who waits looks whether somebody has stalled meanwhile.
+const RETRY: Duration = Duration::from_millis(250);
 
 enum Tried {
     Held,
@@ -84,6 +94,7 @@ impl Budget {
             host,
             bytes: 0,
             stepped: id,
+            stepped_at: Instant::now(),
             stays: false,
             leave: leave.clone(),
         };
@@ -119,7 +130,8 @@ impl Share {
                     return Ok(());
                 }
                 Tried::GaveWay => return Err(GaveWay),
-                Tried::Full => freed.await,
+                // Freed, or somebody's grace is over.
+                Tried::Full => drop(timeout(RETRY, freed).await),
             }
         }
     }
@@ -153,9 +165,12 @@ impl Book {
             let (host, more) = (mine.host, bytes.saturating_sub(mine.bytes));
             let of_host = self.hosts.get(&host).copied().unwrap_or(0) + more;
             let victim = if of_host > limits.per_host {
-                self.stalest(host, id)
+                self.stalest(host, id, limits.grace)
             } else if self.total + more > limits.total {
-                self.heavier(host, of_host).find_map(|host| self.stalest(host, id))
+                let mut heavier = self.heavier(host, of_host);
+                heavier
+                    .find_map(|other| self.stalest(other, id, Duration::ZERO))
+                    .or_else(|| self.stalled(id))
             } else {
                 self.step(id, bytes);
                 return Tried::Held;
@@ -167,7 +182,7 @@ impl Book {
         }
     }
 
-    /// Hosts that hold at least as much, the heaviest first; this one, which would hold `of_host`, is the last of them.
+    /// Other hosts that hold at least `of_host`, the heaviest first.
     fn heavier(&self, host: Host, of_host: usize) -> impl Iterator<Item = Host> + use<> {
         let others = self.hosts.iter().filter(|&(&other, _)| other != host);
         let mut heavier: Vec<(usize, Host)> = others
@@ -175,16 +190,23 @@ impl Book {
             .map(|(&host, &bytes)| (bytes, host))
             .collect();
         heavier.sort_unstable_by(|one, other| other.cmp(one));
-        heavier.into_iter().map(|(_, host)| host).chain([host])
+        heavier.into_iter().map(|(_, host)| host)
     }
 
     /// Of a host's shares but `except`, the one that may give way and got on longest ago.
-    fn stalest(&self, host: Host, except: u64) -> Option<u64> {
-        let may_go = self
-            .shares
-            .iter()
-            .filter(|&(&id, held)| held.host == host && id != except && held.bytes > 0 && !held.stays);
+    fn stalest(&self, host: Host, except: u64, grace: Duration) -> Option<u64> {
+        let may_go = self.shares.iter().filter(|&(&id, held)| {
+            held.host == host && id != except && held.bytes > 0 && !held.stays && held.stepped_at.elapsed() >= grace
+        });
         may_go.min_by_key(|(_, held)| held.stepped).map(|(&id, _)| id)
+    }
+
+    /// Of all shares but `except`, the one that has stalled longest, if one has.
+    fn stalled(&self, except: u64) -> Option<u64> {
+        let stalled = self.shares.iter().filter(|&(&id, held)| {
+            id != except && held.bytes > 0 && !held.stays && held.stepped_at.elapsed() >= STALLED
+        });
+        stalled.min_by_key(|(_, held)| held.stepped).map(|(&id, _)| id)
     }
 
     fn step(&mut self, id: u64, bytes: usize) {
@@ -195,6 +217,7 @@ impl Book {
         self.total = self.total - held.bytes + bytes;
         held.bytes = bytes;
         held.stepped = self.clock;
+        held.stepped_at = Instant::now();
     }
 
     fn remove(&mut self, id: u64) -> Option<Held> {
@@ -220,6 +243,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         total: 100,
         per_host: 60,
+        grace: Duration::ZERO,
     };
 
     fn host(number: u8) -> Host {
@@ -249,8 +273,8 @@ mod tests {
         assert_eq!(budget.total(), 0);
     }
 
-    #[test]
-    fn a_newcomer_takes_from_who_holds_most_and_never_from_who_holds_less() {
+    #[tokio::test]
+    async fn a_newcomer_takes_from_who_holds_most_and_never_from_who_holds_less() {
         let budget = Budget::new(LIMITS);
         let greedy: Vec<Share> = (0..3).map(|_| budget.share(host(1))).collect();
         greedy
@@ -262,11 +286,31 @@ mod tests {
         assert_eq!(hold(&newcomer, 20), Some(Ok(())));
         assert!(greedy[0].left().now_or_never().is_some());
         assert!(modest.left().now_or_never().is_none());
-        // Now the greedy one would hold the most: its own gives way.
+        // Now the greedy one would hold the most: it waits, for nobody has stalled.
         let again = budget.share(host(1));
-        assert_eq!(hold(&again, 20), Some(Ok(())));
-        assert!(greedy[1].left().now_or_never().is_some());
+        assert_eq!(hold(&again, 20), None);
+        assert!(greedy[1].left().now_or_never().is_none());
         assert!(modest.left().now_or_never().is_none() && newcomer.left().now_or_never().is_none());
+        tokio::time::sleep(STALLED).await;
+        assert_eq!(again.hold(20).await, Ok(()));
+        assert!(greedy[1].left().now_or_never().is_some(), "it stalled first");
+    }
+
+    #[tokio::test]
+    async fn who_gets_on_gives_way_to_none_of_its_own_address() {
+        let budget = Budget::new(Limits {
+            grace: Duration::from_secs(3600),
+            ..LIMITS
+        });
+        let [reading, newcomer] = [(); 2].map(|()| budget.share(host(1)));
+        assert_eq!(hold(&reading, 50), Some(Ok(())));
+        assert_eq!(hold(&newcomer, 20), None);
+        assert!(reading.left().now_or_never().is_none());
+        // Who holds less is not held up by it.
+        let [other, another] = [2, 3].map(|number| budget.share(host(number)));
+        assert_eq!(hold(&other, 40), Some(Ok(())));
+        assert_eq!(hold(&another, 20), Some(Ok(())));
+        assert!(reading.left().now_or_never().is_some() && other.left().now_or_never().is_none());
     }
 
     #[tokio::test]
@@ -290,6 +334,9 @@ mod tests {
         fn the_limits_hold_and_nothing_leaks(
             steps in proptest::collection::vec((0usize..12, 0u8..4, 0usize..60, any::<bool>()), 0..200)
         ) {
+            // Who waits has a timer.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _entered = runtime.enter();
             let budget = Budget::new(LIMITS);
             let mut shares: HashMap<usize, Share> = HashMap::new();
             for (which, of, bytes, stays) in steps {

@@ -21,11 +21,15 @@ use crate::wire::framing::{FrameError, read_length};
 const REQUESTS: Limits = Limits {
     total: 20 << 20,
     per_host: 10 << 20,
+    // A stream that waits holds what it has received: the stalest ends at once.
+    grace: Duration::ZERO,
 };
-/// Answers of store that are being made or written. One is a page, 4 MiB at most.
+/// Answers of store that are being made or written. One is a page, 4 MiB at most. A client that takes 64 KiB in two seconds
+/// keeps its answer, whatever others behind the same address ask for: they wait.
 const ANSWERS: Limits = Limits {
     total: 32 << 20,
     per_host: 16 << 20,
+    grace: Duration::from_secs(2),
 };
 /// Set aside when a request begins; then twice as much each time.
 const FIRST_BYTES: usize = 4096;

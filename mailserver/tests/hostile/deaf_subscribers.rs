@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use libp2p::{
-    Multiaddr, Stream, SwarmBuilder, futures::StreamExt, multiaddr::Protocol, noise, swarm::SwarmEvent, tcp, yamux,
-};
+use libp2p::{Stream, SwarmBuilder, futures::StreamExt, multiaddr::Protocol, noise, swarm::SwarmEvent, tcp, yamux};
 use pillarbox_mailserver::{
     counters::Counters,
     protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, METADATA},
@@ -19,7 +17,7 @@ use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    peer::{CONTENT_TOPIC, LARGE, LIMIT, Peer, TOPIC, address, payload, within},
+    peer::{CONTENT_TOPIC, LARGE, LIMIT, Peer, TOPIC, door, payload, within},
     victim::{BOUND_MIB, Victim},
 };
 
@@ -62,10 +60,9 @@ async fn deaf(victim: &Victim, host: u8) {
         .unwrap()
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
         .build();
-    let here = Multiaddr::from(address(host)).with(Protocol::Tcp(0));
-    swarm.listen_on(here).unwrap();
     tokio::spawn(keep(inbound));
-    let there: Multiaddr = victim.address().parse().unwrap();
+    let there = door(victim, host).await;
+    swarm.dial(there.clone()).unwrap();
     let Some(Protocol::P2p(peer)) = there.iter().last() else {
         panic!("no peer in {there}")
     };
@@ -76,7 +73,6 @@ async fn deaf(victim: &Victim, host: u8) {
         loop {
             tokio::select! {
                 event = swarm.select_next_some() => match event {
-                    SwarmEvent::NewListenAddr { .. } => swarm.dial(there.clone()).unwrap(),
                     SwarmEvent::ConnectionEstablished { .. } => drop(connected.take().map(|connected| connected.send(()))),
                     _ => {}
                 },

@@ -1,10 +1,14 @@
-//! Clients of the victim, honest or not: nodes in the test's process, each dialling from the loopback address that it is
+//! Clients of the victim, honest or not: nodes in the test's process, each coming from the loopback address that it is
 //! given, for what is scarce is shared by addresses.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use archive::{Archive, Envelope, Inserted, Options};
-use libp2p::{PeerId, Stream, StreamProtocol, identity};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, identity};
 use pillarbox_mailserver::{
     clock,
     node::{
@@ -20,6 +24,7 @@ use pillarbox_mailserver::{
     },
 };
 use prost::Message;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::victim::{DEADLINE, Victim};
 
@@ -30,8 +35,25 @@ pub(crate) const LARGE: usize = (1 << 20) - 256;
 /// The Status network's limit.
 pub(crate) const LIMIT: &str = "--max-msg-size=1024KiB";
 
-pub(crate) const fn address(host: u8) -> Ipv4Addr {
-    Ipv4Addr::new(127, 0, 0, host)
+/// Where to dial the victim so that it sees the connection come from `127.0.0.host`: libp2p chooses no source address.
+pub(crate) async fn door(victim: &Victim, host: u8) -> Multiaddr {
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
+    let listener = TcpListener::bind(from).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let to = victim.tcp;
+    tokio::spawn(async move {
+        while let Ok((mut outer, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(from)?;
+                let mut inner = socket.connect(to).await?;
+                tokio::io::copy_bidirectional(&mut outer, &mut inner).await
+            });
+        }
+    });
+    format!("/ip4/{}/tcp/{port}/p2p/{}", from.ip(), victim.peer_id())
+        .parse()
+        .unwrap()
 }
 
 #[derive(Clone)]
@@ -52,9 +74,8 @@ impl Peer {
         settings.services.light_push = false;
         settings.services.filter = false;
         settings.nat = Nat::None;
-        // Dials come from where it listens.
         settings.listen = Listen {
-            address: address(host).into(),
+            address: Ipv4Addr::LOCALHOST.into(),
             tcp_port: 0,
             websocket_port: None,
             websocket_tls: None,
@@ -64,7 +85,7 @@ impl Peer {
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await
             .unwrap();
-        let connected = handle.connect(victim.address().parse().unwrap(), Origin::Admin);
+        let connected = handle.connect(door(victim, host).await, Origin::Admin);
         let victim = within(connected).await.unwrap();
         Self { handle, victim }
     }
