@@ -24,8 +24,6 @@ use crate::{
 
 /// No durability window is longer.
 const MAX_DURABILITY: Duration = Duration::from_secs(2);
-/// A disk that takes longer is failing.
-const MAX_SLOW_DURABILITY: Duration = Duration::from_secs(10);
 /// How much may wait for the next commit before an insert commits by itself.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 /// So much is committed with the next tick, however short it has waited: an insert should not come to that.
@@ -133,7 +131,8 @@ impl Archive {
             .as_ref()
             .is_none_or(|policy| policy.clock_trusted);
         let stays = |name: &SegmentName| !trusted || name.kind != Kind::Provisional;
-        let promised = catalogue.durability.holds(self.window(&catalogue), Instant::now());
+        let window = durability::window(self.options.durability, catalogue.last_commit);
+        let promised = catalogue.durability.holds(window, Instant::now());
         let mut live = catalogue.live.iter().filter(|live| stays(&live.file.name));
         if let Some(written) = live.find_map(|live| live.is_written(&hash)) {
             if !promised && !written {
@@ -189,12 +188,6 @@ impl Archive {
         } else {
             Inserted::Unwritten(hash)
         })
-    }
-
-    /// The durability window: a slow disk's is twice its last commit.
-    fn window(&self, catalogue: &Catalogue) -> Duration {
-        let slow = (2 * catalogue.last_commit).min(MAX_SLOW_DURABILITY);
-        self.options.durability.max(slow)
     }
 
     /// An insert does the periodic work itself when it is faster than the ticks.

@@ -16,6 +16,14 @@ const RESERVE_BYTES: u64 = 512 << 10;
 /// with a tenth more (archive/README.md).
 const BYTES_A_BYTE: u64 = 3;
 
+/// A disk that takes longer is failing.
+const MAX_SLOW: Duration = Duration::from_secs(10);
+
+/// The durability window: a slow disk's is twice its last commit.
+pub(crate) fn window(wished: Duration, last_commit: Duration) -> Duration {
+    wished.max((2 * last_commit).min(MAX_SLOW))
+}
+
 /// Whether the commits keep up.
 #[derive(Debug, Default)]
 pub(crate) struct Durability {

@@ -72,7 +72,14 @@ fn during_sync(disk: &mut Remote, archive: &Archive, has_ended: &dyn Fn() -> boo
         ensure!(!has_ended(), "a commit without a sync");
         thread::sleep(Duration::from_millis(5));
     }
-    (1..200).try_for_each(|number| store(archive, number, 1))?;
+    (1..200).try_for_each(|number| {
+        let next = envelope(number, 1);
+        match archive.insert(&next, next.timestamp)? {
+            // A busy machine may come to the first of them when the window is over.
+            Inserted::Stored(_) | Inserted::Unwritten(_) => Ok(()),
+            other => bail!("envelope {number}: {other:?}"),
+        }
+    })?;
     let found = count(archive, START)?;
     ensure!(found == 100, "{found} of a page of 100");
     // Past the window they are kept, but promised to nobody.
