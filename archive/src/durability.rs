@@ -53,6 +53,10 @@ impl Durability {
 
 /// Whether the disk below `dir` has room for `waiting` bytes of rows. One that cannot be asked is believed to: a commit
 /// will tell.
+#[allow(
+    clippy::useless_conversion,
+    reason = "blocks are counted in 32 bits on 32-bit boards"
+)]
 pub(crate) fn has_room(dir: &Path, waiting: usize) -> bool {
     let Ok(disk) = statvfs(dir) else { return true };
     let wanted = RESERVE_BYTES + BYTES_A_BYTE * waiting as u64;
