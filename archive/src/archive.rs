@@ -131,8 +131,7 @@ impl Archive {
             .as_ref()
             .is_none_or(|policy| policy.clock_trusted);
         let stays = |name: &SegmentName| !trusted || name.kind != Kind::Provisional;
-        let window = durability::window(self.options.durability, catalogue.last_commit);
-        let promised = catalogue.durability.holds(window, Instant::now());
+        let promised = catalogue.is_durable(self.options.durability, Instant::now());
         let mut live = catalogue.live.iter().filter(|live| stays(&live.file.name));
         if let Some(written) = live.find_map(|live| live.is_written(&hash)) {
             if !promised && !written {
@@ -164,7 +163,10 @@ impl Archive {
                 };
             }
         }
-        if !durability::has_room(&self.dir, catalogue.pending_bytes + weight(envelope)) {
+        if !catalogue
+            .durability
+            .has_room(catalogue.pending_bytes + weight(envelope))
+        {
             drop(catalogue);
             return Ok(self.refuse(Refusal::DiskFull));
         }
@@ -394,7 +396,11 @@ impl Archive {
     /// The periodic work, to be called every 250 ms, from another thread than the inserts' where these must not wait
     /// for the disk: takes note of the policy and of removed segments, commits, seals, and without a daemon prunes.
     pub fn tick(&self, now: i64) -> Result<(), Error> {
-        lock(&self.catalogue).policy.refresh(&self.dir, now);
+        let free = durability::free_bytes(&self.dir);
+        let mut catalogue = lock(&self.catalogue);
+        catalogue.durability.free = free;
+        catalogue.policy.refresh(&self.dir, now);
+        drop(catalogue);
         self.prune_alone(now)?;
         self.close_removed()?;
         self.shed(now)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::durability::Durability;
+use crate::durability::{self, Durability};
 use crate::file::{OpenFiles, SegmentFile};
 use crate::layout::{self, Kind, SegmentName};
 use crate::live::{LiveIndex, TopicKey};
@@ -270,6 +270,12 @@ impl Catalogue {
         live.chain(sealed)
             .chain(self.newer.iter().copied())
             .chain(self.unreadable.names().copied())
+    }
+
+    /// Whether what is in memory alone may be promised.
+    pub(crate) fn is_durable(&self, wished: Duration, now: std::time::Instant) -> bool {
+        let window = durability::window(wished, self.last_commit);
+        self.durability.holds(window, now)
     }
 
     /// Forgets a segment whose file is gone.

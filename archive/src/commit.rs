@@ -15,7 +15,7 @@ use crate::file::{SegmentFile, lock};
 use crate::layout::SegmentName;
 use crate::schema::Summary;
 use crate::shares::cost;
-use crate::{Error, quarantine, schema};
+use crate::{Error, durability, quarantine, schema};
 
 /// What one segment has to commit.
 struct Batch {
@@ -93,7 +93,9 @@ impl Archive {
         }
         drop(writer);
 
+        let free = durability::free_bytes(&self.dir);
         let mut catalogue = lock(&self.catalogue);
+        catalogue.durability.free = free;
         catalogue.counters.commits += 1;
         catalogue.counters.committed_payload_bytes += batch
             .rows

@@ -31,6 +31,8 @@ pub(crate) struct Durability {
     writing_since: Option<Instant>,
     /// The last commit left rows in memory.
     failing: bool,
+    /// On the disk, as of the last commit or tick.
+    pub(crate) free: Option<u64>,
 }
 
 impl Durability {
@@ -44,6 +46,12 @@ impl Durability {
         self.failing = !complete;
     }
 
+    /// Whether the disk has room for `waiting` bytes of rows. One that does not say is believed to: a commit will tell.
+    pub(crate) fn has_room(&self, waiting: usize) -> bool {
+        let wanted = RESERVE_BYTES + BYTES_A_BYTE * waiting as u64;
+        self.free.is_none_or(|free| free >= wanted)
+    }
+
     /// Whether a row that is in memory alone will be on disk within `window` of its arrival, as far as can be told.
     pub(crate) fn holds(&self, window: Duration, now: Instant) -> bool {
         let late = |since: Instant| now.saturating_duration_since(since) > window;
@@ -51,17 +59,15 @@ impl Durability {
     }
 }
 
-/// Whether the disk below `dir` has room for `waiting` bytes of rows. One that cannot be asked is believed to: a commit
-/// will tell.
+/// What is free on the disk below `dir`; `None` where it does not say. May wait for the disk, so an insert never asks.
 #[allow(
     clippy::useless_conversion,
     reason = "blocks are counted in 32 bits on 32-bit boards"
 )]
-pub(crate) fn has_room(dir: &Path, waiting: usize) -> bool {
-    let Ok(disk) = statvfs(dir) else { return true };
-    let wanted = RESERVE_BYTES + BYTES_A_BYTE * waiting as u64;
+pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
+    let disk = statvfs(dir).ok()?;
     // A file system that counts no blocks does not say how full it is.
-    disk.blocks() == 0 || disk.blocks_available() * disk.fragment_size() >= wanted
+    (disk.blocks() > 0).then(|| u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))
 }
 
 #[cfg(test)]
@@ -94,8 +100,10 @@ mod tests {
     #[test]
     fn a_disk_has_room_for_little_and_none_for_more_than_it_has() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(has_room(dir.path(), 0));
-        assert!(!has_room(dir.path(), usize::MAX / 8));
-        assert!(has_room(Path::new("/nowhere"), usize::MAX / 8));
+        let mut durability = Durability::default();
+        assert!(durability.has_room(usize::MAX / 8), "not asked yet");
+        durability.free = free_bytes(dir.path());
+        assert!(durability.has_room(0) && !durability.has_room(usize::MAX / 8));
+        assert_eq!(free_bytes(Path::new("/nowhere")), None);
     }
 }
