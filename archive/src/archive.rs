@@ -397,10 +397,8 @@ impl Archive {
     /// for the disk: takes note of the policy and of removed segments, commits, seals, and without a daemon prunes.
     pub fn tick(&self, now: i64) -> Result<(), Error> {
         let free = durability::free_bytes(&self.dir);
-        let mut catalogue = lock(&self.catalogue);
-        catalogue.durability.free = free;
-        catalogue.policy.refresh(&self.dir, now);
-        drop(catalogue);
+        lock(&self.catalogue).durability.free = free;
+        lock(&self.catalogue).policy.refresh(&self.dir, now);
         self.prune_alone(now)?;
         self.close_removed()?;
         self.shed(now)?;
