@@ -14,6 +14,7 @@ use prost::Message;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::exchange::{RequestError, exchange};
 use crate::archivist::Archivist;
 use crate::counters::Counters;
 use crate::protocols::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, PEER_EXCHANGE, STORE, filter, peer_exchange, store};
@@ -21,13 +22,9 @@ use crate::streams::OpenError;
 use crate::topics::Sharding;
 use crate::wire::WakuMessage;
 use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse};
-use crate::wire::framing::{FrameError, read_frame, write_frame};
 use crate::wire::light_push::{LightPushRequest, LightPushResponse, PushRpc};
 use crate::wire::peer_exchange::{PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc};
 use crate::wire::store::{StoreQueryRequest, StoreQueryResponse};
-
-/// How long one request to a peer may take from opening the stream to the whole answer.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What an answer may be longer than the envelopes in it.
 const MAX_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -180,21 +177,6 @@ pub enum ConnectError {
     NoPeerId(Multiaddr),
     #[error("dialling {address}: {reason}")]
     Dial { address: Multiaddr, reason: String },
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-/// Why a request to another node failed.
-#[derive(Debug, Error)]
-pub enum RequestError {
-    #[error("opening a stream: {0}")]
-    Open(#[from] OpenError),
-    #[error("{0}")]
-    Frame(#[from] FrameError),
-    #[error("decoding the answer: {0}")]
-    Decode(#[from] prost::DecodeError),
-    #[error("no answer within {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout,
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -508,26 +490,4 @@ impl Handle {
         self.commands.send(command(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
-}
-
-/// One request and its answer on a stream that is still to be opened, in [`REQUEST_TIMEOUT`] altogether.
-async fn exchange<Request, Response>(
-    opening: impl Future<Output = Result<Stream, RequestError>>,
-    request: &Request,
-    max_response_bytes: usize,
-) -> Result<Response, RequestError>
-where
-    Request: Message,
-    Response: Message + Default,
-{
-    let exchange = async {
-        let mut stream = opening.await?;
-        write_frame(&mut stream, &request.encode_to_vec()).await?;
-        let answer = read_frame(&mut stream, max_response_bytes).await?;
-        let _ = futures::AsyncWriteExt::close(&mut stream).await;
-        Ok(Response::decode(answer.as_slice())?)
-    };
-    tokio::time::timeout(REQUEST_TIMEOUT, exchange)
-        .await
-        .unwrap_or(Err(RequestError::Timeout))
 }

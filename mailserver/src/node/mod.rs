@@ -5,6 +5,7 @@
 mod behaviour;
 mod colocation;
 mod dial;
+mod exchange;
 pub mod gaps;
 mod handle;
 mod held;
@@ -39,9 +40,10 @@ use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub use self::exchange::RequestError;
 pub use self::handle::{
     Candidate, ConnectError, Direction, Handle, Info, Origin, PeerInfo, Phase, PublishError, Published, Received,
-    RequestError, Source, Status, Stopped,
+    Source, Status, Stopped,
 };
 pub use self::settings::Settings;
 
