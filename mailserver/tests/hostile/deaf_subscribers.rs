@@ -72,9 +72,8 @@ async fn deaf(victim: &Victim, host: u8) {
         let mut connected = Some(connected);
         loop {
             tokio::select! {
-                event = swarm.select_next_some() => match event {
-                    SwarmEvent::ConnectionEstablished { .. } => drop(connected.take().map(|connected| connected.send(()))),
-                    _ => {}
+                event = swarm.select_next_some() => if let SwarmEvent::ConnectionEstablished { .. } = event {
+                    drop(connected.take().map(|connected| connected.send(())));
                 },
                 Some(reply) = asked.recv() => swarm.behaviour_mut().open(peer, FILTER_SUBSCRIBE, reply),
             }
