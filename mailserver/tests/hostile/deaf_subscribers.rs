@@ -73,7 +73,7 @@ async fn deaf(victim: &Victim, host: u8) {
         loop {
             tokio::select! {
                 event = swarm.select_next_some() => if let SwarmEvent::ConnectionEstablished { .. } = event {
-                    drop(connected.take().map(|connected| connected.send(())));
+                    connected.take().map(|connected| connected.send(()));
                 },
                 Some(reply) = asked.recv() => swarm.behaviour_mut().open(peer, FILTER_SUBSCRIBE, reply),
             }
