@@ -20,26 +20,32 @@ pub(crate) struct Honest {
     handle: Handle,
 }
 
+/// A client on the victim's network that serves nobody.
+pub(crate) fn settings() -> Settings {
+    let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+    settings.cluster_id = 16;
+    settings.shards = vec![32];
+    settings.sharding = Sharding::Static;
+    settings.max_message_bytes = 1 << 20;
+    settings.listen = Listen {
+        address: Ipv4Addr::LOCALHOST.into(),
+        tcp_port: 0,
+        websocket_port: None,
+        websocket_tls: None,
+    };
+    settings.services = Services {
+        relay: false,
+        light_push: false,
+        filter: false,
+        ..Services::default()
+    };
+    settings.nat = Nat::None;
+    settings
+}
+
 impl Honest {
     pub(crate) async fn start() -> Self {
-        let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
-        settings.cluster_id = 16;
-        settings.shards = vec![32];
-        settings.sharding = Sharding::Static;
-        settings.listen = Listen {
-            address: Ipv4Addr::LOCALHOST.into(),
-            tcp_port: 0,
-            websocket_port: None,
-            websocket_tls: None,
-        };
-        settings.services = Services {
-            relay: false,
-            light_push: false,
-            filter: false,
-            ..Services::default()
-        };
-        settings.nat = Nat::None;
-        let (handle, _) = node::start(settings, "pillarbox/test".into()).await.unwrap();
+        let (handle, _) = node::start(settings(), "pillarbox/test".into()).await.unwrap();
         Self { handle }
     }
 

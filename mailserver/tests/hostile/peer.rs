@@ -8,15 +8,11 @@ use std::{
 };
 
 use archive::{Archive, Envelope, Inserted, Options};
-use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, identity};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
 use pillarbox_mailserver::{
     clock,
-    node::{
-        self, Handle, Origin, Phase, Settings,
-        settings::{Listen, Nat},
-    },
+    node::{self, Handle, Origin, Phase},
     protocols::LIGHT_PUSH,
-    topics::Sharding,
     wire::{
         WakuMessage,
         framing::{read_frame, write_frame},
@@ -26,7 +22,10 @@ use pillarbox_mailserver::{
 use prost::Message;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::victim::{DEADLINE, Victim};
+use crate::{
+    honest::settings,
+    victim::{DEADLINE, Victim},
+};
 
 pub(crate) const TOPIC: &str = "/waku/2/rs/16/32";
 pub(crate) const CONTENT_TOPIC: &str = "/hostile/1/test/proto";
@@ -65,22 +64,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// A client that is connected to the victim from `127.0.0.host`. It ends with the test's runtime.
     pub(crate) async fn connect(victim: &Victim, host: u8) -> Self {
-        let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
-        settings.cluster_id = 16;
-        settings.shards = vec![32];
-        settings.sharding = Sharding::Static;
-        settings.max_message_bytes = 1 << 20;
-        settings.services.relay = false;
-        settings.services.light_push = false;
-        settings.services.filter = false;
-        settings.nat = Nat::None;
-        settings.listen = Listen {
-            address: Ipv4Addr::LOCALHOST.into(),
-            tcp_port: 0,
-            websocket_port: None,
-            websocket_tls: None,
-        };
-        let (handle, _running) = node::start(settings, "hostile/test".into()).await.unwrap();
+        let (handle, _running) = node::start(settings(), "hostile/test".into()).await.unwrap();
         let mut status = handle.status();
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await

@@ -3,19 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures::{AsyncWriteExt, StreamExt};
-use libp2p::identity;
 use pillarbox_mailserver::{
     clock,
-    node::{
-        self, Handle, Origin, Settings,
-        settings::{Listen, Nat},
-    },
-    topics::Sharding,
+    node::{self, Handle, Origin},
     wire::{WakuMessage, light_push::LightPushRequest, store::StoreQueryRequest},
 };
 use prost::Message;
 
 use crate::{
+    honest::settings,
     member::{Attacker, RELAY, Rpc, send},
     victim::{BOUND_MIB, DEADLINE, Victim},
 };
@@ -37,18 +33,8 @@ fn envelope(content_topic: &[u8], payload: Vec<u8>) -> WakuMessage {
 
 /// An honest node of our own, connected to the victim.
 async fn honest(victim: &Victim) -> Handle {
-    let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
-    settings.cluster_id = 16;
-    settings.shards = vec![32];
-    settings.sharding = Sharding::Static;
-    settings.nat = Nat::None;
-    settings.max_message_bytes = 1 << 20;
-    settings.listen = Listen {
-        address: "127.0.0.1".parse().unwrap(),
-        tcp_port: 0,
-        websocket_port: None,
-        websocket_tls: None,
-    };
+    let mut settings = settings();
+    settings.services.relay = true;
     let (handle, _) = node::start(settings, "honest".into()).await.unwrap();
     handle
         .connect(victim.address().parse().unwrap(), Origin::Admin)
