@@ -23,6 +23,10 @@ pub enum Refused {
     EmptyContentTopic,
     #[error("protected shard: {0}")]
     Unsigned(#[from] Unsigned),
+    #[error("its topic is not served")]
+    NotServed,
+    #[error("an ephemeral envelope from a store")]
+    Ephemeral,
 }
 
 impl Refused {
@@ -36,6 +40,8 @@ impl Refused {
             Self::Invalid(Invalid::NoContentTopic) | Self::EmptyContentTopic => "no_content_topic",
             Self::Invalid(Invalid::MetaTooLong(_)) => "meta_too_long",
             Self::Unsigned(_) => "unsigned",
+            Self::NotServed => "other_shard",
+            Self::Ephemeral => "ephemeral",
         }
     }
 

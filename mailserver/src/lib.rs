@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod enr;
 pub mod host;
 pub mod http;
+pub mod intake;
 pub mod logging;
 pub mod metrics;
 pub mod node;

@@ -1,7 +1,7 @@
 //! What connections hold for streams that nobody reads yet, in bytes: so much for each, and so much for all.
 //!
-//! A muxer's bytes pass through a [`Gate`]. They are held from there until whoever reads a stream has taken them, or the
-//! stream is dropped. Where a connection has no room left its gate reads nothing more, which the other side feels as a full
+//! A muxer's bytes pass through a [`Inlet`]. They are held from there until whoever reads a stream has taken them, or the
+//! stream is dropped. Where a connection has no room left its inlet reads nothing more, which the other side feels as a full
 //! socket; if nobody takes anything for [`PATIENCE`], the connection ends. Every connection may hold [`SHARE_BYTES`]
 //! whatever the others hold, so that a full house locks nobody out.
 
@@ -100,7 +100,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     held: usize,
-    /// The gate waits for room.
+    /// The inlet waits for room.
     waiting: Option<Waker>,
     /// When a connection without room is given up.
     limit: Option<Pin<Box<Sleep>>>,
@@ -187,13 +187,13 @@ pub(super) trait Watch {
 
 /// Between a muxer and its connection: reads as much as there is room for.
 #[derive(Debug)]
-pub(super) struct Gate<C, W> {
+pub(super) struct Inlet<C, W> {
     connection: C,
     account: Account,
     watch: W,
 }
 
-impl<C, W> Gate<C, W> {
+impl<C, W> Inlet<C, W> {
     pub(super) fn new(connection: C, account: Account, watch: W) -> Self {
         Self {
             connection,
@@ -203,7 +203,7 @@ impl<C, W> Gate<C, W> {
     }
 }
 
-impl<C: AsyncRead + Unpin, W: Watch + Unpin> AsyncRead for Gate<C, W> {
+impl<C: AsyncRead + Unpin, W: Watch + Unpin> AsyncRead for Inlet<C, W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let room = ready!(this.account.poll_room(cx))?;
@@ -214,7 +214,7 @@ impl<C: AsyncRead + Unpin, W: Watch + Unpin> AsyncRead for Gate<C, W> {
     }
 }
 
-impl<C: AsyncWrite + Unpin, W: Watch + Unpin> AsyncWrite for Gate<C, W> {
+impl<C: AsyncWrite + Unpin, W: Watch + Unpin> AsyncWrite for Inlet<C, W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.connection).poll_write(cx, bytes);
         self.watch.wrote(written.is_pending());

@@ -14,9 +14,10 @@ use tokio::sync::oneshot;
 use super::handle::{PublishError, Published, Received, Source};
 use super::task::Task;
 use crate::admission::{self, Refused};
-use crate::archivist::{Archivist, Outcome};
+use crate::archivist::Outcome;
 use crate::clock;
-use crate::counters::{Counters, Judgement, Traffic};
+use crate::counters::{Counters, Traffic};
+use crate::intake::gate::Way;
 use crate::wire::WakuMessage;
 
 /// How long a publisher waits to hear from the archive; a client gives up after ten seconds.
@@ -28,8 +29,7 @@ impl Task {
         let topic_hash = message.topic.clone();
         let topic = message.topic.into_string();
         self.count_traffic(&topic, "in", message.data.len());
-        let judged = admission::judge_relayed(&message.data, self.settings.max_message_bytes)
-            .and_then(|message| self.judge_signature(&topic, &message).map(|()| message));
+        let judged = self.gate.judge_relayed(&topic, &message.data);
         let counters = &self.handle.counters;
         let acceptance = match &judged {
             Ok(_) => {
@@ -80,30 +80,16 @@ impl Task {
         }
     }
 
-    fn judge_signature(&self, topic: &str, message: &WakuMessage) -> Result<(), Refused> {
-        let trusted = self.handle.archivist.as_ref().is_none_or(Archivist::clock_trusted);
-        let judged = self.signed.judge(topic, message, clock::now_nanos(), trusted);
-        if self.signed.protects(topic) {
-            let result = if judged.is_ok() { "Accept" } else { "Reject" };
-            let outcomes = &self.handle.counters.signed_outcome;
-            outcomes.get_or_create(&Judgement { result }).inc();
-        }
-        judged.map_err(Refused::from)
-    }
-
     /// Returns how many connected peers are subscribed to the topic: all of them get it (flood publish).
     fn hand_to_relay(&mut self, topic: &str, message: &WakuMessage) -> Result<usize, PublishError> {
         let data = message.encode_to_vec();
         let max_bytes = self.settings.max_message_bytes;
-        admission::judge_published(message, data.len(), max_bytes).map_err(|refused| match refused {
+        let judged = self.gate.judge(Way::Publish, topic, message);
+        judged.map_err(|refused| match refused {
             Refused::TooLarge { bytes, max_bytes } => PublishError::TooLarge { bytes, max_bytes },
+            Refused::NotServed => PublishError::UnknownTopic(topic.to_owned()),
             other => PublishError::Invalid(other.to_string()),
         })?;
-        if !self.topics.contains(topic) {
-            return Err(PublishError::UnknownTopic(topic.to_owned()));
-        }
-        self.judge_signature(topic, message)
-            .map_err(|refused| PublishError::Invalid(refused.to_string()))?;
         let relay = self.swarm.behaviour_mut().relay.as_mut().ok_or(PublishError::NoRelay)?;
         let bytes = data.len();
         let hash = IdentTopic::new(topic).hash();

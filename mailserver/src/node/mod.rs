@@ -54,6 +54,7 @@ use self::task::Task;
 pub use self::transport::TransportError;
 use crate::archivist::{Archivist, Writer};
 use crate::counters::Counters;
+use crate::intake::gate::Gate;
 use crate::protocols::{self, Servers, filter, legacy_store, light_push, metadata, peer_exchange, store};
 use crate::topics::Shard;
 use crate::{signed, streams};
@@ -154,6 +155,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         .clone()
         .map(|archivist| store::Server::new(archivist, settings.rate_limits.store, counters.clone()));
     let signed = signed::Validator::new(settings.cluster_id, &settings.protected_shards)?;
+    let gate = Gate::new(settings.max_message_bytes, signed, archivist.clone(), counters.clone());
     let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
     let (status, status_receiver) = watch::channel(Status {
         revision: 0,
@@ -181,14 +183,14 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
             .services
             .filter
             .then(|| filter::Registry::new(settings.limits.filter)),
-        filter_client: filter::client::Client::new(settings.max_message_bytes),
+        filter_client: filter::client::Client::new(settings.max_message_bytes, gate.clone()),
         archivist,
         records: peer_exchange::Records::default(),
         counters,
     };
     let sync = match (settings.sync, &archive, ids) {
         (Some(sync), Some((archivist, _)), Some(ids)) => {
-            let server = protocols::sync::Server::new(handle.clone(), archivist.clone(), ids, sync, signed.clone());
+            let server = protocols::sync::Server::new(handle.clone(), archivist.clone(), ids, sync, gate.clone());
             let archivist = archivist.clone();
             let (handle, topics) = (handle.clone(), topics.clone());
             tokio::spawn(sync::run(handle, archivist, server.clone(), topics, sync.interval));
@@ -227,7 +229,16 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         // Before the first envelope of this run is in it.
         let newest = archivist.stats().and_then(|stats| stats.newest);
         let (handle, archivist) = (handle.clone(), archivist.clone());
-        tokio::spawn(Resume::new(handle, archivist, topics, &archive.dir, archive.retention).run(newest));
+        tokio::spawn(
+            Resume::new(
+                handle,
+                archivist,
+                gate.clone(),
+                topics,
+                (&archive.dir, archive.retention),
+            )
+            .run(newest),
+        );
     }
     let task = Task::new(
         swarm,
@@ -235,7 +246,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         receiver,
         status,
         handle.clone(),
-        (metadata, signed),
+        (metadata, gate),
         settings,
     );
     Ok((

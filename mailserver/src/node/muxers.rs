@@ -11,7 +11,7 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use libp2p_mplex::{MaxBufferBehaviour, Multiplex};
 
-use super::held::{All, Budget, Gate};
+use super::held::{All, Budget, Inlet};
 use super::yamux::{self, Muxer};
 
 /// Streams of all protocols on one connection, both ways: room for [`crate::streams::Limits::per_peer`] and libp2p's own.
@@ -41,7 +41,7 @@ impl Muxers {
             .set_max_buffer_size(usize::MAX)
             .set_max_buffer_behaviour(MaxBufferBehaviour::Block)
             .set_account(std::sync::Arc::new(account.clone()));
-        Muxed::Mplex(Multiplex::new(Gate::new(connection, account, All), config))
+        Muxed::Mplex(Multiplex::new(Inlet::new(connection, account, All), config))
     }
 }
 
@@ -77,11 +77,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for Muxers 
 /// A connection with streams on it, by either.
 pub(super) enum Muxed<C> {
     Yamux(Box<Muxer<C>>),
-    Mplex(Multiplex<Gate<C, All>>),
+    Mplex(Multiplex<Inlet<C, All>>),
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxed<C> {
-    type Substream = Either<yamux::Stream, libp2p_mplex::Substream<Gate<C, All>>>;
+    type Substream = Either<yamux::Stream, libp2p_mplex::Substream<Inlet<C, All>>>;
     type Error = io::Error;
 
     fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {

@@ -17,9 +17,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::gaps::{Gap, Gaps};
 use super::handle::{Handle, Received, Source, Status};
-use crate::admission;
+use crate::admission::Refused;
 use crate::archivist::{Archivist, Outcome, UNWRITTEN};
 use crate::clock;
+use crate::counters::Counters;
+use crate::intake::gate::{Gate, Way};
 use crate::protocols::{STORE, store::status};
 use crate::wire::store::{StoreQueryRequest, WakuMessageKeyValue};
 
@@ -49,6 +51,7 @@ enum Failed {
 pub(super) struct Resume {
     handle: Handle,
     archivist: Archivist,
+    gate: Gate,
     topics: Vec<String>,
     retention: Duration,
     gaps: Gaps,
@@ -59,14 +62,15 @@ impl Resume {
     pub(super) fn new(
         handle: Handle,
         archivist: Archivist,
+        gate: Gate,
         topics: Vec<String>,
-        dir: &Path,
-        retention: Duration,
+        (dir, retention): (&Path, Duration),
     ) -> Self {
         let gaps = Gaps::load(dir);
         Self {
             handle,
             archivist,
+            gate,
             topics,
             retention,
             gaps,
@@ -180,10 +184,15 @@ impl Resume {
                     answer.status_code, answer.status_desc
                 )));
             }
-            let max_bytes = self.handle.info().max_message_bytes;
             for entry in answer.messages {
-                let received =
-                    judge(entry, topic, peer, max_bytes).map_err(|reason| Failed::Peer(reason.to_owned()))?;
+                let judged = judge(&self.gate, entry, topic, peer);
+                let received = match judged.map_err(|reason| Failed::Peer(reason.to_owned()))? {
+                    Judged::Welcome(received) => received,
+                    Judged::PassedOver(reason) => {
+                        Counters::count(&self.handle.counters().archive_errors, reason);
+                        continue;
+                    }
+                };
                 let outcome = keep(&self.archivist, received).await.ok_or(Failed::Archive)?;
                 self.stored += u64::from(outcome == Outcome::Stored);
             }
@@ -205,25 +214,37 @@ async fn store_peer(handle: &Handle, failed: &HashSet<PeerId>) -> Option<PeerId>
     peers.iter().find(fit).map(|peer| peer.peer_id)
 }
 
+/// What an entry of another store is.
+enum Judged {
+    Welcome(Received),
+    /// Its store has it in good faith, and this node takes none of the kind: it doesn't know of a protected shard, or has
+    /// a larger limit.
+    PassedOver(&'static str),
+}
+
 /// A store that sends what was not asked for, or names it wrongly, is not believed.
-fn judge(entry: WakuMessageKeyValue, topic: &str, peer: PeerId, max_bytes: usize) -> Result<Received, &'static str> {
+fn judge(gate: &Gate, entry: WakuMessageKeyValue, topic: &str, peer: PeerId) -> Result<Judged, &'static str> {
     let message = entry.message.ok_or("an entry without message")?;
     if entry.pubsub_topic.as_deref().is_some_and(|named| named != topic) {
         return Err("an envelope of another topic");
     }
-    admission::judge_published(&message, prost::Message::encoded_len(&message), max_bytes)
-        .map_err(|_| "an envelope nobody may relay")?;
-    let ephemeral = message.is_ephemeral();
+    let judged = gate.judge(Way::Resume, topic, &message);
+    if judged == Err(Refused::Ephemeral) {
+        return Err("an ephemeral envelope");
+    }
     let envelope = message.into_envelope(topic.to_owned());
     let hash = envelope.hash();
-    if ephemeral || entry.message_hash.as_deref() != Some(hash.0.as_slice()) {
+    if entry.message_hash.as_deref() != Some(hash.0.as_slice()) {
         return Err("an envelope under a false hash");
     }
-    Ok(Received {
-        envelope,
-        hash,
-        ephemeral,
-        source: Source::Resume(peer),
+    Ok(match judged {
+        Err(refused) => Judged::PassedOver(refused.reason()),
+        Ok(()) => Judged::Welcome(Received {
+            envelope,
+            hash,
+            ephemeral: false,
+            source: Source::Resume(peer),
+        }),
     })
 }
 

@@ -22,8 +22,8 @@ use super::peers::Peers;
 use super::relay::{self, GRAYLIST_THRESHOLD};
 use super::settings::Settings;
 use crate::counters::{Counters, Kind};
+use crate::intake::gate::Gate;
 use crate::protocols::{filter, metadata};
-use crate::signed;
 use crate::topics::Shard;
 
 /// How often status is refreshed and lost static nodes are looked for.
@@ -50,7 +50,7 @@ pub(super) struct Task {
     status: watch::Sender<Status>,
     pub(super) handle: Handle,
     metadata: metadata::Server,
-    pub(super) signed: signed::Validator,
+    pub(super) gate: Gate,
     pub(super) distributor: Option<filter::Distributor>,
     pub(super) settings: Settings,
     /// Pubsub topics that relay is subscribed to.
@@ -74,7 +74,7 @@ impl Task {
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<Status>,
         handle: Handle,
-        (metadata, signed): (metadata::Server, signed::Validator),
+        (metadata, gate): (metadata::Server, Gate),
         settings: Settings,
     ) -> Self {
         let counters = handle.counters.clone();
@@ -89,7 +89,7 @@ impl Task {
             status,
             handle,
             metadata,
-            signed,
+            gate,
             distributor,
             settings,
             topics: BTreeSet::new(),
@@ -366,8 +366,9 @@ impl Task {
         self.announce();
     }
 
-    /// Metadata says the shards we are on at this moment.
+    /// The gate and metadata know what is served at this moment.
     fn announce(&mut self) {
+        self.gate.serve(&self.topics);
         self.metadata.announce(self.settings.cluster_id, &self.shards());
     }
 

@@ -1,7 +1,7 @@
 //! yamux, with a bound on the bytes that a connection holds.
 //!
 //! The protocol's own bound is a window for each stream, and every stream of every connection may be full. Here a
-//! [`Gate`] reads the headers of frames as they come by, and a [`Ledger`] has what each stream holds until it is read.
+//! [`Inlet`] reads the headers of frames as they come by, and a [`Ledger`] has what each stream holds until it is read.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -13,7 +13,7 @@ use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use yamux::{Config, Connection, ConnectionError, Mode};
 
-use super::held::{Account, FRAME_BYTES, Gate, Watch};
+use super::held::{Account, FRAME_BYTES, Inlet, Watch};
 
 /// The protocol's specification, "Framing".
 const HEADER_BYTES: usize = 12;
@@ -295,7 +295,7 @@ impl AsyncWrite for Stream {
 /// A connection with its streams.
 #[derive(Debug)]
 pub(super) struct Muxer<C> {
-    connection: Connection<Gate<C, Headers>>,
+    connection: Connection<Inlet<C, Headers>>,
     ledger: Ledger,
     /// Streams that came in while nobody asked for them: the connection goes on only when it is asked for the next.
     untaken: VecDeque<Stream>,
@@ -305,9 +305,9 @@ pub(super) struct Muxer<C> {
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
     pub(super) fn new(connection: C, account: Account, config: Config, mode: Mode) -> Self {
         let ledger = Ledger::new(account.clone());
-        let gate = Gate::new(connection, account, Headers::new(ledger.clone()));
+        let inlet = Inlet::new(connection, account, Headers::new(ledger.clone()));
         Self {
-            connection: Connection::new(gate, config, mode),
+            connection: Connection::new(inlet, config, mode),
             ledger,
             untaken: VecDeque::new(),
             asks: None,

@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::{
     honest::settings,
-    member::{Attacker, RELAY, Rpc, send},
+    member::{Attacker, Publish, RELAY, Rpc, send},
     victim::{BOUND_MIB, DEADLINE, Victim},
 };
 
@@ -276,5 +276,39 @@ async fn what_others_forward_in_good_faith_costs_no_score() {
         .find(|peer| peer["multiaddr"].as_str().is_some_and(|address| address.ends_with(&id)));
     let score = peer.expect("the neighbour is still there")["score"].as_f64().unwrap();
     assert!(score >= 0.0, "{score}");
+    victim.ended().await;
+}
+
+/// Tiny envelopes as fast as one peer can send them: what is remembered of each has a bound.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_tiny_envelopes_has_a_bound() {
+    let victim = Victim::start(&[LARGEST]).await;
+    let honest = honest(&victim).await;
+    let mut attacker = Attacker::connect(&victim).await;
+    let mut stream = attacker.open(RELAY).await;
+    assert!(send(&mut stream, &Rpc::join(SERVED)).await);
+    // Many to a frame, as an attacker would.
+    for frame in 0..2000_u32 {
+        let tiny = (0..100).map(|number| {
+            let payload = (frame * 100 + number).to_be_bytes().to_vec();
+            Publish {
+                data: Some(envelope(b"/hostile/1/tiny/proto", payload).encode_to_vec()),
+                topic: SERVED.to_owned(),
+            }
+        });
+        let flood = Rpc {
+            publish: tiny.collect(),
+            ..Rpc::default()
+        };
+        assert!(send(&mut stream, &flood).await);
+    }
+    push(
+        &honest,
+        &victim,
+        envelope(CONTENT_TOPIC.as_bytes(), b"beside them".to_vec()),
+    )
+    .await;
+    let peak = victim.peak_mib();
+    assert!(peak < BOUND_MIB / 2.0, "{peak} MiB");
     victim.ended().await;
 }

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use k256::ecdsa::signature::hazmat::PrehashSigner;
+use k256::ecdsa::{Signature, SigningKey};
 use pillarbox_mailserver::clock;
+use pillarbox_mailserver::counters::Kind;
 use pillarbox_mailserver::node::Source;
+use pillarbox_mailserver::node::settings::ProtectedShard;
+use pillarbox_mailserver::wire::WakuMessage;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Node, TOPIC, eventually, message, within};
 
@@ -70,4 +76,50 @@ async fn a_gap_that_was_not_filled_is_filled_by_the_next_run() {
         kept.is_empty()
     })
     .await;
+}
+
+/// On a protected shard what nobody signed is kept from nowhere; the store that has it may not know of the protection.
+#[tokio::test(flavor = "multi_thread")]
+async fn resume_keeps_nothing_unsigned_of_a_protected_shard() {
+    let key = SigningKey::from_slice(&[7; 32]).unwrap();
+    let other = Node::start().await;
+    publish(&other, b"nobody signed this").await;
+    let published = other
+        .handle
+        .publish(TOPIC.into(), signed(&key, b"signed"), Source::Local);
+    let wanted = within(published).await.unwrap().hash;
+    tokio::time::sleep(FORGOTTEN_BY_RELAY).await;
+    let node = Node::start_with(|settings| {
+        settings.services.store_resume = true;
+        settings.protected_shards = vec![ProtectedShard {
+            shard: 32,
+            public_key: key.verifying_key().to_sec1_bytes().to_vec(),
+        }];
+    })
+    .await;
+    node.connect(&other).await;
+    has(&node, 1).await;
+    eventually("the other one was passed over", || async {
+        let errors = &node.handle.counters().archive_errors;
+        errors.get_or_create(&Kind { r#type: "unsigned" }).get() == 1
+    })
+    .await;
+    let answer = node.handle.store().unwrap().answer(crate::services::query()).await;
+    assert_eq!(answer.messages[0].message_hash.as_deref(), Some(&wanted.0[..]));
+}
+
+/// Signed as `crate::signed` of the mailserver says.
+fn signed(key: &SigningKey, payload: &[u8]) -> WakuMessage {
+    let message = message(payload);
+    let mut digest = Sha256::new();
+    digest.update(TOPIC);
+    digest.update(payload);
+    digest.update(message.content_topic.as_deref().unwrap());
+    digest.update(message.timestamp.unwrap().to_le_bytes());
+    digest.update([0]);
+    let signature: Signature = key.sign_prehash(&digest.finalize()).unwrap();
+    WakuMessage {
+        meta: Some(signature.to_bytes().to_vec()),
+        ..message
+    }
 }

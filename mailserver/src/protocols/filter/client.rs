@@ -9,7 +9,7 @@ use libp2p::{PeerId, Stream};
 use prost::Message;
 use tokio::sync::broadcast;
 
-use crate::admission;
+use crate::intake::gate::{Gate, Way};
 use crate::node::{Handle, Received, RequestError, Source};
 use crate::protocols::FILTER_SUBSCRIBE;
 use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType, MessagePush};
@@ -26,14 +26,16 @@ pub struct Client {
     asked: Arc<Mutex<HashSet<PeerId>>>,
     pushed: broadcast::Sender<Arc<Received>>,
     max_message_bytes: usize,
+    gate: Gate,
 }
 
 impl Client {
-    pub(crate) fn new(max_message_bytes: usize) -> Self {
+    pub(crate) fn new(max_message_bytes: usize, gate: Gate) -> Self {
         Self {
             asked: Arc::default(),
             pushed: broadcast::channel(PUSHED_QUEUE).0,
             max_message_bytes,
+            gate,
         }
     }
 
@@ -83,7 +85,7 @@ impl Client {
     fn judge(&self, peer: PeerId, frame: &[u8]) -> Option<Received> {
         let push = MessagePush::decode(frame).ok()?;
         let (message, topic) = (push.waku_message?, push.pubsub_topic?);
-        admission::judge_published(&message, message.encoded_len(), self.max_message_bytes).ok()?;
+        self.gate.judge(Way::FilterPush, &topic, &message).ok()?;
         let ephemeral = message.is_ephemeral();
         let envelope = message.into_envelope(topic);
         Some(Received {

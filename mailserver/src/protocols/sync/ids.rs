@@ -27,10 +27,6 @@ impl Ids {
         }
     }
 
-    pub(super) fn serves(&self, topic: &str) -> bool {
-        self.set().pubsub_topics().iter().any(|served| served == topic)
-    }
-
     /// A comparison takes a few milliseconds: for a thread that may take them.
     pub(super) fn set(&self) -> MutexGuard<'_, IdSet> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -26,11 +26,12 @@ pub(crate) use self::ids::Ids;
 use self::partners::Partners;
 use super::turnstile::Turnstile;
 use crate::archivist::Archivist;
+use crate::clock;
 use crate::counters::Counters;
+use crate::intake::gate::Gate;
 use crate::node::Handle;
 use crate::node::settings::SyncSettings;
 use crate::reconcile::{Limits, Session};
-use crate::{clock, signed};
 
 /// What one session may cost this side.
 const LIMITS: Limits = Limits {
@@ -53,7 +54,7 @@ struct Inner {
     archivist: Archivist,
     ids: Ids,
     settings: SyncSettings,
-    signed: signed::Validator,
+    gate: Gate,
     filled: AtomicBool,
     partners: Partners,
     sessions: Turnstile,
@@ -61,20 +62,14 @@ struct Inner {
 }
 
 impl Server {
-    pub(crate) fn new(
-        handle: Handle,
-        archivist: Archivist,
-        ids: Ids,
-        settings: SyncSettings,
-        signed: signed::Validator,
-    ) -> Self {
+    pub(crate) fn new(handle: Handle, archivist: Archivist, ids: Ids, settings: SyncSettings, gate: Gate) -> Self {
         let own = handle.info().peer_id;
         Self(Arc::new(Inner {
             handle,
             archivist,
             ids,
             settings,
-            signed,
+            gate,
             filled: AtomicBool::new(false),
             partners: Partners::new(own),
             sessions: Turnstile::new(MAX_SESSIONS, 1),
@@ -116,10 +111,6 @@ impl Server {
 
     fn counters(&self) -> &Counters {
         self.0.handle.counters()
-    }
-
-    fn is_served(&self, topic: &str) -> bool {
-        self.0.ids.serves(topic)
     }
 
     fn partner(&self, peer: &PeerId) -> bool {

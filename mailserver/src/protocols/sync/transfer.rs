@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::counters::{RECEIVED, SENT};
 use super::{LIMITS, Server};
-use crate::admission;
 use crate::archivist::Outcome;
 use crate::counters::Counters;
+use crate::intake::gate::Way;
 use crate::node::{Received, Source, resume};
 use crate::protocols::{READ_TIMEOUT, TRANSFER, WRITE_TIMEOUT, timed_out};
 use crate::wire::WakuMessage;
@@ -184,21 +184,12 @@ impl Server {
         let (Some(topic), Some(message)) = (frame.pubsub_topic, frame.message) else {
             return Err("incomplete");
         };
-        if !self.is_served(&topic) {
-            return Err("other_shard");
-        }
-        let max_bytes = self.0.handle.info().max_message_bytes;
-        admission::judge_published(&message, message.encoded_len(), max_bytes).map_err(|refused| refused.reason())?;
-        if message.is_ephemeral() {
-            return Err("ephemeral");
-        }
+        let judged = self.0.gate.judge(Way::Sync, &topic, &message);
+        judged.map_err(|refused| refused.reason())?;
         let timestamp = message.timestamp.unwrap_or(0);
         if timestamp < self.floor() {
             return Err("invalid_message_too_old");
         }
-        // Signatures are checked at any age: it is the comparison that bounds it.
-        let signed = self.0.signed.judge(&topic, &message, timestamp, false);
-        signed.map_err(|_| "unsigned")?;
         let envelope = message.into_envelope(topic);
         Ok(Received {
             hash: envelope.hash(),

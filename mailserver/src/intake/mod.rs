@@ -1,0 +1,3 @@
+//! How envelopes come in.
+
+pub mod gate;
