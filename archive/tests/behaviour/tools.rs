@@ -1,5 +1,7 @@
 //! Verify, export and import, and retention on nwaku's file.
 
+use std::os::unix::fs::PermissionsExt;
+
 use archive::foreign;
 use archive::{Archive, export, verify};
 
@@ -281,13 +283,32 @@ fn a_file_that_nwaku_left_is_read_in_with_the_log_beside_it() {
         let removed = foreign::remove_expired(&file, NOW - 29 * SECOND).unwrap();
         assert_eq!(removed, 10, "{folder}");
     }
-    // SQLite reads the log by a file of its own, which it cannot make here.
-    let file = copied("locked", &["", "-wal"]);
-    std::os::unix::fs::symlink("nowhere", dir.path().join("locked/store.sqlite3-shm")).unwrap();
-    let ours = open(&dir.path().join("locked-ours"), 86_400);
+    // SQLite reads the log by a file of its own. Somebody else's link in its place is not followed.
+    let file = copied("linked", &["", "-wal"]);
+    std::os::unix::fs::symlink("nowhere", dir.path().join("linked/store.sqlite3-shm")).unwrap();
+    let ours = open(&dir.path().join("linked-ours"), 86_400);
     let error = foreign::import(&ours, &file, NOW, &mut |_| {}).unwrap_err().to_string();
     assert!(
-        error.contains("store.sqlite3-wal") && error.contains("copy both into a folder that can be written"),
+        error.contains("store.sqlite3-shm: it is a link where a file belongs"),
         "{error}"
     );
+    // Where it cannot be made, the error says what to do. Root makes it anywhere.
+    let file = copied("locked", &["", "-wal"]);
+    let folder = dir.path().join("locked");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555)).unwrap();
+    let ours = open(&dir.path().join("locked-ours"), 86_400);
+    match foreign::import(&ours, &file, NOW, &mut |_| {}) {
+        Ok(imported) => assert!(
+            nix::unistd::geteuid().is_root() && imported.stored == 40,
+            "{imported:?}"
+        ),
+        Err(error) => {
+            let error = error.to_string();
+            assert!(
+                error.contains("store.sqlite3-wal") && error.contains("copy both into a folder that can be written"),
+                "{error}"
+            );
+        }
+    }
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
