@@ -196,7 +196,7 @@ impl Folder {
     }
 
     /// Whether there was something to unlink.
-    pub(crate) fn unlink(&self, name: &str) -> io::Result<bool> {
+    pub fn unlink(&self, name: &str) -> io::Result<bool> {
         match std::fs::remove_file(self.at(name)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -85,12 +85,19 @@ fn put_back(old: &Path, new: &Path, name: &str) -> io::Result<()> {
         new.give(owner.uid(), owner.gid())?;
     }
     let mut file = new.create(name, whose.mode() & 0o777)?;
-    file.write_all(&content)?;
-    let now = file.metadata()?;
-    if (whose.uid(), whose.gid()) != (now.uid(), now.gid()) {
-        fchown(&file, Some(whose.uid()), Some(whose.gid()))?;
+    let written = (|| {
+        file.write_all(&content)?;
+        let now = file.metadata()?;
+        if (whose.uid(), whose.gid()) != (now.uid(), now.gid()) {
+            fchown(&file, Some(whose.uid()), Some(whose.gid()))?;
+        }
+        file.sync_all()
+    })();
+    if written.is_err() {
+        // Half an identity would keep its service from starting; without one it makes a new one.
+        new.unlink(name)?;
     }
-    file.sync_all()?;
+    written?;
     new.sync()
 }
 

@@ -102,11 +102,13 @@ pub(super) fn restored(kind: Kind, file: &Path, present: &str, backup: &str) -> 
         });
     }
     let (before, own) = kept(kind, &parse(file, present)?);
+    let taken = without_the_old_default(taken, &before);
     let mut document: DocumentMut = present
         .parse()
         .map_err(|_| Mistake::in_file(file, "is no TOML", "correct it"))?;
+    let stays = |path: &[String]| path == PRESET && !taken.iter().any(|(path, _)| *path == NETWORK_CLUSTER);
     for (path, _) in &before {
-        if !taken.iter().any(|(other, _)| other == path) {
+        if !stays(path) && !taken.iter().any(|(other, _)| other == path) {
             remove(document.as_item_mut(), path);
         }
     }
@@ -116,6 +118,27 @@ pub(super) fn restored(kind: Kind, file: &Path, present: &str, backup: &str) -> 
         text: written(file, document, &changed)?,
         left_out: named(&differing),
     })
+}
+
+const PRESET: [&str; 2] = ["network", "preset"];
+const NETWORK_CLUSTER: [&str; 2] = ["network", "cluster"];
+const NETWORK_SHARDS: [&str; 2] = ["network", "shards"];
+
+/// Before there were presets, every box had Status's cluster and shards in its settings, and joined nobody. That was no
+/// wish: a box that is in a public network stays in it.
+fn without_the_old_default(taken: Vec<Leaf>, before: &[Leaf]) -> Vec<Leaf> {
+    let value = |leaves: &[Leaf], key: [&str; 2]| {
+        let leaf = leaves.iter().find(|(path, _)| *path == key);
+        leaf.map(|(_, value)| value.clone())
+    };
+    let old_default = value(&taken, PRESET).is_none()
+        && value(&taken, NETWORK_CLUSTER) == Some(Value::Integer(16))
+        && value(&taken, NETWORK_SHARDS) == Some(Value::Array(vec![Value::Integer(32), Value::Integer(64)]));
+    if !old_default || value(before, PRESET).is_none() {
+        return taken;
+    }
+    let of_old = |path: &Vec<String>| *path == NETWORK_CLUSTER || *path == NETWORK_SHARDS;
+    taken.into_iter().filter(|(path, _)| !of_old(path)).collect()
 }
 
 /// The document with these keys set, and nothing else touched.
@@ -280,6 +303,20 @@ mod tests {
             &for_backup(Kind::Daemon, Path::new("/main.toml"), PRESENT).unwrap(),
         );
         assert_eq!(same.text, PRESENT);
+    }
+
+    /// A backup from before there were presets says what every box said, and no wish.
+    #[test]
+    fn a_box_in_a_public_network_stays_in_it() {
+        let present = "[network]\npreset = \"status.prod\"\n";
+        let network = |backup: &str| {
+            let restored = restored(Kind::Daemon, Path::new("/main.toml"), present, backup).unwrap();
+            restored.text.parse::<Table>().unwrap()["network"].to_string()
+        };
+        let stayed = network("retention = \"3h\"\n[network]\ncluster = 16\nshards = [32, 64]\n");
+        assert_eq!(stayed, "{ preset = \"status.prod\" }");
+        let own = network("[network]\ncluster = 99\nshards = [1]\n");
+        assert_eq!(own, "{ cluster = 99, shards = [1] }");
     }
 
     #[test]

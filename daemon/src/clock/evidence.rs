@@ -22,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// So far apart may the answers of servers be that agree: both are near the true time, and the way there takes some.
 const AGREE_NS: u64 = 10 * 1_000_000_000;
 const INDEPENDENT: usize = 2;
+/// Of one name.
+const MAX_ADDRESSES: usize = 3;
 const NTP_PORT: u16 = 123;
 /// A packet without extensions (RFC 4330, section 4).
 const PACKET_BYTES: usize = 48;
@@ -89,24 +91,41 @@ impl Asker {
     async fn ask_all(&self, servers: &[String]) -> Vec<Answer> {
         let mut answers: Vec<Answer> = Vec::new();
         for server in servers {
-            match timeout(WITHIN, ask(server, self.start)).await {
-                Ok(Ok(answer)) => answers.push(answer),
-                Ok(Err(error)) => tracing::debug!(server, %error, "time server"),
-                Err(_) => tracing::debug!(server, "time server: no answer"),
+            let addresses = match timeout(WITHIN, addresses(server)).await {
+                Ok(Ok(addresses)) => addresses,
+                Ok(Err(error)) => {
+                    tracing::debug!(server, %error, "time server");
+                    continue;
+                }
+                // The thread that looks goes on looking: another one would only wait beside it.
+                Err(_) => {
+                    tracing::debug!(server, "time server: its name is not found in time");
+                    break;
+                }
+            };
+            for address in addresses {
+                match timeout(WITHIN, ask(address, self.start)).await {
+                    Ok(Ok(answer)) => answers.push(answer),
+                    Ok(Err(error)) => tracing::debug!(%address, %error, "time server"),
+                    Err(_) => tracing::debug!(%address, "time server: no answer"),
+                }
             }
         }
         answers
     }
 }
 
-async fn ask(server: &str, start: Duration) -> std::io::Result<Answer> {
+/// Where a server is: a pool's name leads to several, which are independent.
+async fn addresses(server: &str) -> std::io::Result<Vec<SocketAddr>> {
     let with_port = match server.parse::<IpAddr>() {
         Ok(address) => SocketAddr::new(address, NTP_PORT).to_string(),
         Err(_) if server.contains(':') => server.to_owned(),
         Err(_) => format!("{server}:{NTP_PORT}"),
     };
-    let none = || std::io::Error::other("the name has no address");
-    let address = lookup_host(with_port).await?.next().ok_or_else(none)?;
+    Ok(lookup_host(with_port).await?.take(MAX_ADDRESSES).collect())
+}
+
+async fn ask(address: SocketAddr, start: Duration) -> std::io::Result<Answer> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

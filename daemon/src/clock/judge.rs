@@ -101,7 +101,8 @@ impl Judge {
 
     fn doubt_of(&mut self, reading: &Reading) -> Option<Doubt> {
         let last = self.last.replace(*reading);
-        if !reading.synchronised {
+        // A person's word is as good: a router may let no time server through.
+        if !reading.synchronised && !self.is_confirmed(reading) {
             return Some(Doubt::NotSynchronised);
         }
         if reading.wall_ns < self.floor_ns {
@@ -128,13 +129,16 @@ impl Judge {
         None
     }
 
+    fn is_confirmed(&self, reading: &Reading) -> bool {
+        self.confirmed.is_some_and(|said| said.leads_to(reading))
+    }
+
     fn is_proved(&self, reading: &Reading) -> bool {
         let agreed = match self.evidence {
             Evidence::Agreed(said) => Some(said),
             Evidence::NotAsked | Evidence::Short { .. } => None,
         };
-        let mut proofs = agreed.iter().chain(&self.confirmed);
-        proofs.any(|proof| proof.leads_to(reading))
+        agreed.is_some_and(|said| said.leads_to(reading)) || self.is_confirmed(reading)
     }
 
     fn has_settled(&mut self, last: Option<Reading>, reading: &Reading) -> bool {

@@ -83,6 +83,15 @@ impl Section {
             return Err(wrong(key, what, mend));
         }
         let cluster = self.cluster.unwrap_or(networks::ALONE.cluster);
+        // The mailserver and nwaku take cluster 1 for the network that has it.
+        if let Some(public) = networks::find("twn").filter(|public| preset.is_none() && public.cluster == cluster) {
+            let what = format!("{cluster} is the network {:?}", public.name);
+            let mend = format!(
+                "write preset = {:?}, or another number for a network of your own",
+                public.name
+            );
+            return Err(wrong("cluster", what, mend));
+        }
         self.check_shards(preset, cluster)
             .map_err(|(what, mend)| wrong("shards", what, mend))?;
         self.check_entry_nodes()

@@ -199,7 +199,8 @@ impl Light {
             if let Some(held) = sources.hand.borrow().held {
                 return Pattern::Holding(held);
             }
-            if let Some(last) = address {
+            // While a browser asks, a press may mean it alone: then nothing but its number is shown.
+            if let Some(last) = address.filter(|_| sources.snapshots.borrow().asking.is_empty()) {
                 return Pattern::Address(last);
             }
             if silent {

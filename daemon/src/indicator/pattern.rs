@@ -103,13 +103,15 @@ impl Pattern {
                 BoxState::Degraded | BoxState::Failed => Pattern::Failed(code),
             };
         }
-        match snapshot.activity {
-            Some(Activity::Resetting) => return Pattern::Resetting,
-            Some(Activity::Updating) => return Pattern::Updating,
-            None => {}
+        if snapshot.activity == Some(Activity::Resetting) {
+            return Pattern::Resetting;
         }
+        // Before an update: a press must not mean what the light does not show.
         if let Some(asker) = snapshot.asking.first() {
             return Pattern::Asking(asker.number);
+        }
+        if snapshot.activity == Some(Activity::Updating) {
+            return Pattern::Updating;
         }
         if snapshot.unlock.granted.is_some() {
             return Pattern::Unlocked;

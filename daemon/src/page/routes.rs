@@ -206,6 +206,9 @@ impl Desk {
         let holds = |browser| {
             snapshot.unlock.granted == Some(browser) || snapshot.asking.iter().any(|asker| asker.browser == browser)
         };
+        if let Some(session) = &known {
+            self.seen().sessions.renew(session.browser, now);
+        }
         let Some(session) = known.or_else(|| self.seen().sessions.open(peer, now, holds)) else {
             return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
         };

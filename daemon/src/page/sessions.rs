@@ -70,6 +70,18 @@ impl Sessions {
             .find(|session| same(&session.cookie, cookie))
     }
 
+    /// A browser asks again: its session begins anew, or it might end in the middle of what it is let in for.
+    pub(super) fn renew(&mut self, browser: u64, now: Instant) {
+        if let Some(at) = self.open.iter().position(|session| session.browser == browser)
+            && let Some(session) = self.open.remove(at)
+        {
+            self.open.push_back(Session {
+                asked_at: now,
+                ..session
+            });
+        }
+    }
+
     /// The grant of this browser is over.
     pub(super) fn forget(&mut self, browser: u64) {
         self.open.retain(|session| session.browser != browser);

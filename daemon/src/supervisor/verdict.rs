@@ -349,7 +349,7 @@ fn clock_finding(now: Now, outlook: &Outlook) -> Finding {
             None => ok("the time is known"),
             Some(leap) => ok(&format!(
                 "the time is known; it is more than a day ahead of what was known before ({}), so nothing is removed for it in \
-                 the next {} hours",
+                 the next {} h",
                 utc(leap.old_ns),
                 leap.left().as_secs().div_ceil(3600)
             )),

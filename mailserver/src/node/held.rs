@@ -20,8 +20,9 @@ use tokio::time::{Sleep, sleep};
 pub(super) const CONNECTION_BYTES: usize = 4 << 20;
 /// For all together, of the service's 256 MiB.
 pub(super) const TOTAL_BYTES: usize = 32 << 20;
-/// For one connection whatever the others hold: two of yamux's frames from rust-libp2p (16 KiB), and a Noise frame.
-const SHARE_BYTES: usize = 64 << 10;
+/// For one connection whatever the others hold: a frame that is as long as yamux's window (256 KiB), or one would never
+/// come whole when the house is full.
+const SHARE_BYTES: usize = 288 << 10;
 /// How long a connection without room may stand still: as long as a set-up may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a frame costs beside its bytes: its entry in a queue that has grown to twice what is in it, and the allocation.

@@ -39,6 +39,11 @@ const QUEUE_ROOM: RoomLimits = RoomLimits {
     total: 48 << 20,
     share: 64 * 1024,
 };
+/// How long something may wait for its turn: on a line of 1 Mbit/s two of the largest envelopes are before it. What waits
+/// is bounded in bytes, and a peer that reads nothing for as long is disconnected.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
+/// Messages in one RPC. go-libp2p answers an IWANT by size, not by number: thousands of small ones in one RPC are honest.
+const MAX_PUBLISH_MESSAGES: usize = 5000;
 /// What peers may have sent of frames that are not whole yet. One peer's limit is that of a frame.
 const FRAME_ROOM: RoomLimits = RoomLimits {
     per_peer: usize::MAX,
@@ -102,6 +107,9 @@ pub(super) fn behaviour(settings: &Settings) -> Result<Gossipsub, RelayError> {
         .history_bytes(HISTORY_BYTES)
         // Peers for a mesh come from discovery, as in nwaku: a stranger's list of them is neither dialled nor kept.
         .prune_peers(0)
+        .forward_queue_duration(QUEUE_PATIENCE)
+        .publish_queue_duration(QUEUE_PATIENCE)
+        .max_publish_messages(MAX_PUBLISH_MESSAGES)
         .build()
         .map_err(|error| RelayError(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {

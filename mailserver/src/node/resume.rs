@@ -15,6 +15,7 @@ use archive::MAX_PAGE;
 use libp2p::PeerId;
 use tokio::sync::{oneshot, watch};
 
+use super::exchange::RequestError;
 use super::gaps::{Gap, Gaps};
 use super::handle::{Handle, Received, Source, Status};
 use crate::admission::Refused;
@@ -23,7 +24,8 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::intake::gate::{Gate, Way};
 use crate::protocols::{STORE, store::status};
-use crate::wire::store::{StoreQueryRequest, WakuMessageKeyValue};
+use crate::wire::framing::FrameError;
+use crate::wire::store::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue};
 
 /// What is asked for before progress is noted. nwaku's master refuses ranges over 24 h.
 const SLICE_NANOS: i64 = 3600 * 1_000_000_000;
@@ -39,6 +41,8 @@ const ARCHIVE_PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Until an envelope that found the archive's queue full is offered again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(20);
+/// The longest answer that is read: a page of ours ends at 4 MiB, one of nwaku's at its number of envelopes.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Pages of one topic in one slice: 1,000 envelopes a second.
 const MAX_PAGES: usize = 36_000;
 
@@ -161,6 +165,7 @@ impl Resume {
 
     async fn fill_topic(&mut self, peer: PeerId, topic: &str, slice: Gap) -> Result<(), Failed> {
         let mut cursor = None;
+        let mut limit = MAX_PAGE as u64;
         for page in 0..MAX_PAGES {
             let request = StoreQueryRequest {
                 request_id: Some(format!("resume-{page}")),
@@ -169,15 +174,22 @@ impl Resume {
                 time_start: Some(slice.from),
                 time_end: Some(slice.to),
                 pagination_forward: true,
-                pagination_limit: Some(MAX_PAGE as u64),
+                pagination_limit: Some(limit),
                 pagination_cursor: cursor.take(),
                 ..Default::default()
             };
-            let answer = self
-                .handle
-                .store_query(peer, &request)
-                .await
-                .map_err(|error| Failed::Peer(error.to_string()))?;
+            let asked = self.handle.request(peer, STORE, &request, MAX_ANSWER_BYTES).await;
+            let answer: StoreQueryResponse = match asked {
+                Ok(answer) => answer,
+                // Large envelopes, or a slow line: less at a time comes through.
+                Err(RequestError::Timeout | RequestError::Frame(FrameError::TooLong { .. })) if limit > 1 => {
+                    limit /= 4;
+                    limit = limit.max(1);
+                    cursor = request.pagination_cursor;
+                    continue;
+                }
+                Err(error) => return Err(Failed::Peer(error.to_string())),
+            };
             if answer.status_code != Some(status::OK) {
                 return Err(Failed::Peer(format!(
                     "{:?} {:?}",

@@ -20,6 +20,10 @@ const HEADER_BYTES: usize = 12;
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 const SYN: u8 = 1;
+const RST: u8 = 8;
+/// Streams that a connection has books for: those that it may have, as many that are being let go of, and those that the
+/// library turns away. Past it the other side opens streams that nobody has.
+const MAX_BOOKED: usize = 1024;
 /// The window that a stream begins with ("Flow Control"), and keeps: 20 Mbit/s at 100 ms for each stream. No frame may be
 /// longer, and the library allocates all of it when its header is there.
 const WINDOW: usize = 256 * 1024;
@@ -77,14 +81,18 @@ impl Ledger {
     }
 
     /// A number may come again when its stream is gone.
-    fn open(&self, number: Number) {
+    fn open(&self, number: Number) -> io::Result<()> {
         let mut books = self.books();
         if let Some(at) = books.gone.iter().position(|gone| *gone == number) {
             books.gone.swap_remove(at);
             let queue = books.streams.remove(&number);
             self.account.release(queue.map_or(0, |queue| queue.held));
         }
+        if books.streams.len() >= MAX_BOOKED {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "streams without end"));
+        }
         books.streams.entry(number).or_default();
+        Ok(())
     }
 
     /// A frame of so many bytes is about to come; false when it is for no stream that we have.
@@ -195,8 +203,10 @@ impl Headers {
         let number = Number::from_be_bytes(number);
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         self.have = 0;
-        if matches!(kind, DATA | WINDOW_UPDATE) && flags & SYN != 0 {
-            self.ledger.open(number);
+        // What is reset in the moment that it is opened is no stream, and the muxer throws away what comes with it.
+        let reset = flags & RST != 0;
+        if matches!(kind, DATA | WINDOW_UPDATE) && flags & SYN != 0 && !reset {
+            self.ledger.open(number)?;
         }
         if kind != DATA || length == 0 {
             return Ok(());
@@ -206,7 +216,7 @@ impl Headers {
             let error = format!("a frame of {length} bytes where the window has {WINDOW}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
-        let stray = if self.ledger.begin(number, left) {
+        let stray = if !reset && self.ledger.begin(number, left) {
             0
         } else {
             account.hold(FRAME_BYTES);
@@ -360,7 +370,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
 
     fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         let stream = ready!(self.connection.poll_new_outbound(cx)).map_err(failed)?;
-        self.ledger.open(stream.id().val());
+        self.ledger.open(stream.id().val())?;
         Poll::Ready(Ok(self.stream(stream)))
     }
 
@@ -393,6 +403,35 @@ mod tests {
         frame.extend((data.len() as u32).to_be_bytes());
         frame.extend(data);
         frame
+    }
+
+    /// Streams that are opened and reset in one frame are none, and there is an end to those that nobody has.
+    #[test]
+    fn streams_that_nobody_has_are_not_kept_in_books() {
+        let budget = Budget::default();
+        let account = budget.account();
+        let ledger = Ledger::new(account.clone());
+        let mut headers = Headers::new(ledger.clone());
+        for number in 0..10_000 {
+            for kind in [WINDOW_UPDATE, DATA] {
+                let reset = frame(kind, SYN | RST, 2 * number + 1, &[]);
+                headers.came(&account, &reset).unwrap();
+            }
+            headers
+                .came(&account, &frame(DATA, SYN | RST, 2 * number + 1, &[7; 10]))
+                .unwrap();
+        }
+        assert!(ledger.books().streams.is_empty());
+        assert_eq!(account.held(), 0);
+        let mut opened = 0;
+        while headers
+            .came(&account, &frame(WINDOW_UPDATE, SYN, 2 * opened + 1, &[]))
+            .is_ok()
+        {
+            opened += 1;
+            assert!(opened < 10_000, "streams without end");
+        }
+        assert_eq!(ledger.books().streams.len(), MAX_BOOKED);
     }
 
     /// Whatever the cuts between reads, the bytes of a stream are held until it has read them or is gone.

@@ -103,8 +103,9 @@ const MAX_SUBSTREAM_ATTEMPTS: usize = 5;
 
 /// How long a peer may read nothing while something is there for it.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a frame may take to come: the largest at 17 KiB a second.
+/// How long a frame may take to come [`FRAME_PROGRESS`] further. A slow line may share itself among all of a mesh.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+const FRAME_PROGRESS: usize = 16 * 1024;
 /// Between two looks whether there is room for the rest of a frame.
 const ROOM_POLL: Duration = Duration::from_millis(250);
 
@@ -157,8 +158,8 @@ pub struct EnabledHandler {
     /// What has come of a frame that is not whole.
     frame_room: Room,
 
-    /// When the frame that is coming has to be whole.
-    frame_deadline: Option<Delay>,
+    /// When the frame that is coming has to be further, and how far it was.
+    frame_deadline: Option<(Delay, usize)>,
 
     /// Wakes when room may have come for more of a frame.
     room_poll: Option<Delay>,
@@ -282,7 +283,7 @@ impl EnabledHandler {
 
     /// Whether the inbound stream may be read: a frame that is over its time is a fault, and one that has no room waits.
     fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Some(deadline) = &mut self.frame_deadline
+        if let Some((deadline, _)) = &mut self.frame_deadline
             && deadline.poll_unpin(cx).is_ready()
         {
             self.frame_deadline = None;
@@ -293,6 +294,8 @@ impl EnabledHandler {
             self.room_poll = None;
             return true;
         }
+        // It is not the peer that keeps the frame waiting.
+        self.frame_deadline = None;
         let mut poll = Delay::new(ROOM_POLL);
         let ready = poll.poll_unpin(cx).is_ready();
         self.room_poll = Some(poll);
@@ -302,13 +305,14 @@ impl EnabledHandler {
     /// Counts what has come of a frame that is not whole.
     fn hold(&mut self, cx: &mut Context<'_>, bytes: usize) {
         self.frame_room.resize(bytes);
+        let is_further = |&(_, before): &(Delay, usize)| bytes >= before + FRAME_PROGRESS;
         if bytes == 0 {
             self.frame_deadline = None;
-        } else if self.frame_deadline.is_none() {
+        } else if self.frame_deadline.as_ref().is_none_or(is_further) {
             let mut deadline = Delay::new(FRAME_TIMEOUT);
             // Registers the wake-up.
             let _ = deadline.poll_unpin(cx);
-            self.frame_deadline = Some(deadline);
+            self.frame_deadline = Some((deadline, bytes));
         }
     }
 

@@ -101,19 +101,19 @@ impl Distributor {
 }
 
 impl Distributor {
-    /// Makes room by ending who has stalled longest.
-    fn frame(&self, mut bytes: Vec<u8>, now: Instant) -> Option<Arc<Frame>> {
+    /// Makes room by ending who has stalled longest: one for an envelope, since what an ended one is just being sent is
+    /// free only when its task has ended, and nobody else is to pay for that.
+    fn frame(&self, bytes: Vec<u8>, now: Instant) -> Option<Arc<Frame>> {
         let queues = &self.registry.queues;
-        loop {
-            bytes = match queues.frame(bytes) {
-                Ok(frame) => return Some(frame),
-                Err(bytes) => bytes,
-            };
-            if !queues.end_stalled(now) {
-                return None;
-            }
-            Counters::count(&self.counters.filter_errors, "stalled");
+        let bytes = match queues.frame(bytes) {
+            Ok(frame) => return Some(frame),
+            Err(bytes) => bytes,
+        };
+        if !queues.end_stalled(now) {
+            return None;
         }
+        Counters::count(&self.counters.filter_errors, "stalled");
+        queues.frame(bytes).ok()
     }
 }
 
