@@ -199,7 +199,7 @@ impl Resume {
             for entry in answer.messages {
                 let judged = judge(&self.gate, entry, topic, peer);
                 let received = match judged.map_err(|reason| Failed::Peer(reason.to_owned()))? {
-                    Judged::Welcome(received) => received,
+                    Judged::Welcome(received) => *received,
                     Judged::PassedOver(reason) => {
                         Counters::count(&self.handle.counters().archive_errors, reason);
                         continue;
@@ -228,7 +228,7 @@ async fn store_peer(handle: &Handle, failed: &HashSet<PeerId>) -> Option<PeerId>
 
 /// What an entry of another store is.
 enum Judged {
-    Welcome(Received),
+    Welcome(Box<Received>),
     /// Its store has it in good faith, and this node takes none of the kind: it doesn't know of a protected shard, or has
     /// a larger limit.
     PassedOver(&'static str),
@@ -251,12 +251,12 @@ fn judge(gate: &Gate, entry: WakuMessageKeyValue, topic: &str, peer: PeerId) -> 
     }
     Ok(match judged {
         Err(refused) => Judged::PassedOver(refused.reason()),
-        Ok(()) => Judged::Welcome(Received {
+        Ok(()) => Judged::Welcome(Box::new(Received {
             envelope,
             hash,
             ephemeral: false,
             source: Source::Resume(peer),
-        }),
+        })),
     })
 }
 
