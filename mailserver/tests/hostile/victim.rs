@@ -27,7 +27,6 @@ const SAMPLE: Duration = Duration::from_millis(20);
 /// The shipped service's `memory_mib` is 256, of which the kernel's own share and what is read of the archive take some.
 pub(crate) const BOUND_MIB: f64 = 200.0;
 
-#[allow(dead_code, reason = "not every attack comes by every port")]
 pub(crate) struct Victim {
     child: Child,
     peer: String,
@@ -128,7 +127,6 @@ impl Victim {
     }
 
     /// The sum of a metric over its labels; a part of a line's start is enough to name labels.
-    #[allow(dead_code, reason = "for the attacks that want to be seen")]
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         fetch(self.metrics, "/metrics")
             .await
