@@ -178,8 +178,9 @@ async fn pass_for_a_member(mut asked: IncomingStreams) {
     }
 }
 
-/// Whether all of it went out.
+/// Whether all of it went out in time: a victim that reads no more fails its test.
 pub(crate) async fn send(stream: &mut Stream, rpc: &Rpc) -> bool {
     let frame = rpc.encode_length_delimited_to_vec();
-    stream.write_all(&frame).await.is_ok() && stream.flush().await.is_ok()
+    let sent = async { stream.write_all(&frame).await.is_ok() && stream.flush().await.is_ok() };
+    tokio::time::timeout(DEADLINE, sent).await.unwrap_or(false)
 }
