@@ -2,6 +2,7 @@
 //! given, for what is scarce is shared by addresses.
 
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
@@ -20,7 +21,7 @@ use pillarbox_mailserver::{
     },
 };
 use prost::Message;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpSocket;
 
 use crate::{
     honest::settings,
@@ -34,18 +35,19 @@ pub(crate) const LARGE: usize = (1 << 20) - 256;
 /// The Status network's limit.
 pub(crate) const LIMIT: &str = "--max-msg-size=1024KiB";
 
+/// More than the peers that a test lets through one door.
+const DOOR_BACKLOG: u32 = 64;
+
 /// Where to dial the victim so that it sees the connection come from `127.0.0.host`: libp2p chooses no source address.
 pub(crate) async fn door(victim: &Victim, host: u8) -> Multiaddr {
     let from = SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0));
-    let listener = TcpListener::bind(from).await.unwrap();
+    let listener = socket_at(from).unwrap().listen(DOOR_BACKLOG).unwrap();
     let port = listener.local_addr().unwrap().port();
     let to = victim.tcp;
     tokio::spawn(async move {
         while let Ok((mut outer, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let socket = TcpSocket::new_v4()?;
-                socket.bind(from)?;
-                let mut inner = socket.connect(to).await?;
+                let mut inner = socket_at(from)?.connect(to).await?;
                 tokio::io::copy_bidirectional(&mut outer, &mut inner).await
             });
         }
@@ -53,6 +55,15 @@ pub(crate) async fn door(victim: &Victim, host: u8) -> Multiaddr {
     format!("/ip4/{}/tcp/{port}/p2p/{}", from.ip(), victim.peer_id())
         .parse()
         .unwrap()
+}
+
+/// Its port may be the one that a node in this process listens on, at another address. That node dials from this port of
+/// every address, which Linux lets it do only beside sockets that share (`SO_REUSEPORT`, socket(7)).
+fn socket_at(from: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(from)?;
+    Ok(socket)
 }
 
 #[derive(Clone)]
