@@ -54,7 +54,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     let service = Service::start(config, Box::new(move |level| log.set(level))).await?;
     service.listening().await;
     // Scripts for nwaku wait for these very words.
-    tracing::info!(peer_id = %service.node().info().peer_id, "Node setup complete");
+    tracing::info!(peer_id = %service.node().swarm().info().peer_id, "Node setup complete");
     let name = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",

@@ -15,9 +15,11 @@ use crate::{
     config::{Config, Metrics as MetricsSettings, Rest},
     discovery::{self, Discovery, Told},
     http::{self, BindError},
+    key::KeyError,
     metrics::Metrics,
-    node::{self, Handle, Phase, Running, StartError, TransportError, key::KeyError},
+    node::{self, Handle, Running, StartError},
     rest::{Api, SetLogLevel},
+    swarm::{self, Phase, TransportError},
 };
 
 /// How long the node may take to end before the process ends without it.
@@ -41,7 +43,7 @@ impl Error {
         match self {
             Self::Key(error) => matches!(error, KeyError::NotAKey { .. } | KeyError::NotHex),
             Self::Discovery(error) => error.is_configuration(),
-            Self::Node(StartError::Transport(TransportError::Tls(_))) => true,
+            Self::Node(StartError::Swarm(swarm::StartError::Transport(TransportError::Tls(_)))) => true,
             Self::Bind(_) | Self::Node(_) => false,
         }
     }
@@ -99,7 +101,9 @@ impl Service {
         let prepared = discovery::prepare(config, &keypair).await?;
         let counters = discovery::Counters::default();
         let (node, running) = node::start(config.settings(keypair), config.addresses.agent.clone()).await?;
-        let discovery = prepared.start(config, node.clone(), counters.clone()).await?;
+        let discovery = prepared
+            .start(config, node.swarm().clone(), node.records().clone(), counters.clone())
+            .await?;
         let enr = discovery.enr();
         let mut service = Self {
             node,
@@ -178,7 +182,7 @@ impl Service {
 
     /// Waits until the node listens on all its addresses.
     pub async fn listening(&self) {
-        let mut status = self.node.status();
+        let mut status = self.node.swarm().status();
         // An error is the node's end, which its own task tells.
         let _ = status.wait_for(|status| status.phase != Phase::Starting).await;
     }
@@ -192,7 +196,7 @@ impl Service {
             collector.abort();
         }
         drop(self.discovery);
-        self.node.stop().await;
+        self.node.swarm().stop().await;
         tokio::time::timeout(NODE_DRAIN, self.running.stopped()).await.is_ok()
     }
 }

@@ -177,6 +177,17 @@ impl Sharding {
     }
 }
 
+/// Which of these pubsub topics are shards of a cluster, ascending.
+pub(crate) fn shards_of<'a>(cluster: u16, topics: impl Iterator<Item = &'a String>) -> Vec<u16> {
+    let mut shards: Vec<u16> = topics
+        .filter_map(|topic| topic.parse::<Shard>().ok())
+        .filter(|shard| shard.cluster == cluster)
+        .map(|shard| shard.index)
+        .collect();
+    shards.sort_unstable();
+    shards
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! A relayed message: judged, turned into an envelope, hashed, and back again without a change of hash.
 
-use pillarbox_mailserver::admission;
+use pillarbox_mailserver::intake::admission;
 use pillarbox_mailserver::wire::WakuMessage;
 
 const NOW: i64 = 1_700_000_000_000_000_000;

@@ -1,6 +1,6 @@
 //! The file that remembers what the archive lacks. What is read is written again as something that reads the same.
 
-use pillarbox_mailserver::node::gaps::{from_text, to_text};
+use pillarbox_mailserver::catch_up::gaps::{from_text, to_text};
 
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use pillarbox_mailserver::wire::igd::{Action, Answer, answer, description, location};
+use pillarbox_mailserver::swarm::reach::igd::{Action, Answer, answer, description, location};
 
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };

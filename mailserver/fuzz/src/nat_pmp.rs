@@ -1,6 +1,8 @@
 //! A router's answers to NAT-PMP's two questions. A mapping that is read is what the bytes say.
 
-use pillarbox_mailserver::wire::nat_pmp::{ADDRESS_REQUEST, map_request, read_address, read_mapping, read_result};
+use pillarbox_mailserver::swarm::reach::nat_pmp::{
+    ADDRESS_REQUEST, map_request, read_address, read_mapping, read_result,
+};
 
 pub fn run(data: &[u8]) {
     if let Some((_, answer)) = read_result(data, &ADDRESS_REQUEST) {

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use archive::MessageHash;
-use pillarbox_mailserver::reconcile::{IdSet, Limits, Session};
-use pillarbox_mailserver::wire::ranges::{Id, MAX_PAYLOAD_BYTES, Payload};
+use pillarbox_mailserver::protocols::sync::ranges::{Id, MAX_PAYLOAD_BYTES, Payload};
+use pillarbox_mailserver::protocols::sync::reconcile::{IdSet, Limits, Session};
 
 const TOPIC: &str = "/waku/2/rs/16/32";
 const LIMITS: Limits = Limits {

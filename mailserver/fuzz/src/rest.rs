@@ -1,6 +1,6 @@
 //! What REST reads from a request: the store's query string, an envelope in JSON, a peer's address.
 
-use pillarbox_mailserver::protocols::store::to_query;
+use pillarbox_mailserver::protocols::store::server::to_query;
 use pillarbox_mailserver::rest;
 
 /// nwaku's largest page, which a larger one is cut to.

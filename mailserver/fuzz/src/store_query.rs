@@ -1,8 +1,9 @@
 //! A store query from a peer, in 3.0.0 and in 2.0.0-beta4: what is accepted is within the archive's limits.
 
-use pillarbox_mailserver::protocols::{legacy_store, store};
-use pillarbox_mailserver::wire::legacy_store::HistoryRpc;
-use pillarbox_mailserver::wire::store::StoreQueryRequest;
+use pillarbox_mailserver::protocols::store::legacy::to_request;
+use pillarbox_mailserver::protocols::store::legacy_wire::HistoryRpc;
+use pillarbox_mailserver::protocols::store::server::to_query;
+use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
 use prost::Message;
 
 pub fn run(data: &[u8]) {
@@ -10,12 +11,12 @@ pub fn run(data: &[u8]) {
         check(&request);
     }
     if let Some(query) = HistoryRpc::decode(data).ok().and_then(|rpc| rpc.query) {
-        check(&legacy_store::to_request(&query));
+        check(&to_request(&query));
     }
 }
 
 fn check(request: &StoreQueryRequest) {
-    match store::to_query(request) {
+    match to_query(request) {
         Ok(query) => {
             assert!((1..=archive::MAX_PAGE).contains(&query.limit));
             assert_eq!(query.hashes.len(), request.message_hashes.len());

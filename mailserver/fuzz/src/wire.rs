@@ -1,13 +1,13 @@
 //! Every protobuf decoder: the first byte chooses it, the rest is what a peer sent. What decodes must encode to
 //! something that decodes to the same.
 
-use pillarbox_mailserver::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, MessagePush};
-use pillarbox_mailserver::wire::legacy_store::HistoryRpc;
-use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse, PushRpc};
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
-use pillarbox_mailserver::wire::peer_exchange::PeerExchangeRpc;
-use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
-use pillarbox_mailserver::wire::transfer::WakuMessageAndTopic;
+use pillarbox_mailserver::protocols::filter::wire::{FilterSubscribeRequest, FilterSubscribeResponse, MessagePush};
+use pillarbox_mailserver::protocols::light_push::wire::{LightPushRequest, LightPushResponse, PushRpc};
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
+use pillarbox_mailserver::protocols::peer_exchange::wire::PeerExchangeRpc;
+use pillarbox_mailserver::protocols::store::legacy_wire::HistoryRpc;
+use pillarbox_mailserver::protocols::store::wire::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::protocols::sync::wire::WakuMessageAndTopic;
 use prost::Message;
 
 fn round_trip<T: Message + Default + PartialEq>(bytes: &[u8]) {

@@ -10,10 +10,9 @@ use super::{
     flags::{self, Meaning},
     preset::{self, Preset},
     source::Given,
-    values::{self, RateLimit},
+    values::{self, Limited},
 };
-use crate::node::settings::SyncSettings;
-use crate::node::tls::TlsFiles;
+use crate::settings::{RateLimit, SyncSettings, TlsFiles};
 use crate::topics::{ContentTopic, Sharding};
 
 /// What is kept when nothing is to be forgotten: a century, so that times stay inside an i64 of nanoseconds.
@@ -374,7 +373,7 @@ fn filter(given: &Given) -> Result<Filter, Error> {
 /// nwaku gives a Core node these limits unless there are others.
 const CORE_RATE_LIMITS: [&str; 3] = ["filter:100/1s", "lightpush:5/1s", "px:5/1s"];
 
-fn rate_limits(given: &Given, mode: Mode) -> Result<Vec<RateLimit>, Error> {
+fn rate_limits(given: &Given, mode: Mode) -> Result<Vec<(Limited, RateLimit)>, Error> {
     let limits = given.many("rate-limit", values::rate_limit)?;
     if limits.is_empty() && mode == Mode::Core {
         return Ok(CORE_RATE_LIMITS

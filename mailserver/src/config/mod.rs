@@ -21,11 +21,10 @@ use std::{
 
 use libp2p::Multiaddr;
 
-use crate::node::settings::SyncSettings;
-use crate::node::tls::TlsFiles;
+use crate::settings::{Nat, ProtectedShard, RateLimit, SyncSettings, TlsFiles};
 use crate::topics::{ContentTopic, Shard, Sharding};
 use source::Given;
-pub use values::{LogFormat, LogLevel, MetricsPrefix, Nat, NodeKey, ProtectedShard, RateLimit};
+pub use values::{Limited, LogFormat, LogLevel, MetricsPrefix, NodeKey};
 
 /// A mistake in flags or file. The program ends with status 78 (`EX_CONFIG` of sysexits.h).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +82,7 @@ pub struct Config {
     pub light_push: bool,
     pub peer_exchange: bool,
     pub services: ServicePeers,
-    pub rate_limits: Vec<RateLimit>,
+    pub rate_limits: Vec<(Limited, RateLimit)>,
     pub discv5: Option<Discv5>,
     pub dns_discovery: DnsDiscovery,
     pub rest: Option<Rest>,

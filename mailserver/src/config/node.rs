@@ -2,18 +2,10 @@
 
 use libp2p::{Multiaddr, identity, multiaddr::Protocol};
 
-use super::{
-    Config, Identity, Nat,
-    values::{Limited, RateLimit},
-};
-use crate::node::{
-    Settings,
-    key::{self, KeyError},
-    settings::{
-        ArchiveSettings, FilterLimits, Limits, Listen, Nat as NodeNat, ProtectedShard, RateLimit as NodeRateLimit,
-        RateLimits, Services, websocket,
-    },
-};
+use super::{Config, Identity, values::Limited};
+use crate::addresses::websocket;
+use crate::key::{self, KeyError};
+use crate::settings::{ArchiveSettings, FilterLimits, Limits, Listen, RateLimit, RateLimits, Services, Settings};
 
 impl Config {
     /// The node's key: given, read from its file (which is made when absent), or new.
@@ -69,25 +61,11 @@ impl Config {
                 dir: store.archive_dir.clone(),
                 retention: store.retention,
             }),
-            protected_shards: self
-                .network
-                .protected_shards
-                .iter()
-                .map(|protected| ProtectedShard {
-                    shard: protected.shard,
-                    public_key: protected.public_key.to_vec(),
-                })
-                .collect(),
+            protected_shards: self.network.protected_shards.clone(),
             rate_limits: rate_limits(&self.rate_limits),
             relay_client: self.addresses.relay_client,
             sync: self.store.as_ref().and_then(|store| store.sync),
-            nat: match self.addresses.nat {
-                Nat::Any => NodeNat::Any,
-                Nat::Upnp => NodeNat::Upnp { router: None },
-                Nat::Pmp => NodeNat::Pmp { gateway: None },
-                Nat::None => NodeNat::None,
-                Nat::External(address) => NodeNat::ExternalIp(address),
-            },
+            nat: self.addresses.nat,
             ..Settings::new(keypair)
         }
     }
@@ -114,17 +92,11 @@ impl Config {
 }
 
 /// A limit for one protocol goes before the one for all; what neither names keeps nwaku's default.
-fn rate_limits(given: &[RateLimit]) -> RateLimits {
-    let last = |limited: Limited| given.iter().rev().find(|limit| limit.limited == limited);
-    let of = |wanted: &[Limited], default: Option<NodeRateLimit>| {
-        wanted
-            .iter()
-            .find_map(|limited| last(*limited))
-            .map(|limit| NodeRateLimit {
-                volume: limit.volume,
-                period: limit.period,
-            })
-            .or(default)
+fn rate_limits(given: &[(Limited, RateLimit)]) -> RateLimits {
+    let last = |wanted: Limited| given.iter().rev().find(|(limited, _)| *limited == wanted);
+    let of = |wanted: &[Limited], default: Option<RateLimit>| {
+        let given = wanted.iter().find_map(|limited| last(*limited));
+        given.map(|(_, limit)| *limit).or(default)
     };
     let default = RateLimits::default();
     RateLimits {
@@ -162,7 +134,7 @@ mod tests {
     fn a_limit_for_one_protocol_goes_before_the_one_for_all() {
         let limits = |line: &str| rate_limits(&config(line).rate_limits);
         let per_second = |volume| {
-            Some(NodeRateLimit {
+            Some(RateLimit {
                 volume,
                 period: Duration::from_secs(1),
             })

@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use k256::elliptic_curve::sec1::ToSec1Point;
+use k256::ecdsa::VerifyingKey;
 
+use crate::settings::{Nat, ProtectedShard, RateLimit};
 use crate::topics::{MAX_SHARD, Shard};
 
 /// nim's `parseBool`, which nwaku's flags and file go through.
@@ -125,14 +126,6 @@ pub fn node_key(text: &str) -> Result<NodeKey, &'static str> {
         .map_err(|_| WRONG)
 }
 
-/// A shard on which only envelopes signed by a key are taken (ex RFC 57, nwaku `factory/validator_signed.nim`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProtectedShard {
-    pub shard: u16,
-    /// Uncompressed, 65 bytes beginning with 4.
-    pub public_key: [u8; 65],
-}
-
 /// `SHARD:KEY` or `/waku/2/rs/CLUSTER/SHARD:KEY`, the key compressed or not, in hexadecimal digits.
 pub fn protected_shard(text: &str) -> Result<ProtectedShard, &'static str> {
     const WRONG: &str = "give SHARD:PUBLIC-KEY, the secp256k1 key in hexadecimal digits";
@@ -142,8 +135,7 @@ pub fn protected_shard(text: &str) -> Result<ProtectedShard, &'static str> {
         Err(_) => shard_index(shard).map_err(|_| WRONG)?,
     };
     let bytes = hex::decode(key.strip_prefix("0x").unwrap_or(key)).map_err(|_| WRONG)?;
-    let key = k256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| WRONG)?;
-    let public_key = key.to_sec1_point(false).as_bytes().try_into().map_err(|_| WRONG)?;
+    let public_key = VerifyingKey::from_sec1_bytes(&bytes).map_err(|_| WRONG)?;
     Ok(ProtectedShard { shard, public_key })
 }
 
@@ -167,16 +159,8 @@ pub enum Limited {
     Filter,
 }
 
-/// At most `volume` requests of one peer in `period`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
-    pub limited: Limited,
-    pub volume: u32,
-    pub period: Duration,
-}
-
 /// `[PROTOCOL:]VOLUME/PERIOD` with a unit: `filter:100/1s`.
-pub fn rate_limit(text: &str) -> Result<RateLimit, &'static str> {
+pub fn rate_limit(text: &str) -> Result<(Limited, RateLimit), &'static str> {
     const WRONG: &str =
         "give [store|storev3|lightpush|px|filter:]VOLUME/PERIOD with unit h, m, s or ms, such as filter:100/1s";
     let (limited, rest) = match text.split_once(':') {
@@ -209,31 +193,17 @@ pub fn rate_limit(text: &str) -> Result<RateLimit, &'static str> {
         .checked_mul(amount)
         .filter(|period| !period.is_zero())
         .ok_or(WRONG)?;
-    Ok(RateLimit {
-        limited,
-        volume,
-        period,
-    })
+    Ok((limited, RateLimit { volume, period }))
 }
 
 /// How the public address becomes known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nat {
-    /// UPnP, and what peers report.
-    Any,
-    None,
-    Upnp,
-    Pmp,
-    External(IpAddr),
-}
-
 pub fn nat(text: &str) -> Result<Nat, &'static str> {
     const WRONG: &str = "give any, none, upnp, pmp or extip:ADDRESS";
     match text.to_ascii_lowercase().as_str() {
         "any" => Ok(Nat::Any),
         "none" => Ok(Nat::None),
-        "upnp" => Ok(Nat::Upnp),
-        "pmp" => Ok(Nat::Pmp),
+        "upnp" => Ok(Nat::Upnp { router: None }),
+        "pmp" => Ok(Nat::Pmp { gateway: None }),
         other => {
             let address = other
                 .strip_prefix("extip:")
@@ -242,7 +212,7 @@ pub fn nat(text: &str) -> Result<Nat, &'static str> {
             if address == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
                 Err(WRONG)
             } else {
-                Ok(Nat::External(address))
+                Ok(Nat::ExternalIp(address))
             }
         }
     }
@@ -431,7 +401,7 @@ mod tests {
         let key = "049c5fac802da41e07e6cdf51c3b9a6351ad5e65921527f2df5b7d59fd9b56ab02bab736cdcfc37f25095e78127500da371947217a8cd5186ab890ea866211c3f6";
         let expected = ProtectedShard {
             shard: 32,
-            public_key: hex::decode(key).unwrap().try_into().unwrap(),
+            public_key: VerifyingKey::from_sec1_bytes(&hex::decode(key).unwrap()).unwrap(),
         };
         let compressed = format!("02{}", &key[2..66]);
         for text in [
@@ -464,15 +434,7 @@ mod tests {
             ("px:5/1s", Limited::PeerExchange, 5, Duration::from_secs(1)),
             ("LIGHTPUSH: 5 / 1 s", Limited::LightPush, 5, Duration::from_secs(1)),
         ] {
-            assert_eq!(
-                rate_limit(text),
-                Ok(RateLimit {
-                    limited,
-                    volume,
-                    period
-                }),
-                "{text}"
-            );
+            assert_eq!(rate_limit(text), Ok((limited, RateLimit { volume, period })), "{text}");
         }
         for text in [
             "",
@@ -495,7 +457,7 @@ mod tests {
         assert_eq!(nat("any"), Ok(Nat::Any));
         assert_eq!(
             nat("extip:203.0.113.7"),
-            Ok(Nat::External("203.0.113.7".parse().unwrap()))
+            Ok(Nat::ExternalIp("203.0.113.7".parse().unwrap()))
         );
         for text in ["", "extip:", "extip:host", "extip:0.0.0.0", "ssdp"] {
             assert!(nat(text).is_err(), "{text}");

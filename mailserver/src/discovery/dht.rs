@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{
     config::Discv5 as Settings,
-    counters::Counters as NodeCounters,
     enr::{self, Enr},
     http::BindError,
-    node::{Handle, Origin, Phase, Status},
+    labels::count,
+    swarm::{Handle, Origin, Phase, Status},
 };
 
 /// nwaku `logos_delivery.nimble` and go-waku `discv5/discover.go`; Ethereum's is `discv5`.
@@ -89,7 +89,7 @@ impl Bound {
     pub(super) async fn start(
         self,
         own: OwnRecord,
-        node: Handle,
+        swarm: Handle,
         enr: watch::Sender<Told>,
         sink: Sink,
         counters: Counters,
@@ -106,7 +106,7 @@ impl Bound {
             discv5,
             events,
             own,
-            node,
+            swarm,
             enr,
             sink,
             counters,
@@ -155,7 +155,7 @@ pub(super) struct Running {
     discv5: Discv5,
     events: mpsc::Receiver<Event>,
     own: OwnRecord,
-    node: Handle,
+    swarm: Handle,
     enr: watch::Sender<Told>,
     sink: Sink,
     counters: Counters,
@@ -164,7 +164,7 @@ pub(super) struct Running {
 impl Running {
     /// Runs until discv5 or the node ends. `records` are further nodes to start from.
     pub(super) async fn run(mut self, mut records: mpsc::Receiver<Enr>) {
-        let mut status = self.node.status();
+        let mut status = self.swarm.status();
         let mut lookup = Box::pin(self.discv5.find_node(NodeId::random()));
         let mut wait = None;
         let mut records_open = true;
@@ -195,7 +195,7 @@ impl Running {
                         Ok(found) => self.found(&found).await,
                         Err(error) => {
                             tracing::debug!(?error, "discv5 lookup");
-                            NodeCounters::count(&self.counters.errors, "peer_disc_failure");
+                            count(&self.counters.errors, "peer_disc_failure");
                         }
                     }
                     let table = self.discv5.table_entries_enr();
@@ -230,7 +230,7 @@ impl Running {
     fn moved(&mut self, address: SocketAddr) {
         tracing::info!(%address, "peers see this node");
         self.own.observe(address, self.discv5.local_enr());
-        let now = self.node.status().borrow().clone();
+        let now = self.swarm.status().borrow().clone();
         self.take_in(&now);
     }
 

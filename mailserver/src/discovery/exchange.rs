@@ -7,7 +7,8 @@ use libp2p::Multiaddr;
 use super::Sink;
 use crate::{
     enr,
-    node::{Handle, Origin},
+    protocols::peer_exchange,
+    swarm::{Handle, Origin},
 };
 
 /// nwaku's `DefaultPXNumPeersReq`.
@@ -15,10 +16,10 @@ const PEERS: u64 = 5;
 /// Between questions.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(node: Handle, address: Multiaddr, sink: Sink) {
+pub(super) async fn run(swarm: Handle, address: Multiaddr, sink: Sink) {
     loop {
         if sink.is_hungry() {
-            match ask(&node, &address).await {
+            match ask(&swarm, &address).await {
                 Ok(records) => {
                     let usable = sink.offer(&records, Origin::PeerExchange).await;
                     tracing::debug!(%address, records = records.len(), usable, "peer exchange");
@@ -30,13 +31,12 @@ pub(super) async fn run(node: Handle, address: Multiaddr, sink: Sink) {
     }
 }
 
-async fn ask(node: &Handle, address: &Multiaddr) -> Result<Vec<enr::Enr>, String> {
-    let peer = node
+async fn ask(swarm: &Handle, address: &Multiaddr) -> Result<Vec<enr::Enr>, String> {
+    let peer = swarm
         .connect(address.clone(), Origin::Static)
         .await
         .map_err(|error| error.to_string())?;
-    let response = node
-        .peer_exchange(peer, PEERS)
+    let response = peer_exchange::client::ask(swarm, peer, PEERS)
         .await
         .map_err(|error| error.to_string())?;
     Ok(response

@@ -32,10 +32,11 @@ use tokio::{
 
 use crate::{
     config::{Config, Identity},
-    counters::Kind,
     enr::{self, Capabilities, Shards, WakuNode},
     http::BindError,
-    node::{Candidate, Handle, Origin},
+    labels::Kind,
+    protocols::peer_exchange::Records,
+    swarm::{Candidate, Handle, Origin},
 };
 use known::Known;
 
@@ -174,38 +175,39 @@ pub async fn prepare(config: &Config, keypair: &libp2p::identity::Keypair) -> Re
 }
 
 impl Prepared {
-    /// Starts looking for peers for `node`.
-    pub async fn start(self, config: &Config, node: Handle, counters: Counters) -> Result<Discovery, Error> {
+    /// Starts looking for peers for the swarm, and for `records` to hand on.
+    pub async fn start(
+        self,
+        config: &Config,
+        swarm: Handle,
+        records: Records,
+        counters: Counters,
+    ) -> Result<Discovery, Error> {
         let mut tasks = JoinSet::new();
-        let (records_sender, records) = mpsc::channel(RECORDS_QUEUE);
+        let (found, to_start_from) = mpsc::channel(RECORDS_QUEUE);
         let enr_sender = watch::Sender::new(self.own.told(0));
         let enr = enr_sender.subscribe();
         let sink = Sink {
-            node: node.clone(),
+            swarm: swarm.clone(),
+            records,
             known: Arc::default(),
             wanted: Arc::new(self.wanted),
         };
         if !self.trees.is_empty() {
             let resolver = dns::Resolver::new(&config.dns_discovery.name_servers)?;
-            tasks.spawn(dns::run(
-                resolver,
-                self.trees,
-                sink.clone(),
-                records_sender,
-                counters.clone(),
-            ));
+            tasks.spawn(dns::run(resolver, self.trees, sink.clone(), found, counters.clone()));
         }
         if let Some(address) = config.services.peer_exchange.clone() {
-            tasks.spawn(exchange::run(node.clone(), address, sink.clone()));
+            tasks.spawn(exchange::run(swarm.clone(), address, sink.clone()));
         }
         match self.dht {
             Some(bound) => {
-                let running = bound.start(self.own, node, enr_sender, sink, counters).await?;
-                tasks.spawn(running.run(records));
+                let running = bound.start(self.own, swarm, enr_sender, sink, counters).await?;
+                tasks.spawn(running.run(to_start_from));
             }
             // The own record is told to operators all the same.
             None => {
-                tasks.spawn(self.own.follow(node, enr_sender));
+                tasks.spawn(self.own.follow(swarm, enr_sender));
             }
         }
         Ok(Discovery { enr, _tasks: tasks })
@@ -222,7 +224,8 @@ impl Discovery {
 /// Where what was found goes.
 #[derive(Clone)]
 struct Sink {
-    node: Handle,
+    swarm: Handle,
+    records: Records,
     known: Arc<Mutex<Known>>,
     wanted: Arc<Wanted>,
 }
@@ -230,7 +233,7 @@ struct Sink {
 impl Sink {
     /// Passes on those records that are of use and returns how many that are.
     async fn offer(&self, records: &[enr::Enr], origin: Origin) -> usize {
-        let own = self.node.info().peer_id;
+        let own = self.swarm.info().peer_id;
         let useful: Vec<(&enr::Enr, WakuNode)> = records
             .iter()
             .filter_map(|record| Some((record, WakuNode::of(record).ok()?)))
@@ -245,7 +248,7 @@ impl Sink {
             (news > 0).then(|| known.encoded())
         };
         if let Some(encoded) = encoded {
-            self.node.records().set(encoded);
+            self.records.set(encoded);
         }
         let count = useful.len();
         let candidates = useful.into_iter().map(|(_, node)| Candidate {
@@ -255,13 +258,13 @@ impl Sink {
             origin,
         });
         // A node that has stopped has no use for them.
-        let _ = self.node.discovered(candidates.collect()).await;
+        let _ = self.swarm.discovered(candidates.collect()).await;
         count
     }
 
     /// Whether the node has few peers.
     fn is_hungry(&self) -> bool {
-        self.node.status().borrow().connected_peers < ENOUGH_PEERS
+        self.swarm.status().borrow().connected_peers < ENOUGH_PEERS
     }
 }
 

@@ -17,10 +17,12 @@ use tokio::sync::watch;
 
 use super::without_peer;
 use crate::{
+    addresses::{is_circuit, is_websocket, tcp_port, websocket as websocket_protocol},
     clock,
-    config::{Addresses, Nat},
+    config::Addresses,
     enr::{self, Capabilities, Enr, Own, Shards},
-    node::{Handle, Phase, Status, settings::websocket as websocket_protocol},
+    settings::Nat,
+    swarm::{Handle, Phase, Status},
 };
 
 /// What the record says besides what the node learns of its addresses.
@@ -123,8 +125,8 @@ impl OwnRecord {
     }
 
     /// Keeps the record up to date where there is no discv5 to do so.
-    pub(super) async fn follow(mut self, node: Handle, enr: watch::Sender<Told>) {
-        let mut status = node.status();
+    pub(super) async fn follow(mut self, swarm: Handle, enr: watch::Sender<Told>) {
+        let mut status = swarm.status();
         loop {
             let now = status.borrow_and_update().clone();
             if now.phase != Phase::Starting {
@@ -175,7 +177,7 @@ impl Fixed {
             .find_map(|a| Some((ip(a)?, tcp_port(a)?)));
         let (ip, tcp) = match (confirmed, self.addresses.nat, self.observed, self.addresses.listen) {
             (Some((ip, port)), ..) => (Some(ip), Some(port)),
-            (None, Nat::External(ip), ..) => (Some(ip), tcp),
+            (None, Nat::ExternalIp(ip), ..) => (Some(ip), tcp),
             (None, _, Some(observed), _) => (Some(observed.ip()), tcp),
             (None, _, None, listen) if !listen.is_unspecified() && !self.addresses.advertised_only => {
                 (Some(listen), tcp)
@@ -217,24 +219,6 @@ fn ip(address: &Multiaddr) -> Option<IpAddr> {
         Protocol::Ip6(ip) => Some(ip.into()),
         _ => None,
     })
-}
-
-fn tcp_port(address: &Multiaddr) -> Option<u16> {
-    address.iter().find_map(|part| match part {
-        Protocol::Tcp(port) => Some(port),
-        _ => None,
-    })
-}
-
-/// Whether it leads through another node, whose address it then is.
-fn is_circuit(address: &Multiaddr) -> bool {
-    address.iter().any(|part| part == Protocol::P2pCircuit)
-}
-
-fn is_websocket(address: &Multiaddr) -> bool {
-    address
-        .iter()
-        .any(|part| matches!(part, Protocol::Ws(_) | Protocol::Wss(_)))
 }
 
 #[cfg(test)]

@@ -13,11 +13,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use prost::Message;
 
-use crate::admission::{self, Refused};
-use crate::archivist::Archivist;
+use super::admission::{self, Refused};
+use super::archivist::Archivist;
+use super::metrics::{Judgement, Metrics};
+use super::signed::Validator;
 use crate::clock;
-use crate::counters::{Counters, Judgement};
-use crate::signed::Validator;
 use crate::wire::WakuMessage;
 
 /// How an envelope comes.
@@ -70,26 +70,23 @@ pub struct Gate {
     /// For the clock that it believes.
     archivist: Option<Archivist>,
     served: Arc<RwLock<BTreeSet<String>>>,
-    counters: Counters,
+    metrics: Metrics,
 }
 
 impl Gate {
-    pub(crate) fn new(max_bytes: usize, signed: Validator, archivist: Option<Archivist>, counters: Counters) -> Self {
+    pub(crate) fn new(max_bytes: usize, signed: Validator, archivist: Option<Archivist>, metrics: Metrics) -> Self {
         Self {
             max_bytes,
             signed: Arc::new(signed),
             archivist,
             served: Arc::default(),
-            counters,
+            metrics,
         }
     }
 
     /// The topics that are served from now on.
-    pub(crate) fn serve(&self, topics: &BTreeSet<String>) {
-        self.served
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(topics);
+    pub(crate) fn serve(&self, topics: Vec<String>) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = topics.into_iter().collect();
     }
 
     /// Judges a message that a peer relayed, as bytes.
@@ -127,7 +124,7 @@ impl Gate {
         };
         let judged = self.signed.judge(topic, message, now, held_against);
         let result = if judged.is_ok() { "Accept" } else { "Reject" };
-        self.counters.signed_outcome.get_or_create(&Judgement { result }).inc();
+        self.metrics.signed_outcome.get_or_create(&Judgement { result }).inc();
         judged.map_err(Refused::from)
     }
 }
@@ -150,8 +147,8 @@ mod tests {
     }
 
     fn gate() -> Gate {
-        let gate = Gate::new(500, Validator::default(), None, Counters::new());
-        gate.serve(&BTreeSet::from([SERVED.to_owned()]));
+        let gate = Gate::new(500, Validator::default(), None, Metrics::new());
+        gate.serve(vec![SERVED.to_owned()]);
         gate
     }
 
@@ -180,7 +177,7 @@ mod tests {
     #[test]
     fn a_topic_is_served_as_long_as_it_says() {
         let gate = gate();
-        gate.serve(&BTreeSet::from([OTHER.to_owned()]));
+        gate.serve(vec![OTHER.to_owned()]);
         assert_eq!(gate.judge(Way::Publish, OTHER, &message(false)), Ok(()));
         assert_eq!(
             gate.judge(Way::Publish, SERVED, &message(false)),

@@ -7,14 +7,15 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 
 use super::{
     ByAgent, ByProtocol, ByShard as PeersByShard, ByTopic, MetricsPrefix, Present,
-    names::{register_counters, register_discovery, register_present},
+    names::{register_discovery, register_present},
 };
 use crate::{
-    counters::{
-        ByDirection, ByService, ByShard, Counters, DialOutcome, Ingress, Judgement, Kind, OpenStreams, Service,
-        ServiceTraffic, Traffic,
-    },
     discovery,
+    intake::metrics::{Ingress, Judgement},
+    labels::{ByShard, Kind, count},
+    node::Metrics,
+    protocols::metrics::{ByService, Service, Traffic as ServiceTraffic},
+    swarm::metrics::{ByDirection, DialOutcome, OpenStreams, Reachability, Traffic},
 };
 
 /// What nwaku's `metrics/waku-single-node-dashboard.json` and nwaku-compose's `nwaku-monitoring.json` draw, after the
@@ -63,64 +64,62 @@ const DASHBOARDS: [&str; 39] = [
 ];
 
 /// Something under every name that has labels.
-fn touch(counters: &Counters, present: &Present, found: &discovery::Counters) {
+fn touch(metrics: &Metrics, present: &Present, found: &discovery::Counters) {
     for family in [
-        &counters.archive_errors,
-        &counters.relay_rejected,
-        &counters.node_messages,
-        &counters.store_errors,
-        &counters.light_pushes,
-        &counters.legacy_light_pushes,
-        &counters.light_push_errors,
-        &counters.legacy_light_push_errors,
-        &counters.filter_requests,
-        &counters.filter_errors,
-        &counters.peer_exchange_errors,
-        &counters.streams_refused,
-        &counters.disconnected,
+        &metrics.intake.archive_errors,
+        &metrics.intake.node_messages,
+        &metrics.swarm.relay_rejected,
+        &metrics.swarm.streams_refused,
+        &metrics.swarm.disconnected,
+        &metrics.store.errors,
+        &metrics.light_push.pushes,
+        &metrics.light_push.legacy_pushes,
+        &metrics.light_push.errors,
+        &metrics.light_push.legacy_errors,
+        &metrics.filter.requests,
+        &metrics.filter.errors,
+        &metrics.peer_exchange.errors,
         &found.errors,
         &found.dns_errors,
     ] {
-        Counters::count(family, "a");
+        count(family, "a");
     }
     let service = "a";
     let shard = || ByShard { shard: "a".into() };
-    drop(counters.archive_inserts.get_or_create(&Ingress { source: "a" }));
-    drop(counters.archived_per_shard.get_or_create(&shard()));
-    drop(counters.signed_outcome.get_or_create(&Judgement { result: "a" }));
-    drop(counters.relay_bytes.get_or_create(&Traffic {
+    let intake = &metrics.intake;
+    drop(intake.archive_inserts.get_or_create(&Ingress { source: "a" }));
+    drop(intake.archived_per_shard.get_or_create(&shard()));
+    drop(intake.signed_outcome.get_or_create(&Judgement { result: "a" }));
+    intake.sizes.observe("a", 1);
+    let swarm = &metrics.swarm;
+    drop(swarm.relay_bytes.get_or_create(&Traffic {
         topic: "a".into(),
         r#type: "a",
         direction: "a",
     }));
-    counters.sizes.observe("a", 1);
-    drop(
-        counters
-            .service_requests
-            .get_or_create(&Service { service, state: "a" }),
-    );
-    drop(counters.service_bytes.get_or_create(&ServiceTraffic {
-        service,
-        direction: "a",
-    }));
-    drop(counters.service_limit.get_or_create(&ByService { service }));
-    drop(counters.service_seconds.get_or_create(&ByService { service }));
-    counters.store_phase("a", std::time::Duration::ZERO);
-    drop(counters.filter_seconds.get_or_create(&Kind { r#type: "a" }));
-    drop(counters.dials.get_or_create(&DialOutcome { outcome: "a" }));
-    counters.punched("a");
-    drop(counters.network_bytes.get_or_create(&ByDirection { direction: "in" }));
-    drop(counters.bandwidth_waits.get_or_create(&ByDirection { direction: "in" }));
-    drop(
-        counters
-            .bandwidth_waiting
-            .get_or_create(&ByDirection { direction: "in" }),
-    );
-    counters.reachable(None, 0.0);
-    drop(counters.open_streams.get_or_create(&OpenStreams {
+    drop(swarm.dials.get_or_create(&DialOutcome { outcome: "a" }));
+    drop(swarm.hole_punches.get_or_create(&DialOutcome { outcome: "a" }));
+    let inward = || ByDirection { direction: "in" };
+    drop(swarm.network_bytes.get_or_create(&inward()));
+    drop(swarm.bandwidth_waits.get_or_create(&inward()));
+    drop(swarm.bandwidth_waiting.get_or_create(&inward()));
+    for reachability in ["Reachable", "NotReachable"] {
+        drop(swarm.reachability.get_or_create(&Reachability { reachability }));
+    }
+    drop(swarm.open_streams.get_or_create(&OpenStreams {
         direction: "In",
         protocol: "a".into(),
     }));
+    let all = &metrics.service;
+    drop(all.requests.get_or_create(&Service { service, state: "a" }));
+    drop(all.bytes.get_or_create(&ServiceTraffic {
+        service,
+        direction: "a",
+    }));
+    drop(all.limit.get_or_create(&ByService { service }));
+    drop(all.seconds.get_or_create(&ByService { service }));
+    metrics.store.phase("a", std::time::Duration::ZERO);
+    drop(metrics.filter.seconds.get_or_create(&Kind { r#type: "a" }));
     drop(present.connected.get_or_create(&ByProtocol {
         direction: "In",
         protocol: "a",
@@ -133,10 +132,10 @@ fn touch(counters: &Counters, present: &Present, found: &discovery::Counters) {
 
 /// Every sample's name and labels, of a histogram its first bucket alone.
 fn samples(prefix: MetricsPrefix) -> BTreeSet<String> {
-    let (counters, present, found) = (Counters::new(), Present::default(), discovery::Counters::default());
-    touch(&counters, &present, &found);
+    let (metrics, present, found) = (Metrics::default(), Present::default(), discovery::Counters::default());
+    touch(&metrics, &present, &found);
     let (mut prefixed, mut plain) = (Registry::with_prefix(prefix.text()), Registry::default());
-    register_counters(&mut prefixed, &mut plain, &counters);
+    metrics.register(&mut prefixed, &mut plain);
     register_present(&mut prefixed, &mut plain, &present);
     register_discovery(&mut prefixed, &mut plain, &found);
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! What each metric is called: nwaku's names (`*_metrics.nim` and where else it declares them), nim-libp2p's, and ours.
 //!
-//! A counter's samples end in `_total`, as nim-metrics writes them too. `tests/golden/metrics.txt` has all of them.
+//! A counter's samples end in `_total`, as nim-metrics writes them too. `tests/golden/metrics.txt` has all of
+//! them. Here are those of the present and of discovery; each room names its own.
 
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
@@ -8,74 +9,7 @@ use prometheus_client::{
 };
 
 use super::{ByVersion, Present};
-use crate::{counters::Counters, discovery};
-
-/// Registers clones of metrics, each under its name with its help; a metric's clone is the metric.
-macro_rules! register {
-    ($registry:expr; $($name:literal $help:literal = $metric:expr;)+) => {
-        $($registry.register($name, $help, $metric.clone());)+
-    };
-}
-
-pub(super) fn register_counters(waku: &mut Registry, plain: &mut Registry, counters: &Counters) {
-    register! { waku;
-        "archive_errors" "Envelopes not stored" = counters.archive_errors;
-        "archive_inserts" "Envelopes stored, by the way they came" = counters.archive_inserts;
-        "archive_messages_per_shard" "Envelopes stored since the start" = counters.archived_per_shard;
-        "archive_insert_duration_seconds" "Time of an insert" = counters.archive_insert_seconds;
-        "archive_query_duration_seconds" "Time of a query" = counters.archive_query_seconds;
-        "msg_validator_signed_outcome" "Envelopes on protected shards" = counters.signed_outcome;
-        "node_messages" "Envelopes received" = counters.node_messages;
-        "relay_network_bytes" "Relay's traffic" = counters.relay_bytes;
-        "relay_total_msg_bytes_per_shard" "Payloads seen" = counters.sizes.total;
-        "relay_max_msg_bytes_per_shard" "The largest payload" = counters.sizes.largest;
-        "relay_avg_msg_bytes_per_shard" "The mean payload" = counters.sizes.mean;
-        "histogram_message_size" "Payloads in units of 1,000 bytes" = counters.message_kilobytes;
-        "service_requests" "Requests to services" = counters.service_requests;
-        "service_requests_limit" "Requests a second that are allowed" = counters.service_limit;
-        "service_network_bytes" "Services' traffic" = counters.service_bytes;
-        "service_request_handling_duration_seconds" "Time of a request" = counters.service_seconds;
-        "store_queries" "Store queries" = counters.store_queries;
-        "store_time_seconds" "Time of the last store query" = counters.store_seconds;
-        "store_errors" "Store queries that failed" = counters.store_errors;
-        "lightpush_v3_messages" "Light pushes" = counters.light_pushes;
-        "lightpush_v3_errors" "Light pushes that failed" = counters.light_push_errors;
-        "lightpush_messages" "Legacy light pushes" = counters.legacy_light_pushes;
-        "lightpush_errors" "Legacy light pushes that failed" = counters.legacy_light_push_errors;
-        "filter_requests" "Filter requests" = counters.filter_requests;
-        "filter_request_duration_seconds" "Time of a filter request" = counters.filter_seconds;
-        "filter_handle_message_duration_seconds" "Time to find subscribers" = counters.filter_message_seconds;
-        "filter_errors" "Filter requests and pushes that failed" = counters.filter_errors;
-        "filter_subscriptions" "Filter subscribers" = counters.filter_subscriptions;
-        "px_errors" "Peer exchange requests that failed" = counters.peer_exchange_errors;
-        "px_peers_sent" "Node records handed out" = counters.peer_exchange_sent;
-        "peers_dials" "Dials by outcome" = counters.dials;
-        "streams_peers" "Open streams by protocol" = counters.open_streams;
-    }
-    register! { plain;
-        "libp2p_network_bytes" "Traffic on tcp and ws" = counters.network_bytes;
-        "libp2p_total_dial_attempts" "Dials begun" = counters.dial_attempts;
-        "libp2p_pubsub_subscriptions" "Topics subscribed to" = counters.subscriptions;
-        "libp2p_pubsub_unsubscriptions" "Topics left" = counters.unsubscriptions;
-        "libp2p_pubsub_validation_success" "Relayed messages accepted" = counters.validation_success;
-        "libp2p_pubsub_validation_failure" "Relayed messages rejected" = counters.validation_failure;
-        "libp2p_pubsub_validation_ignore" "Relayed messages ignored" = counters.validation_ignore;
-        "libp2p_autonat_reachability_confidence" "How sure autonat is" = counters.reachability;
-    }
-    counters.sync.register(plain);
-    let ours = plain.sub_registry_with_prefix("pillarbox");
-    register! { ours;
-        "archived_envelopes" "Envelopes stored since the start" = counters.archived;
-        "duplicate_envelopes" "Envelopes that were stored already" = counters.archive_duplicates;
-        "relay_rejected" "Relayed envelopes refused" = counters.relay_rejected;
-        "bandwidth_limit_bytes_per_second" "Allowed each way, 0 is no limit" = counters.bandwidth_limit;
-        "bandwidth_waits" "Reads and writes that waited for the limit" = counters.bandwidth_waits;
-        "bandwidth_waiting" "Connections that wait for the limit" = counters.bandwidth_waiting;
-        "streams_refused" "Inbound streams not served" = counters.streams_refused;
-        "hole_punches" "Circuits that were to become direct connections" = counters.hole_punches;
-        "peers_disconnected" "Peers disconnected by this node" = counters.disconnected;
-    }
-}
+use crate::{discovery, labels::register};
 
 pub(super) fn register_present(waku: &mut Registry, plain: &mut Registry, present: &Present) {
     let version: Family<ByVersion, Gauge> = Family::default();

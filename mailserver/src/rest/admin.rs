@@ -16,8 +16,13 @@ use super::{
 };
 use crate::{
     config::values,
-    node::{Origin, PeerInfo},
-    protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, RECONCILIATION, STORE, TRANSFER},
+    protocols::{
+        filter::wire::{FILTER_PUSH, FILTER_SUBSCRIBE},
+        light_push::wire::{LIGHT_PUSH, LIGHT_PUSH_LEGACY},
+        store::wire::STORE,
+        sync::wire::{RECONCILIATION, TRANSFER},
+    },
+    swarm::{Origin, PeerInfo},
     topics::Shard,
 };
 
@@ -113,6 +118,7 @@ struct OnShard {
 async fn peers_of(api: &Api) -> Result<Vec<PeerInfo>, Refusal> {
     let mut peers = api
         .node
+        .swarm()
         .peers()
         .await
         .map_err(|_| unavailable("the node has stopped"))?;
@@ -134,12 +140,17 @@ pub(super) async fn connect(State(api): State<Arc<Api>>, headers: HeaderMap, byt
     for (index, text) in given.iter().enumerate() {
         let address = super::peer_address(text)
             .map_err(|error| bad_request(format!("Couldn't parse remote peer info: {error}")))?;
-        let peer = api.node.connect(address, Origin::Admin).await.map_err(|error| {
-            tracing::debug!(%error, "connecting at request");
-            bad_request(format!("Failed to connect to peer at index: {index} - {text}"))
-        })?;
+        let peer = api
+            .node
+            .swarm()
+            .connect(address, Origin::Admin)
+            .await
+            .map_err(|error| {
+                tracing::debug!(%error, "connecting at request");
+                bad_request(format!("Failed to connect to peer at index: {index} - {text}"))
+            })?;
         // nwaku has a new peer say what it is before it calls it connected. One that doesn't is connected all the same.
-        let _ = tokio::time::timeout(IDENTIFY_PATIENCE, api.node.identified(peer)).await;
+        let _ = tokio::time::timeout(IDENTIFY_PATIENCE, api.node.swarm().identified(peer)).await;
     }
     Ok(answer::ok())
 }
@@ -205,7 +216,7 @@ impl By {
     }
 
     fn on_shard(self, api: &Api, peers: &[PeerInfo], shard: u16) -> OnShard {
-        let topic = Shard::new(api.node.info().cluster_id, shard).to_string();
+        let topic = Shard::new(api.node.swarm().info().cluster_id, shard).to_string();
         let peers = peers.iter().filter(|peer| self.topics(peer).contains(&topic));
         OnShard {
             shard,
@@ -246,7 +257,7 @@ impl By {
 }
 
 fn relay_is_mounted(api: &Api) -> Result<(), Refusal> {
-    if api.node.info().services.relay {
+    if api.node.services().relay {
         Ok(())
     } else {
         Err(unavailable("Error: Relay Protocol is not mounted to the node"))

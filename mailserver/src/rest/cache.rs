@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::node::Received;
+use crate::intake::received::Received;
 
 /// Payload and topics of all kept envelopes; the largest envelope of any network fits.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -144,7 +144,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::node::Source;
+    use crate::intake::received::Source;
 
     fn received(pubsub: &str, content: &str, n: u8, bytes: usize) -> Arc<Received> {
         let envelope = Envelope {

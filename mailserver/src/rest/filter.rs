@@ -18,9 +18,8 @@ use super::{
     message::ShownMessage,
 };
 use crate::{
-    protocols::FILTER_SUBSCRIBE,
+    protocols::filter::wire::{FILTER_SUBSCRIBE, FilterSubscribeRequest, FilterSubscribeType},
     topics::ContentTopic,
-    wire::filter::{FilterSubscribeRequest, FilterSubscribeType},
 };
 
 /// nwaku's `futTimeoutForSubscriptionProcessing`.
@@ -139,7 +138,7 @@ fn by_pubsub_topic(api: &Api, given: &Given) -> Result<BTreeMap<String, Vec<Stri
         let topic: ContentTopic = text
             .parse()
             .map_err(|error| Failed::new(400, format!("Invalid content-topic: {error}")))?;
-        let shard = api.sharding.shard_of(api.node.info().cluster_id, &topic);
+        let shard = api.sharding.shard_of(api.node.swarm().info().cluster_id, &topic);
         let shard =
             shard.ok_or_else(|| Failed::new(400, "Pubsub topic must be specified when static sharding is enabled"))?;
         by_topic.entry(shard.to_string()).or_default().push(text.clone());
@@ -160,7 +159,7 @@ async fn send(
         pubsub_topic,
         content_topics,
     };
-    let response = match tokio::time::timeout(TIMEOUT, api.node.filter_request(peer, &request)).await {
+    let response = match tokio::time::timeout(TIMEOUT, api.node.filter_client().request(peer, &request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return Err(Failed::new(300, error.to_string())),
         Err(_) => {

@@ -10,8 +10,12 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{Api, answer};
 use crate::{
-    node::{PeerInfo, Phase},
-    protocols::{FILTER_SUBSCRIBE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, STORE},
+    protocols::{
+        filter::wire::FILTER_SUBSCRIBE,
+        light_push::wire::{LIGHT_PUSH, LIGHT_PUSH_LEGACY},
+        store::wire::STORE,
+    },
+    swarm::{PeerInfo, Phase},
 };
 
 /// nwaku's `FutHealthReportTimeout`.
@@ -66,17 +70,17 @@ impl Serialize for ProtocolHealth {
 }
 
 pub(super) async fn get(State(api): State<Arc<Api>>) -> answer::Answer {
-    let node_health = match api.node.status().borrow().phase {
+    let node_health = match api.node.swarm().status().borrow().phase {
         Phase::Starting => Health::Initializing,
         Phase::Listening => Health::Ready,
         Phase::Draining => Health::ShuttingDown,
     };
     let report = if node_health == Health::Ready {
-        let peers = tokio::time::timeout(TIMEOUT, api.node.peers())
+        let peers = tokio::time::timeout(TIMEOUT, api.node.swarm().peers())
             .await
             .map_err(|_| answer::internal_error("Health check timed out"))?
             .map_err(|_| answer::unavailable("Health check failed"))?;
-        report(&Counts::of(&peers), api.node.info().services)
+        report(&Counts::of(&peers), api.node.services())
     } else {
         Report {
             node_health,
@@ -116,7 +120,7 @@ impl Counts {
     }
 }
 
-fn report(counts: &Counts, services: crate::node::settings::Services) -> Report {
+fn report(counts: &Counts, services: crate::settings::Services) -> Report {
     let health = |name, mounted, reason: Option<&'static str>| ProtocolHealth {
         name,
         health: match (mounted, reason) {
@@ -182,7 +186,7 @@ fn report(counts: &Counts, services: crate::node::settings::Services) -> Report 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::settings::Services;
+    use crate::settings::Services;
 
     #[test]
     fn the_report_has_nwakus_fields() {

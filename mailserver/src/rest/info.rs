@@ -16,7 +16,7 @@ struct Info {
 
 pub(super) async fn info(State(api): State<Arc<Api>>) -> Response {
     let enr_uri = api.record().await;
-    let status = api.node.status();
+    let status = api.node.swarm().status();
     let status = status.borrow();
     // What others can reach first: that is what an operator hands on.
     let mut addresses: Vec<String> = Vec::new();

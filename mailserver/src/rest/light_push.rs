@@ -18,15 +18,13 @@ use super::{
     message::GivenMessage,
 };
 use crate::{
-    node::Source,
-    protocols::{
-        LIGHT_PUSH, LIGHT_PUSH_LEGACY,
-        light_push::{self, status},
+    intake::received::Source,
+    protocols::light_push::{
+        client,
+        server::{autoshard, publish},
+        wire::{LIGHT_PUSH, LIGHT_PUSH_LEGACY, LightPushRequest, LightPushResponse, PushRequest, PushRpc, status},
     },
-    wire::{
-        WakuMessage,
-        light_push::{LightPushRequest, LightPushResponse, PushRequest, PushRpc},
-    },
+    wire::WakuMessage,
 };
 
 /// nwaku's `FutTimeoutForPushRequestProcessing`.
@@ -108,14 +106,11 @@ pub(super) async fn push(State(api): State<Arc<Api>>, headers: HeaderMap, bytes:
 
 /// A node that serves light push answers itself, unless it was told whom to ask.
 fn serves_itself(api: &Api) -> bool {
-    api.node.info().services.light_push && api.services.light_push.is_none()
+    api.node.services().light_push && api.services.light_push.is_none()
 }
 
 async fn push_here(api: &Api, topic: Option<String>, message: WakuMessage) -> Pushed {
-    match light_push::Server::new(api.node.clone(), None)
-        .push(topic, Some(message), Source::Local)
-        .await
-    {
+    match publish(api.node.publisher(), topic, Some(message), Source::Local).await {
         Ok(published) => Ok(u32::try_from(published.relay_peers).unwrap_or(u32::MAX)),
         Err(refused) => Err((refused.code, refused.reason)),
     }
@@ -127,9 +122,7 @@ async fn push_there(api: &Api, peer: PeerId, topic: Option<String>, message: Wak
         pubsub_topic: topic,
         message: Some(message),
     };
-    let response: LightPushResponse = api
-        .node
-        .light_push(peer, &request)
+    let response: LightPushResponse = client::push(api.node.swarm(), peer, &request)
         .await
         .map_err(|error| (status::SERVICE_NOT_AVAILABLE, error.to_string()))?;
     match response.status_code.unwrap_or_default() {
@@ -172,7 +165,7 @@ async fn push_there_legacy(
     // 2.0.0-beta1 knows no autosharding: nwaku refuses a request without a pubsub topic.
     let topic = match topic {
         Some(topic) => topic,
-        None => light_push::autoshard(api.node.info(), &message).map_err(|refused| failed(refused.reason))?,
+        None => autoshard(api.node.swarm().info(), &message).map_err(|refused| failed(refused.reason))?,
     };
     let request = PushRpc {
         request_id: Some(super::request_id()),
@@ -182,9 +175,7 @@ async fn push_there_legacy(
         }),
         response: None,
     };
-    let answered: PushRpc = api
-        .node
-        .light_push_legacy(peer, &request)
+    let answered: PushRpc = client::push_legacy(api.node.swarm(), peer, &request)
         .await
         .map_err(|error| failed(error.to_string()))?;
     let response = answered

@@ -4,7 +4,7 @@ use archive::Envelope;
 use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::{node::Received, wire::WakuMessage};
+use crate::{intake::received::Received, wire::WakuMessage};
 
 /// An envelope in a request.
 #[derive(Debug, Clone, Deserialize)]

@@ -34,7 +34,8 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     config::{Config, LogLevel, Rest, ServicePeers},
     discovery::Told,
-    node::{Handle, Origin},
+    node::Handle,
+    swarm::Origin,
     topics::Sharding,
 };
 use cache::Cache;
@@ -111,6 +112,7 @@ impl Api {
     /// The pubsub topics that the node is subscribed to.
     fn subscribed(&self) -> Vec<String> {
         self.node
+            .swarm()
             .status()
             .borrow()
             .meshes
@@ -121,6 +123,7 @@ impl Api {
 
     fn is_subscribed(&self, topic: &str) -> bool {
         self.node
+            .swarm()
             .status()
             .borrow()
             .meshes
@@ -130,7 +133,7 @@ impl Api {
 
     /// The own record as text, no older than what the node was asked before.
     async fn record(&self) -> String {
-        let now = self.node.status().borrow().revision;
+        let now = self.node.swarm().status().borrow().revision;
         let mut enr = self.enr.clone();
         // Whoever writes it ends with the node, and the last record stays.
         let _ = tokio::time::timeout(RECORD_PATIENCE, enr.wait_for(|told| told.revision >= now)).await;
@@ -139,7 +142,7 @@ impl Api {
 
     /// Connects to a peer unless it is connected, and says why it could not.
     async fn reach(&self, address: Multiaddr, patience: Duration) -> Result<PeerId, String> {
-        match tokio::time::timeout(patience, self.node.connect(address, Origin::Admin)).await {
+        match tokio::time::timeout(patience, self.node.swarm().connect(address, Origin::Admin)).await {
             Ok(Ok(peer)) => Ok(peer),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("not connected within {} s", patience.as_secs())),
@@ -151,7 +154,7 @@ impl Api {
         if let Some(address) = given {
             return self.reach(address.clone(), DIAL_PATIENCE).await.ok();
         }
-        let peers = self.node.peers().await.ok()?;
+        let peers = self.node.swarm().peers().await.ok()?;
         let mut offering = peers
             .iter()
             .filter(|peer| peer.direction.is_some() && peer.protocols.contains(protocol));
@@ -160,7 +163,7 @@ impl Api {
 
     /// Fills the caches until the node ends.
     pub async fn collect(self: Arc<Self>) {
-        let (mut received, mut pushed) = (self.node.received(), self.node.pushed());
+        let (mut received, mut pushed) = (self.node.received(), self.node.filter_client().pushed());
         loop {
             let (cache, next) = tokio::select! {
                 next = received.recv() => (&self.relay_cache, next),
@@ -177,7 +180,7 @@ impl Api {
 
     /// All paths.
     pub fn router(self: &Arc<Self>) -> Router {
-        let info = self.node.info();
+        let info = self.node.swarm().info();
         let mut router = Router::new()
             .route("/health", get(health::get))
             .route("/info", get(info::info))
@@ -196,7 +199,7 @@ impl Api {
             .route("/store/v3/messages", get(store::messages))
             .route("/lightpush/v3/message", post(light_push::push))
             .route("/lightpush/v1/message", post(light_push::push_legacy));
-        if info.services.relay {
+        if self.node.services().relay {
             router = router
                 .route(
                     "/relay/v1/subscriptions",
@@ -234,7 +237,7 @@ impl Api {
                 .route("/admin/v1/log-level/{level}", post(admin::log_level));
         }
         let missing = Missing {
-            relay: info.services.relay,
+            relay: self.node.services().relay,
             admin: self.admin,
         };
         let nothing_here = move |uri: Uri| async move { missing.answer(uri.path()) };

@@ -16,7 +16,9 @@ use super::{
     message::{GivenMessage, ShownMessage},
 };
 use crate::{
-    node::{PublishError, Received, Source, Stopped},
+    intake::received::{Received, Source},
+    protocols::publish::PublishError,
+    swarm::Stopped,
     topics::{ContentTopic, Shard},
     wire::WakuMessage,
 };
@@ -46,7 +48,7 @@ fn stopped(Stopped: Stopped) -> Refusal {
 pub(super) async fn subscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
     for topic in pubsub_topics(&headers, &bytes)? {
         api.relay_cache().subscribe_pubsub(&topic).map_err(full)?;
-        api.node.subscribe(topic).await.map_err(stopped)?;
+        api.node.swarm().subscribe(topic).await.map_err(stopped)?;
     }
     Ok(answer::ok())
 }
@@ -54,7 +56,7 @@ pub(super) async fn subscribe(State(api): State<Arc<Api>>, headers: HeaderMap, b
 pub(super) async fn unsubscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
     for topic in pubsub_topics(&headers, &bytes)? {
         api.relay_cache().unsubscribe_pubsub(&topic);
-        api.node.unsubscribe(topic).await.map_err(stopped)?;
+        api.node.swarm().unsubscribe(topic).await.map_err(stopped)?;
     }
     Ok(answer::ok())
 }
@@ -114,7 +116,7 @@ fn auto_topic(api: &Api, content_topic: &str, failed: &str) -> Result<String, St
     let topic: ContentTopic = content_topic
         .parse()
         .map_err(|error| format!("{failed}Autosharding error: {error}"))?;
-    let shard = api.sharding.shard_of(api.node.info().cluster_id, &topic);
+    let shard = api.sharding.shard_of(api.node.swarm().info().cluster_id, &topic);
     shard
         .map(|shard| shard.to_string())
         .ok_or_else(|| format!("{failed}Autosharding is disabled"))
@@ -124,7 +126,7 @@ pub(super) async fn auto_subscribe(State(api): State<Arc<Api>>, headers: HeaderM
     for topic in answer::body::<Vec<String>>(&headers, &bytes)? {
         let pubsub_topic = auto_topic(&api, &topic, "Subscribe failed:").map_err(internal_error)?;
         api.relay_cache().subscribe_content(&topic).map_err(full)?;
-        api.node.subscribe(pubsub_topic).await.map_err(stopped)?;
+        api.node.swarm().subscribe(pubsub_topic).await.map_err(stopped)?;
     }
     Ok(answer::ok())
 }
@@ -141,7 +143,7 @@ pub(super) async fn auto_unsubscribe(State(api): State<Arc<Api>>, headers: Heade
                     .any(|other| auto_topic(&api, other, "").as_ref() == Ok(&pubsub_topic))
         };
         if !still_wanted {
-            api.node.unsubscribe(pubsub_topic).await.map_err(stopped)?;
+            api.node.swarm().unsubscribe(pubsub_topic).await.map_err(stopped)?;
         }
     }
     Ok(answer::ok())

@@ -15,9 +15,9 @@ use super::{
     answer::{self, Answer, Refusal, bad_request, internal_error},
     message::ShownMessage,
 };
-use crate::{
-    protocols::STORE,
-    wire::store::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue},
+use crate::protocols::store::{
+    client,
+    wire::{STORE, StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue, status},
 };
 
 /// nwaku's `futTimeout`.
@@ -25,9 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// nwaku's `DefaultPageSize` and `MaxPageSize`.
 const DEFAULT_PAGE: u64 = 20;
 const MAX_PAGE: u64 = 100;
-/// Status codes of store 3.0.0 (RFC 13).
-const SUCCESS: u32 = 200;
-const TOO_MANY_REQUESTS: u32 = 429;
 
 /// All as text: an empty value is none, and what is wrong has nwaku's words.
 #[derive(Debug, Default, Deserialize)]
@@ -177,7 +174,7 @@ pub(super) async fn messages(State(api): State<Arc<Api>>, Query(parameters): Que
         Some(store) => {
             let response = store.answer(request).await;
             let code = response.status_code.unwrap_or_default();
-            if code != SUCCESS && code != TOO_MANY_REQUESTS {
+            if code != status::OK && code != status::TOO_MANY_REQUESTS {
                 let reason = response.status_desc.unwrap_or_default();
                 return Err(internal_error(format!(
                     "error in handleSelfStoreRequest: {}",
@@ -191,7 +188,7 @@ pub(super) async fn messages(State(api): State<Arc<Api>>, Query(parameters): Que
             ask(&api, peer, request).await?
         }
     };
-    if response.status_code == Some(TOO_MANY_REQUESTS) {
+    if response.status_code == Some(status::TOO_MANY_REQUESTS) {
         return Err(answer::too_many("Request rate limit reached"));
     }
     Ok(answer::json(StatusCode::OK, &Shown::of(response)))
@@ -219,13 +216,13 @@ async fn ask(api: &Api, peer: PeerId, request: StoreQueryRequest) -> Result<Stor
         ..request
     };
     let failed = |error: String| internal_error(format!("Error occurred in queryFut.read() [{error}]"));
-    let asked = api.node.store_query(peer, &request);
+    let asked = client::query(api.node.swarm(), peer, &request);
     let response: StoreQueryResponse = tokio::time::timeout(TIMEOUT, asked)
         .await
         .map_err(|_| internal_error("No history response received (timeout)"))?
         .map_err(|error| failed(format!("BAD_RESPONSE: {error}")))?;
     match response.status_code.unwrap_or_default() {
-        SUCCESS | TOO_MANY_REQUESTS => Ok(response),
+        status::OK | status::TOO_MANY_REQUESTS => Ok(response),
         code => Err(failed(named(code, response.status_desc.as_deref().unwrap_or_default()))),
     }
 }

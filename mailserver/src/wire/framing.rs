@@ -29,6 +29,13 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
+impl FrameError {
+    /// A deadline has passed.
+    pub(crate) fn timed_out() -> Self {
+        Self::Io(io::ErrorKind::TimedOut.into())
+    }
+}
+
 /// Reads the length, waiting as long as the peer likes: callers put the deadline.
 pub async fn read_length<R: AsyncRead + Unpin>(reader: &mut R, max: usize) -> Result<usize, FrameError> {
     let mut length: u64 = 0;

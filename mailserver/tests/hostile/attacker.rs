@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use futures::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::{core::upgrade::OutboundConnectionUpgrade, identity, noise, tcp::tokio::TcpStream};
-use pillarbox_mailserver::{protocols::STORE, wire::store::StoreQueryRequest};
+use pillarbox_mailserver::protocols::store::wire::{STORE, StoreQueryRequest};
 use prost::Message;
 use tokio::net::TcpSocket;
 

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use libp2p::{Stream, SwarmBuilder, futures::StreamExt, multiaddr::Protocol, noise, swarm::SwarmEvent, tcp, yamux};
-use pillarbox_mailserver::{
-    counters::Counters,
-    protocols::{FILTER_PUSH, FILTER_SUBSCRIBE, METADATA},
-    streams::{self, Inbound, Limits},
-    wire::{
-        filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType},
-        framing::{read_frame, write_frame},
-        metadata::WakuMetadata,
-    },
+use pillarbox_mailserver::protocols::filter::wire::{
+    FILTER_PUSH, FILTER_SUBSCRIBE, FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType,
 };
+use pillarbox_mailserver::protocols::metadata::wire::{METADATA, WakuMetadata};
+use pillarbox_mailserver::settings::Streams as Limits;
+use pillarbox_mailserver::swarm::metrics::Metrics;
+use pillarbox_mailserver::swarm::streams;
+use pillarbox_mailserver::swarm::streams::Inbound;
+use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 
@@ -51,7 +50,8 @@ async fn keep(mut inbound: mpsc::Receiver<Inbound>) {
 
 /// A subscriber at `127.0.0.host`, until the test's runtime ends.
 async fn deaf(victim: &Victim, host: u8) {
-    let (behaviour, inbound) = streams::Behaviour::new(vec![METADATA, FILTER_PUSH], Limits::default(), Counters::new());
+    let (behaviour, inbound) =
+        streams::Behaviour::new(vec![METADATA, FILTER_PUSH], Limits::default(), Metrics::default());
     let mut swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
@@ -95,8 +95,8 @@ async fn deaf(victim: &Victim, host: u8) {
 async fn subscribers_that_do_not_read_end_and_one_that_reads_gets_everything() {
     let victim = Victim::start(&[LIMIT]).await;
     let (reader, publisher) = (Peer::connect(&victim, 9).await, Peer::connect(&victim, 8).await);
-    let mut pushed = reader.handle.pushed();
-    let answer = within(reader.handle.filter_request(reader.victim, &subscribe()))
+    let mut pushed = reader.handle.filter_client().pushed();
+    let answer = within(reader.handle.filter_client().request(reader.victim, &subscribe()))
         .await
         .unwrap();
     assert_eq!(answer.status_code, Some(200));

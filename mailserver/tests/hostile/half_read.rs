@@ -2,7 +2,7 @@
 
 use futures::AsyncWriteExt;
 use libp2p::Stream;
-use pillarbox_mailserver::protocols::LIGHT_PUSH;
+use pillarbox_mailserver::protocols::light_push::wire::LIGHT_PUSH;
 
 use crate::{
     peer::{LARGE, LIMIT, Peer, payload, within},

@@ -1,9 +1,6 @@
 //! hostile.md 4: questions by known hashes and a content topic that none of them has.
 
-use pillarbox_mailserver::{
-    protocols::STORE,
-    wire::store::{StoreQueryRequest, StoreQueryResponse},
-};
+use pillarbox_mailserver::protocols::store::wire::{STORE, StoreQueryRequest, StoreQueryResponse};
 
 use crate::{
     peer::{CONTENT_TOPIC, LIMIT, Peer, fill, within},

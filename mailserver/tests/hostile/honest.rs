@@ -3,15 +3,12 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use libp2p::{Multiaddr, identity};
-use pillarbox_mailserver::{
-    node::{
-        self, Handle, Origin, Settings,
-        settings::{Listen, Nat, Services},
-    },
-    protocols::STORE,
-    topics::Sharding,
-    wire::store::{StoreQueryRequest, StoreQueryResponse},
-};
+use pillarbox_mailserver::node;
+use pillarbox_mailserver::node::Handle;
+use pillarbox_mailserver::protocols::store::wire::{STORE, StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::settings::{Listen, Nat, Services, Settings};
+use pillarbox_mailserver::swarm::Origin;
+use pillarbox_mailserver::topics::Sharding;
 
 /// What a client waits for an answer: status-go gives up after so long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,14 +49,14 @@ impl Honest {
     /// Connects, unless it is, and asks the store; the first try counts.
     pub(crate) async fn is_served(&self, address: &Multiaddr) -> Result<(), String> {
         let asked = async {
-            let connected = self.handle.connect(address.clone(), Origin::Admin).await;
+            let connected = self.handle.swarm().connect(address.clone(), Origin::Admin).await;
             let peer = connected.map_err(|error| error.to_string())?;
             let request = StoreQueryRequest {
                 request_id: Some("honest".into()),
                 pagination_limit: Some(1),
                 ..Default::default()
             };
-            let answer = self.handle.request(peer, STORE, &request, 1 << 20).await;
+            let answer = self.handle.swarm().request(peer, STORE, &request, 1 << 20).await;
             let answer: StoreQueryResponse = answer.map_err(|error| error.to_string())?;
             match answer.status_code {
                 Some(200) => Ok(()),

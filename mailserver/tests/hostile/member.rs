@@ -6,10 +6,8 @@ use libp2p::{
     tcp, yamux,
 };
 use libp2p_stream::{Control, IncomingStreams};
-use pillarbox_mailserver::{
-    protocols::METADATA,
-    wire::{framing::write_frame, metadata::WakuMetadata},
-};
+use pillarbox_mailserver::protocols::metadata::wire::{METADATA, WakuMetadata};
+use pillarbox_mailserver::wire::framing::write_frame;
 use prost::Message;
 
 use crate::victim::{DEADLINE, Victim};

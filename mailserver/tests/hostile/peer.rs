@@ -10,16 +10,12 @@ use std::{
 
 use archive::{Archive, Envelope, Inserted, Options};
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
-use pillarbox_mailserver::{
-    clock,
-    node::{self, Handle, Origin, Phase},
-    protocols::LIGHT_PUSH,
-    wire::{
-        WakuMessage,
-        framing::{read_frame, write_frame},
-        light_push::{LightPushRequest, LightPushResponse},
-    },
-};
+use pillarbox_mailserver::node::Handle;
+use pillarbox_mailserver::protocols::light_push::wire::{LIGHT_PUSH, LightPushRequest, LightPushResponse};
+use pillarbox_mailserver::swarm::{Origin, Phase};
+use pillarbox_mailserver::wire::WakuMessage;
+use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
+use pillarbox_mailserver::{clock, node};
 use prost::Message;
 use tokio::net::TcpSocket;
 
@@ -76,17 +72,17 @@ impl Peer {
     /// A client that is connected to the victim from `127.0.0.host`. It ends with the test's runtime.
     pub(crate) async fn connect(victim: &Victim, host: u8) -> Self {
         let (handle, _running) = node::start(settings(), "hostile/test".into()).await.unwrap();
-        let mut status = handle.status();
+        let mut status = handle.swarm().status();
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await
             .unwrap();
-        let connected = handle.connect(door(victim, host).await, Origin::Admin);
+        let connected = handle.swarm().connect(door(victim, host).await, Origin::Admin);
         let victim = within(connected).await.unwrap();
         Self { handle, victim }
     }
 
     pub(crate) async fn open(&self, protocol: StreamProtocol) -> Stream {
-        within(self.handle.open(self.victim, protocol)).await.unwrap()
+        within(self.handle.swarm().open(self.victim, protocol)).await.unwrap()
     }
 
     /// One request and its answer, however long the answer takes on a busy machine.

@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures::{AsyncWriteExt, StreamExt};
-use pillarbox_mailserver::{
-    clock,
-    node::{self, Handle, Origin},
-    wire::{WakuMessage, light_push::LightPushRequest, store::StoreQueryRequest},
-};
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::node::Handle;
+use pillarbox_mailserver::protocols::light_push;
+use pillarbox_mailserver::protocols::light_push::wire::LightPushRequest;
+use pillarbox_mailserver::protocols::store;
+use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
+use pillarbox_mailserver::swarm::Origin;
+use pillarbox_mailserver::wire::WakuMessage;
+use pillarbox_mailserver::{clock, node};
 use prost::Message;
 
 use crate::{
@@ -37,10 +41,11 @@ async fn honest(victim: &Victim) -> Handle {
     settings.services.relay = true;
     let (handle, _) = node::start(settings, "honest".into()).await.unwrap();
     handle
+        .swarm()
         .connect(victim.address().parse().unwrap(), Origin::Admin)
         .await
         .unwrap();
-    let mut status = handle.status();
+    let mut status = handle.swarm().status();
     let meshed = status.wait_for(|status| status.meshes.iter().any(|(_, peers)| *peers > 0));
     tokio::time::timeout(DEADLINE, meshed).await.unwrap().unwrap();
     handle
@@ -53,8 +58,7 @@ async fn push(honest: &Handle, victim: &Victim, message: WakuMessage) {
         pubsub_topic: Some(SERVED.into()),
         message: Some(message),
     };
-    let answer = honest
-        .light_push(victim.peer_id().parse().unwrap(), &request)
+    let answer = light_push::client::push(honest.swarm(), victim.peer_id().parse().unwrap(), &request)
         .await
         .unwrap();
     assert_eq!(answer.status_code, Some(200), "{:?}", answer.status_desc);
@@ -74,8 +78,7 @@ async fn stored(asker: &Handle, victim: &Victim, content_topic: &str) -> usize {
             pagination_cursor: cursor.take(),
             ..Default::default()
         };
-        let answer = asker
-            .store_query(victim.peer_id().parse().unwrap(), &request)
+        let answer = store::client::query(asker.swarm(), victim.peer_id().parse().unwrap(), &request)
             .await
             .unwrap();
         assert_eq!(answer.status_code, Some(200), "{:?}", answer.status_desc);
@@ -117,10 +120,7 @@ async fn a_flood_on_an_unserved_topic_is_neither_kept_nor_remembered() {
         assert!(send(&mut stream, &Rpc::publish(UNSERVED, payload)).await);
         sent += 1;
     }
-    honest
-        .publish(SERVED.into(), envelope, node::Source::Local)
-        .await
-        .unwrap();
+    honest.publish(SERVED.into(), envelope, Source::Local).await.unwrap();
     eventually_stored(&honest, &victim, CONTENT_TOPIC, 1).await;
     let counted = async {
         while victim
@@ -234,10 +234,7 @@ async fn frames_without_an_end_have_a_bound() {
     }
     let honest = honest(&victim).await;
     let message = envelope(CONTENT_TOPIC.as_bytes(), b"beside them".to_vec());
-    honest
-        .publish(SERVED.into(), message, node::Source::Local)
-        .await
-        .unwrap();
+    honest.publish(SERVED.into(), message, Source::Local).await.unwrap();
     eventually_stored(&honest, &victim, CONTENT_TOPIC, 1).await;
     let peak = victim.peak_mib();
     assert!(peak < BOUND_MIB, "{peak} MiB with {} peers", held.len());

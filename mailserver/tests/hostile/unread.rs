@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use pillarbox_mailserver::protocols::LIGHT_PUSH;
+use pillarbox_mailserver::protocols::light_push::wire::LIGHT_PUSH;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},

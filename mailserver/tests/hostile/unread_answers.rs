@@ -1,14 +1,9 @@
 //! hostile.md 5: pages of the largest envelopes, asked for and never read.
 
 use archive::{Envelope, MAX_PAGE_BYTES};
-use pillarbox_mailserver::{
-    protocols::{LEGACY_STORE, STORE},
-    wire::{
-        framing::write_frame,
-        legacy_store::{HistoryQuery, HistoryRpc, PagingInfo},
-        store::{StoreQueryRequest, StoreQueryResponse},
-    },
-};
+use pillarbox_mailserver::protocols::store::legacy_wire::{HistoryQuery, HistoryRpc, LEGACY_STORE, PagingInfo};
+use pillarbox_mailserver::protocols::store::wire::{STORE, StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::wire::framing::write_frame;
 use prost::Message;
 
 use crate::{

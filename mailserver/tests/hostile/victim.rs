@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use pillarbox_mailserver::node::key;
+use pillarbox_mailserver::key;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

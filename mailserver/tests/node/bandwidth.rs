@@ -3,12 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use pillarbox_mailserver::counters::ByDirection;
-use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::protocols::{LIGHT_PUSH, METADATA, STORE};
-use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse};
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
-use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::protocols::light_push::wire::LIGHT_PUSH;
+use pillarbox_mailserver::protocols::light_push::wire::{LightPushRequest, LightPushResponse};
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
+use pillarbox_mailserver::protocols::store::wire::STORE;
+use pillarbox_mailserver::protocols::store::wire::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::swarm::metrics::ByDirection;
 
 use crate::services::query;
 use crate::support::{Node, TOPIC, message, within};
@@ -45,7 +47,7 @@ async fn capped(envelopes: u8, clients: usize) -> (Node, Vec<Node>) {
 }
 
 fn waits(server: &Node, direction: &'static str) -> u64 {
-    let waits = &server.handle.counters().bandwidth_waits;
+    let waits = &server.handle.metrics().swarm.bandwidth_waits;
     waits.get_or_create(&ByDirection { direction }).get()
 }
 
@@ -59,8 +61,8 @@ async fn page(client: &Node, server: &Node) -> StoreQueryResponse {
         include_data: true,
         ..query()
     };
-    let peer = server.handle.info().peer_id;
-    within(client.handle.request(peer, STORE, &request, MAX_ANSWER))
+    let peer = server.handle.swarm().info().peer_id;
+    within(client.handle.swarm().request(peer, STORE, &request, MAX_ANSWER))
         .await
         .unwrap()
 }
@@ -81,8 +83,8 @@ async fn both_ways_are_capped_and_nothing_is_lost() {
     };
     let before = waits(&server, "in");
     let begun = Instant::now();
-    let peer = server.handle.info().peer_id;
-    let answer: LightPushResponse = within(clients[0].handle.request(peer, LIGHT_PUSH, &push, MAX_ANSWER))
+    let peer = server.handle.swarm().info().peer_id;
+    let answer: LightPushResponse = within(clients[0].handle.swarm().request(peer, LIGHT_PUSH, &push, MAX_ANSWER))
         .await
         .unwrap();
     assert_eq!(answer.status_code, Some(200), "{:?}", answer.status_desc);
@@ -97,14 +99,14 @@ async fn a_client_that_takes_all_it_can_leaves_the_others_their_turn() {
     let [greedy, modest] = clients.as_slice() else {
         unreachable!()
     };
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let asked = WakuMetadata::new(16, &[32]);
     let small = async {
         // The page is on its way: it has begun to wait for turns.
         while waits(&server, "out") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let answer: WakuMetadata = within(modest.handle.request(peer, METADATA, &asked, 1024))
+        let answer: WakuMetadata = within(modest.handle.swarm().request(peer, METADATA, &asked, 1024))
             .await
             .unwrap();
         assert_eq!(answer.cluster_id, Some(16));
@@ -132,7 +134,7 @@ async fn an_answer_that_waits_for_the_cap_is_finished_before_the_end() {
         while waits(&server, "out") == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        server.handle.stop().await;
+        server.handle.swarm().stop().await;
     };
     assert_eq!(tokio::join!(answer, stop).0, (4, Some(200)));
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
-use pillarbox_mailserver::counters::DialOutcome;
-use pillarbox_mailserver::node::{Origin, Source};
-use pillarbox_mailserver::protocols::METADATA;
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::swarm::Origin;
+use pillarbox_mailserver::swarm::metrics::DialOutcome;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
@@ -46,7 +47,7 @@ async fn relays_ten(from: &Node, to: &Node) {
 /// Waits until envelopes pass again, as they do once both ends know which connections are left.
 async fn passes(from: &Node, to: &Node) {
     let mut received = to.handle.received();
-    let sender = from.handle.info().peer_id;
+    let sender = from.handle.swarm().info().peer_id;
     let probing = async {
         loop {
             let probe = message(&rand_bytes());
@@ -67,8 +68,8 @@ fn rand_bytes() -> [u8; 16] {
 }
 
 async fn is_connected(node: &Node, to: &Node) -> bool {
-    let peer = to.handle.info().peer_id;
-    let peers = node.handle.peers().await.unwrap();
+    let peer = to.handle.swarm().info().peer_id;
+    let peers = node.handle.swarm().peers().await.unwrap();
     peers
         .iter()
         .any(|known| known.peer_id == peer && known.direction.is_some())
@@ -110,7 +111,7 @@ async fn a_peer_that_never_answers_metadata_is_disconnected() {
     let [mut one, mut two] = futures::future::join_all(silent).await.try_into().ok().unwrap();
     let _asked = (within(one.inbound.recv()).await, within(two.inbound.recv()).await);
     eventually("gone, and forgotten", || async {
-        node.handle.peers().await.unwrap().is_empty()
+        node.handle.swarm().peers().await.unwrap().is_empty()
     })
     .await;
     node.stop().await;
@@ -128,7 +129,7 @@ async fn a_peer_that_came_back_before_its_old_connection_ended_hears_the_subscri
     after.connect(&node).await;
     before.stop().await;
     eventually("it is told of the subscription", || async {
-        let peers = after.handle.peers().await.unwrap();
+        let peers = after.handle.swarm().peers().await.unwrap();
         peers
             .iter()
             .any(|peer| peer.relay_topics.iter().any(|topic| topic == TOPIC))
@@ -170,7 +171,7 @@ async fn gate(to: Multiaddr, both: Arc<Barrier>) -> (Multiaddr, oneshot::Sender<
 
 fn dialled(node: &Node) -> u64 {
     let outcome = DialOutcome { outcome: "successful" };
-    node.handle.counters().dials.get_or_create(&outcome).get()
+    node.handle.metrics().swarm.dials.get_or_create(&outcome).get()
 }
 
 /// Each dials the other, one by tcp and one by ws, so that both connections stand; either may be the one that ends.
@@ -182,8 +183,8 @@ async fn relay_goes_on_when_one_of_two_connections_ends() {
         let (by_tcp, cut_tcp) = gate(two.address(false), both.clone()).await;
         let (by_ws, cut_ws) = gate(one.address(true), both).await;
         let (there, back) = tokio::join!(
-            one.handle.connect(by_tcp, Origin::Admin),
-            two.handle.connect(by_ws, Origin::Admin)
+            one.handle.swarm().connect(by_tcp, Origin::Admin),
+            two.handle.swarm().connect(by_ws, Origin::Admin)
         );
         assert!(there.is_ok() && back.is_ok(), "{there:?} {back:?}");
         eventually("two connections", || async { dialled(&one) == 1 && dialled(&two) == 1 }).await;

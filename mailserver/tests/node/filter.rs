@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::PeerId;
-use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::node::settings::RateLimit;
-use pillarbox_mailserver::protocols::FILTER_SUBSCRIBE;
-use pillarbox_mailserver::wire::filter::{FilterSubscribeRequest, FilterSubscribeType};
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::protocols::filter::wire::FILTER_SUBSCRIBE;
+use pillarbox_mailserver::protocols::filter::wire::{FilterSubscribeRequest, FilterSubscribeType};
+use pillarbox_mailserver::settings::RateLimit;
 
 use crate::support::{CONTENT_TOPIC, Node, TOPIC, eventually, message, within};
 
@@ -22,7 +22,9 @@ fn ask(kind: FilterSubscribeType, topics: &[&str]) -> FilterSubscribeRequest {
 }
 
 async fn send(client: &Node, server: PeerId, request: FilterSubscribeRequest) -> u32 {
-    let response = within(client.handle.filter_request(server, &request)).await.unwrap();
+    let response = within(client.handle.filter_client().request(server, &request))
+        .await
+        .unwrap();
     response.status_code.unwrap()
 }
 
@@ -32,7 +34,7 @@ async fn a_subscriber_gets_every_envelope_once() {
     let client = Node::start_with(|settings| settings.services.relay = false).await;
     let server = Node::start().await;
     client.connect(&server).await;
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     assert_eq!(send(&client, peer, ask(SubscriberPing, &[])).await, 404);
     assert_eq!(send(&client, peer, ask(Subscribe, &[])).await, 400);
     assert_eq!(send(&client, peer, ask(Subscribe, &["/t/1/x/y"; 101])).await, 400);
@@ -42,7 +44,7 @@ async fn a_subscriber_gets_every_envelope_once() {
     );
     assert_eq!(send(&client, peer, ask(SubscriberPing, &[])).await, 200);
 
-    let mut pushed = client.handle.pushed();
+    let mut pushed = client.handle.filter_client().pushed();
     // More than the hundred streams js-waku would allow: all go over one.
     let mut sent = BTreeSet::new();
     for index in 0..200u32 {
@@ -99,7 +101,7 @@ async fn limits_answer_503_and_429() {
     })
     .await;
     let [first, second] = [Node::start().await, Node::start().await];
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     for client in [&first, &second] {
         client.connect(&server).await;
     }
@@ -122,7 +124,7 @@ async fn a_slow_reader_holds_nobody_up() {
     use FilterSubscribeType::Subscribe;
     let server = Node::start().await;
     let [quick, slow] = [Node::start().await, Node::start().await];
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     quick.connect(&server).await;
     slow.connect(&server).await;
     assert_eq!(send(&quick, peer, ask(Subscribe, &[CONTENT_TOPIC])).await, 200);
@@ -136,7 +138,7 @@ async fn a_slow_reader_holds_nobody_up() {
     within(raw.read_to_end(&mut answer)).await.unwrap();
     let registry = server.handle.filter().unwrap().clone();
     eventually("two subscribers", || async { registry.list().len() == 2 }).await;
-    let mut pushed = quick.handle.pushed();
+    let mut pushed = quick.handle.filter_client().pushed();
     for index in 0..100u32 {
         let mut payload = vec![0; 100_000];
         payload[..4].copy_from_slice(&index.to_be_bytes());

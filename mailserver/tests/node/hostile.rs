@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use pillarbox_mailserver::counters::{Kind, Service};
-use pillarbox_mailserver::node::settings::RateLimit;
-use pillarbox_mailserver::protocols::{LIGHT_PUSH, METADATA, STORE};
-use pillarbox_mailserver::wire::filter::{FilterSubscribeRequest, FilterSubscribeType};
+use pillarbox_mailserver::labels::Kind;
+use pillarbox_mailserver::protocols::filter::wire::{FilterSubscribeRequest, FilterSubscribeType};
+use pillarbox_mailserver::protocols::light_push;
+use pillarbox_mailserver::protocols::light_push::wire::LIGHT_PUSH;
+use pillarbox_mailserver::protocols::light_push::wire::LightPushRequest;
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::metrics::Service;
+use pillarbox_mailserver::protocols::store::wire::STORE;
+use pillarbox_mailserver::protocols::store::wire::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::settings::RateLimit;
 use pillarbox_mailserver::wire::framing::{FrameError, read_frame, write_frame};
-use pillarbox_mailserver::wire::light_push::LightPushRequest;
-use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
 use prost::Message;
 
 use crate::services::query;
 use crate::support::{Node, TOPIC, eventually, message, within};
 
 async fn store_still_answers(client: &Node, server: &Node) {
-    let peer = server.handle.info().peer_id;
-    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &query(), 1 << 20))
+    let peer = server.handle.swarm().info().peer_id;
+    let answer: StoreQueryResponse = within(client.handle.swarm().request(peer, STORE, &query(), 1 << 20))
         .await
         .unwrap();
     assert_eq!(answer.status_code, Some(200));
@@ -25,7 +29,8 @@ async fn store_still_answers(client: &Node, server: &Node) {
 
 fn refused(node: &Node, kind: &'static str) -> u64 {
     node.handle
-        .counters()
+        .metrics()
+        .swarm
         .streams_refused
         .get_or_create(&Kind { r#type: kind })
         .get()
@@ -112,14 +117,14 @@ async fn an_endless_request_is_answered_once_and_cut_off() {
 async fn ids_and_topics_of_absurd_length_get_the_protocols_own_error() {
     let [client, server] = [Node::start().await, Node::start().await];
     client.connect(&server).await;
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let long = "x".repeat(60_000);
     // As long as its request fits, an id comes back as it is, and a topic is one that nobody used.
     let asked = StoreQueryRequest {
         request_id: Some(long.clone()),
         ..query()
     };
-    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &asked, 1 << 20))
+    let answer: StoreQueryResponse = within(client.handle.swarm().request(peer, STORE, &asked, 1 << 20))
         .await
         .unwrap();
     assert_eq!((answer.status_code, answer.request_id), (Some(200), Some(long.clone())));
@@ -127,7 +132,7 @@ async fn ids_and_topics_of_absurd_length_get_the_protocols_own_error() {
         pubsub_topic: Some(long.clone()),
         ..query()
     };
-    let answer: StoreQueryResponse = within(client.handle.request(peer, STORE, &asked, 1 << 20))
+    let answer: StoreQueryResponse = within(client.handle.swarm().request(peer, STORE, &asked, 1 << 20))
         .await
         .unwrap();
     assert_eq!((answer.status_code, answer.messages.len()), (Some(200), 0));
@@ -137,14 +142,18 @@ async fn ids_and_topics_of_absurd_length_get_the_protocols_own_error() {
         pubsub_topic: Some(TOPIC.into()),
         content_topics: vec![long.clone()],
     };
-    let answer = within(client.handle.filter_request(peer, &subscribe)).await.unwrap();
+    let answer = within(client.handle.filter_client().request(peer, &subscribe))
+        .await
+        .unwrap();
     assert_eq!(answer.status_code, Some(400), "{answer:?}");
     let push = LightPushRequest {
         request_id: Some("2".into()),
         pubsub_topic: Some(long),
         message: Some(message(b"payload")),
     };
-    let answer = within(client.handle.light_push(peer, &push)).await.unwrap();
+    let answer = within(light_push::client::push(client.handle.swarm(), peer, &push))
+        .await
+        .unwrap();
     assert_eq!(answer.status_code, Some(421), "{answer:?}");
     store_still_answers(&client, &server).await;
 }
@@ -158,7 +167,7 @@ async fn a_peer_that_pushes_without_end_gets_429_and_others_do_not() {
     };
     let server = Node::start_with(|settings| settings.rate_limits.light_push = Some(limit)).await;
     let [greedy, other] = [Node::start().await, Node::start().await];
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let mut codes = Vec::new();
     greedy.connect(&server).await;
     other.connect(&server).await;
@@ -168,7 +177,9 @@ async fn a_peer_that_pushes_without_end_gets_429_and_others_do_not() {
             pubsub_topic: Some(TOPIC.into()),
             message: Some(message(&codes.len().to_be_bytes())),
         };
-        let answer = within(client.handle.light_push(peer, &push)).await.unwrap();
+        let answer = within(light_push::client::push(client.handle.swarm(), peer, &push))
+            .await
+            .unwrap();
         codes.push(answer.status_code.unwrap_or_default());
     }
     assert_eq!(codes, [200, 200, 200, 429, 200, 429]);
@@ -177,7 +188,7 @@ async fn a_peer_that_pushes_without_end_gets_429_and_others_do_not() {
         state: "rejected",
     };
     assert_eq!(
-        server.handle.counters().service_requests.get_or_create(&rejected).get(),
+        server.handle.metrics().service.requests.get_or_create(&rejected).get(),
         2
     );
 }
@@ -187,11 +198,11 @@ async fn ten_thousand_streams_meet_a_limit() {
     let [client, other, server] = [Node::start().await, Node::start().await, Node::start().await];
     client.connect(&server).await;
     other.connect(&server).await;
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let mut held = Vec::new();
     let mut failed = 0;
     for _ in 0..10_000 {
-        match tokio::time::timeout(Duration::from_secs(10), client.handle.open(peer, STORE)).await {
+        match tokio::time::timeout(Duration::from_secs(10), client.handle.swarm().open(peer, STORE)).await {
             Ok(Ok(stream)) => held.push(stream),
             // The muxer has its own limit: either way the node holds no more.
             Ok(Err(_)) | Err(_) => failed += 1,
@@ -210,6 +221,7 @@ async fn ten_thousand_streams_meet_a_limit() {
         client.connect(&server).await;
         let again = client
             .handle
+            .swarm()
             .request::<_, StoreQueryResponse>(peer, STORE, &query(), 1 << 20)
             .await;
         again.is_ok_and(|answer| answer.status_code == Some(200))
@@ -222,7 +234,13 @@ async fn a_protocol_that_is_not_offered_is_refused() {
     let client = Node::start().await;
     let server = Node::start_with(|settings| settings.services.light_push = false).await;
     client.connect(&server).await;
-    let refused = within(client.handle.open(server.handle.info().peer_id, LIGHT_PUSH)).await;
+    let refused = within(
+        client
+            .handle
+            .swarm()
+            .open(server.handle.swarm().info().peer_id, LIGHT_PUSH),
+    )
+    .await;
     assert!(refused.is_err());
     store_still_answers(&client, &server).await;
 }

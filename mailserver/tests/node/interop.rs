@@ -1,10 +1,12 @@
 //! What other implementations want to see on the wire, byte by byte, and what they leave out.
 
 use libp2p::identity::Keypair;
-use pillarbox_mailserver::node::Origin;
-use pillarbox_mailserver::protocols::{METADATA, PEER_EXCHANGE};
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::peer_exchange;
+use pillarbox_mailserver::protocols::peer_exchange::wire::PEER_EXCHANGE;
+use pillarbox_mailserver::protocols::peer_exchange::wire::{PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
+use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
-use pillarbox_mailserver::wire::peer_exchange::{PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
 use prost::Message;
 
 use crate::raw::Raw;
@@ -39,6 +41,7 @@ async fn an_answer_of_peer_exchange_without_query_is_read() {
     let client = Node::start().await;
     let peer = client
         .handle
+        .swarm()
         .connect(server.address.clone(), Origin::Admin)
         .await
         .unwrap();
@@ -58,6 +61,7 @@ async fn an_answer_of_peer_exchange_without_query_is_read() {
         read_frame(&mut stream, 1024).await.unwrap();
         write_frame(&mut stream, &sent.encode_to_vec()).await.unwrap();
     };
-    let (answer, ()) = within(async { tokio::join!(client.handle.peer_exchange(peer, 1), serve) }).await;
+    let (answer, ()) =
+        within(async { tokio::join!(peer_exchange::client::ask(client.handle.swarm(), peer, 1), serve) }).await;
     assert_eq!(answer.unwrap(), response);
 }

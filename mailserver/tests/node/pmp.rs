@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use pillarbox_mailserver::node::settings::Nat;
+use pillarbox_mailserver::settings::Nat;
 use tokio::net::UdpSocket;
 
 use crate::support::{Node, eventually};
@@ -81,8 +81,8 @@ pub(crate) fn tcp_port(node: &Node, websocket: bool) -> u16 {
 }
 
 pub(crate) fn advertised(node: &Node) -> Vec<String> {
-    let status = node.handle.status();
-    let id = format!("/p2p/{}", node.handle.info().peer_id);
+    let status = node.handle.swarm().status();
+    let id = format!("/p2p/{}", node.handle.swarm().info().peer_id);
     let addresses = status.borrow().external_addresses.clone();
     let mut texts: Vec<String> = addresses
         .iter()

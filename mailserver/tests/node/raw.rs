@@ -4,11 +4,13 @@ use futures::StreamExt;
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Stream, StreamProtocol, Swarm, Transport, identity, noise, swarm, tcp, yamux};
-use pillarbox_mailserver::counters::Counters;
-use pillarbox_mailserver::protocols::METADATA;
-use pillarbox_mailserver::streams::{self, Inbound};
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
+use pillarbox_mailserver::settings::Streams;
+use pillarbox_mailserver::swarm::metrics::Metrics;
+use pillarbox_mailserver::swarm::streams;
+use pillarbox_mailserver::swarm::streams::Inbound;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,7 +30,7 @@ impl Raw {
         protocols: Vec<StreamProtocol>,
         to: Option<Multiaddr>,
     ) -> Self {
-        let (behaviour, inbound) = streams::Behaviour::new(protocols, streams::Limits::default(), Counters::new());
+        let (behaviour, inbound) = streams::Behaviour::new(protocols, Streams::default(), Metrics::default());
         let transport = tcp::tokio::Transport::default()
             .upgrade(Version::V1Lazy)
             .authenticate(noise::Config::new(keypair).unwrap())

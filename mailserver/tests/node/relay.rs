@@ -2,10 +2,16 @@
 
 use std::net::Ipv4Addr;
 
+use k256::ecdsa::VerifyingKey;
 use libp2p::PeerId;
-use pillarbox_mailserver::counters::{Judgement, Kind};
-use pillarbox_mailserver::node::settings::{Nat, ProtectedShard};
-use pillarbox_mailserver::node::{Candidate, Origin, PublishError, Source, Status};
+use pillarbox_mailserver::intake::admission::NotKept;
+use pillarbox_mailserver::intake::archivist::NotStored;
+use pillarbox_mailserver::intake::metrics::Judgement;
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::labels::Kind;
+use pillarbox_mailserver::protocols::publish::PublishError;
+use pillarbox_mailserver::settings::{Nat, ProtectedShard};
+use pillarbox_mailserver::swarm::{Candidate, Origin, Status};
 use pillarbox_mailserver::wire::WakuMessage;
 
 use crate::support::{Node, TOPIC, eventually, message, within};
@@ -23,7 +29,7 @@ async fn an_envelope_crosses_three_nodes_and_is_stored_on_each() {
     assert!(published.stored);
     let there = within(received.recv()).await.unwrap();
     assert_eq!(there.hash, published.hash);
-    assert_eq!(there.source, Source::Relay(b.handle.info().peer_id));
+    assert_eq!(there.source, Source::Relay(b.handle.swarm().info().peer_id));
     for node in [&a, &b, &c] {
         let store = node.handle.store().unwrap();
         eventually("stored", || async { store.stats().unwrap().envelopes == 1 }).await;
@@ -80,7 +86,7 @@ async fn a_lone_node_accepts_what_it_can_keep() {
     assert_eq!(
         refused,
         PublishError::NoPeers {
-            not_stored: "ephemeral"
+            not_stored: NotStored::NotKept(NotKept::Ephemeral)
         }
     );
 }
@@ -89,10 +95,11 @@ async fn a_lone_node_accepts_what_it_can_keep() {
 async fn a_peer_of_another_cluster_is_disconnected() {
     let here = Node::start().await;
     let elsewhere = Node::start_with(|settings| settings.cluster_id = 1).await;
-    let id: PeerId = elsewhere.handle.info().peer_id;
+    let id: PeerId = elsewhere.handle.swarm().info().peer_id;
     here.connect(&elsewhere).await;
     eventually("gone", || async {
         here.handle
+            .swarm()
             .peers()
             .await
             .unwrap()
@@ -100,14 +107,14 @@ async fn a_peer_of_another_cluster_is_disconnected() {
             .all(|peer| peer.peer_id != id || peer.direction.is_none())
     })
     .await;
-    let counted = here.handle.counters().disconnected.clone();
-    let theirs = elsewhere.handle.counters().disconnected.clone();
+    let counted = here.handle.metrics().swarm.disconnected.clone();
+    let theirs = elsewhere.handle.metrics().swarm.disconnected.clone();
     let by = |family: &prometheus_client::metrics::family::Family<_, prometheus_client::metrics::counter::Counter>| {
         ["cluster", "metadata"]
             .iter()
             .map(|kind| {
                 family
-                    .get_or_create(&pillarbox_mailserver::counters::Kind { r#type: kind })
+                    .get_or_create(&pillarbox_mailserver::labels::Kind { r#type: kind })
                     .get()
             })
             .sum::<u64>()
@@ -136,7 +143,7 @@ async fn an_unsigned_envelope_does_not_pass_a_protected_shard() {
     let guarded = Node::start_with(|settings| {
         settings.protected_shards = vec![ProtectedShard {
             shard: 32,
-            public_key: hex::decode(key).unwrap(),
+            public_key: VerifyingKey::from_sec1_bytes(&hex::decode(key).unwrap()).unwrap(),
         }];
     })
     .await;
@@ -149,14 +156,16 @@ async fn an_unsigned_envelope_does_not_pass_a_protected_shard() {
     .await
     .unwrap();
     assert_eq!(published.relay_peers, 1);
-    let counters = guarded.handle.counters();
+    let metrics = guarded.handle.metrics();
     eventually("rejected", || async {
-        counters
+        metrics
+            .intake
             .signed_outcome
             .get_or_create(&Judgement { result: "Reject" })
             .get()
             == 1
-            && counters
+            && metrics
+                .swarm
                 .relay_rejected
                 .get_or_create(&Kind { r#type: "unsigned" })
                 .get()
@@ -209,7 +218,7 @@ async fn discovered_nodes_are_dialled_when_they_share_a_shard() {
     let here = Node::start().await;
     let [there, elsewhere] = [Node::start().await, Node::start().await];
     let candidate = |node: &Node, shards: &[u16]| Candidate {
-        peer_id: node.handle.info().peer_id,
+        peer_id: node.handle.swarm().info().peer_id,
         addresses: vec![node.address(false)],
         shards: shards.to_vec(),
         origin: Origin::Discv5,
@@ -219,10 +228,11 @@ async fn discovered_nodes_are_dialled_when_they_share_a_shard() {
         candidate(&elsewhere, &[64]),
         candidate(&here, &[32]),
     ];
-    here.handle.discovered(found).await.unwrap();
-    let id = there.handle.info().peer_id;
+    here.handle.swarm().discovered(found).await.unwrap();
+    let id = there.handle.swarm().info().peer_id;
     eventually("connected", || async {
         here.handle
+            .swarm()
             .peers()
             .await
             .unwrap()
@@ -230,8 +240,12 @@ async fn discovered_nodes_are_dialled_when_they_share_a_shard() {
             .any(|peer| peer.peer_id == id && peer.direction.is_some())
     })
     .await;
-    let peers = here.handle.peers().await.unwrap();
-    assert!(peers.iter().all(|peer| peer.peer_id != elsewhere.handle.info().peer_id));
+    let peers = here.handle.swarm().peers().await.unwrap();
+    assert!(
+        peers
+            .iter()
+            .all(|peer| peer.peer_id != elsewhere.handle.swarm().info().peer_id)
+    );
     assert_eq!(peers.len(), 1);
 }
 
@@ -242,7 +256,7 @@ async fn a_node_is_reached_through_a_circuit() {
     let hidden = Node::start_with(|settings| settings.relay_client = true).await;
     let client = Node::start().await;
     hidden.connect(&hop).await;
-    let mut status = hidden.handle.status();
+    let mut status = hidden.handle.swarm().status();
     let circuit = |status: &Status| {
         status
             .listen_addresses
@@ -254,14 +268,20 @@ async fn a_node_is_reached_through_a_circuit() {
         .await
         .unwrap();
     client.connect(&hop).await;
-    let hidden_id = hidden.handle.info().peer_id;
+    let hidden_id = hidden.handle.swarm().info().peer_id;
     let address = format!("{}/p2p-circuit/p2p/{hidden_id}", hop.address(false))
         .parse()
         .unwrap();
-    within(client.handle.connect(address, Origin::Admin)).await.unwrap();
-    let answer = within(client.handle.store_query(hidden_id, &crate::services::query()))
+    within(client.handle.swarm().connect(address, Origin::Admin))
         .await
         .unwrap();
+    let answer = within(pillarbox_mailserver::protocols::store::client::query(
+        client.handle.swarm(),
+        hidden_id,
+        &crate::services::query(),
+    ))
+    .await
+    .unwrap();
     assert_eq!(answer.status_code, Some(200));
 }
 
@@ -285,7 +305,7 @@ async fn nodes_with_different_limits_go_on_exchanging_what_both_allow() {
         let came = within(received.recv()).await.unwrap();
         assert_eq!((came.envelope.payload[0], came.envelope.payload.len()), (round, 1000));
     }
-    let peers = small.handle.peers().await.unwrap();
+    let peers = small.handle.swarm().peers().await.unwrap();
     assert!(
         peers.iter().all(|peer| peer.score.is_none_or(|score| score >= 0.0)),
         "{peers:?}"

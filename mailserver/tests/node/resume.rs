@@ -5,9 +5,9 @@ use std::time::Duration;
 use k256::ecdsa::signature::hazmat::PrehashSigner;
 use k256::ecdsa::{Signature, SigningKey};
 use pillarbox_mailserver::clock;
-use pillarbox_mailserver::counters::Kind;
-use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::node::settings::ProtectedShard;
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::labels::Kind;
+use pillarbox_mailserver::settings::ProtectedShard;
 use pillarbox_mailserver::wire::WakuMessage;
 use sha2::{Digest, Sha256};
 
@@ -38,10 +38,18 @@ async fn a_node_that_lost_its_peers_fetches_what_it_missed() {
     node.join(&other).await;
     publish(&other, b"together").await;
     has(&node, 1).await;
-    within(other.handle.disconnect(node.handle.info().peer_id, "test"))
-        .await
-        .unwrap();
-    eventually("alone", || async { node.handle.status().borrow().connected_peers == 0 }).await;
+    within(
+        other
+            .handle
+            .swarm()
+            .disconnect(node.handle.swarm().info().peer_id, "test"),
+    )
+    .await
+    .unwrap();
+    eventually("alone", || async {
+        node.handle.swarm().status().borrow().connected_peers == 0
+    })
+    .await;
     for payload in [b"one", b"two"] {
         publish(&other, payload).await;
     }
@@ -93,14 +101,14 @@ async fn resume_keeps_nothing_unsigned_of_a_protected_shard() {
         settings.services.store_resume = true;
         settings.protected_shards = vec![ProtectedShard {
             shard: 32,
-            public_key: key.verifying_key().to_sec1_bytes().to_vec(),
+            public_key: *key.verifying_key(),
         }];
     })
     .await;
     node.connect(&other).await;
     has(&node, 1).await;
     eventually("the other one was passed over", || async {
-        let errors = &node.handle.counters().archive_errors;
+        let errors = &node.handle.metrics().intake.archive_errors;
         errors.get_or_create(&Kind { r#type: "unsigned" }).get() == 1
     })
     .await;

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::node::settings::{RateLimit, RateLimits};
-use pillarbox_mailserver::protocols::{LEGACY_STORE, LIGHT_PUSH, LIGHT_PUSH_LEGACY, METADATA, STORE};
-use pillarbox_mailserver::wire::WakuMessage;
-use pillarbox_mailserver::wire::legacy_store::{
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::protocols::light_push;
+use pillarbox_mailserver::protocols::light_push::wire::{LIGHT_PUSH, LIGHT_PUSH_LEGACY};
+use pillarbox_mailserver::protocols::light_push::wire::{LightPushRequest, LightPushResponse, PushRequest, PushRpc};
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
+use pillarbox_mailserver::protocols::peer_exchange;
+use pillarbox_mailserver::protocols::store::legacy_wire::LEGACY_STORE;
+use pillarbox_mailserver::protocols::store::legacy_wire::{
     ContentFilter, HistoryError, HistoryQuery, HistoryResponse, HistoryRpc, Index, PagingDirection, PagingInfo,
 };
-use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse, PushRequest, PushRpc};
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
-use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::protocols::store::wire::STORE;
+use pillarbox_mailserver::protocols::store::wire::{StoreQueryRequest, StoreQueryResponse};
+use pillarbox_mailserver::settings::{RateLimit, RateLimits};
+use pillarbox_mailserver::wire::WakuMessage;
 
 use crate::support::{CONTENT_TOPIC, Node, TOPIC, message, within};
 
@@ -38,8 +43,8 @@ pub(crate) async fn pair() -> (Node, Node) {
 }
 
 async fn ask_store(client: &Node, server: &Node, request: &StoreQueryRequest) -> StoreQueryResponse {
-    let peer = server.handle.info().peer_id;
-    within(client.handle.request(peer, STORE, request, MAX_ANSWER))
+    let peer = server.handle.swarm().info().peer_id;
+    within(client.handle.swarm().request(peer, STORE, request, MAX_ANSWER))
         .await
         .unwrap()
 }
@@ -201,14 +206,14 @@ async fn store_says_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn light_push_answers_with_nwakus_codes() {
     let (client, server) = pair().await;
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let push = async |topic: Option<&str>, message: Option<WakuMessage>| -> LightPushResponse {
         let request = LightPushRequest {
             request_id: Some("id".into()),
             pubsub_topic: topic.map(Into::into),
             message,
         };
-        within(client.handle.request(peer, LIGHT_PUSH, &request, MAX_ANSWER))
+        within(client.handle.swarm().request(peer, LIGHT_PUSH, &request, MAX_ANSWER))
             .await
             .unwrap()
     };
@@ -262,7 +267,7 @@ async fn light_push_answers_with_nwakus_codes() {
             request,
             response: None,
         };
-        let answer: PushRpc = within(client.handle.request(peer, LIGHT_PUSH_LEGACY, &rpc, MAX_ANSWER))
+        let answer: PushRpc = within(client.handle.swarm().request(peer, LIGHT_PUSH_LEGACY, &rpc, MAX_ANSWER))
             .await
             .unwrap();
         assert_eq!(answer.request_id.as_deref(), Some("id"));
@@ -301,8 +306,8 @@ async fn light_push_finds_the_shard_under_autosharding() {
         pubsub_topic: None,
         message: Some(message),
     };
-    let answer: LightPushResponse = within(client.handle.request(
-        server.handle.info().peer_id,
+    let answer: LightPushResponse = within(client.handle.swarm().request(
+        server.handle.swarm().info().peer_id,
         LIGHT_PUSH,
         &request,
         MAX_ANSWER,
@@ -347,8 +352,8 @@ async fn the_legacy_store_pages_and_knows_one_error() {
             query: Some(query),
             response: None,
         };
-        let peer = server.handle.info().peer_id;
-        let answer: HistoryRpc = within(client.handle.request(peer, LEGACY_STORE, &rpc, MAX_ANSWER))
+        let peer = server.handle.swarm().info().peer_id;
+        let answer: HistoryRpc = within(client.handle.swarm().request(peer, LEGACY_STORE, &rpc, MAX_ANSWER))
             .await
             .unwrap();
         assert_eq!(answer.request_id.as_deref(), Some("id"));
@@ -415,7 +420,7 @@ async fn limits_of_rate_answer_429() {
     .await;
     let client = Node::start().await;
     client.connect(&server).await;
-    let peer = server.handle.info().peer_id;
+    let peer = server.handle.swarm().info().peer_id;
     let push = LightPushRequest {
         request_id: Some("id".into()),
         pubsub_topic: Some(TOPIC.into()),
@@ -424,11 +429,17 @@ async fn limits_of_rate_answer_429() {
     for code in [200, 429, 429] {
         assert_eq!(ask_store(&client, &server, &query()).await.status_code, Some(code));
         assert_eq!(
-            within(client.handle.light_push(peer, &push)).await.unwrap().status_code,
+            within(light_push::client::push(client.handle.swarm(), peer, &push))
+                .await
+                .unwrap()
+                .status_code,
             Some(code)
         );
         assert_eq!(
-            within(client.handle.peer_exchange(peer, 5)).await.unwrap().status_code,
+            within(peer_exchange::client::ask(client.handle.swarm(), peer, 5))
+                .await
+                .unwrap()
+                .status_code,
             Some(code)
         );
     }
@@ -438,9 +449,13 @@ async fn limits_of_rate_answer_429() {
 async fn peer_exchange_hands_on_records() {
     let (client, server) = pair().await;
     server.handle.records().set(vec![vec![1; 100], vec![2; 100]]);
-    let answer = within(client.handle.peer_exchange(server.handle.info().peer_id, 10))
-        .await
-        .unwrap();
+    let answer = within(peer_exchange::client::ask(
+        client.handle.swarm(),
+        server.handle.swarm().info().peer_id,
+        10,
+    ))
+    .await
+    .unwrap();
     let mut records: Vec<Vec<u8>> = answer.peer_infos.into_iter().filter_map(|info| info.enr).collect();
     records.sort();
     assert_eq!(records, [vec![1; 100], vec![2; 100]]);
@@ -449,12 +464,21 @@ async fn peer_exchange_hands_on_records() {
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_lists_the_shards_subscribed_to() {
     let (client, server) = pair().await;
-    let peer = server.handle.info().peer_id;
-    server.handle.subscribe("/waku/2/rs/16/64".into()).await.unwrap();
+    let peer = server.handle.swarm().info().peer_id;
+    server
+        .handle
+        .swarm()
+        .subscribe("/waku/2/rs/16/64".into())
+        .await
+        .unwrap();
     let own = WakuMetadata::new(16, &[]);
-    let answer: WakuMetadata = within(client.handle.request(peer, METADATA, &own, 1024)).await.unwrap();
+    let answer: WakuMetadata = within(client.handle.swarm().request(peer, METADATA, &own, 1024))
+        .await
+        .unwrap();
     assert_eq!((answer.cluster_id, answer.shard_indices()), (Some(16), vec![32, 64]));
-    server.handle.unsubscribe(TOPIC.into()).await.unwrap();
-    let answer: WakuMetadata = within(client.handle.request(peer, METADATA, &own, 1024)).await.unwrap();
+    server.handle.swarm().unsubscribe(TOPIC.into()).await.unwrap();
+    let answer: WakuMetadata = within(client.handle.swarm().request(peer, METADATA, &own, 1024))
+        .await
+        .unwrap();
     assert_eq!(answer.shard_indices(), [64]);
 }

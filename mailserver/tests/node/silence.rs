@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
-use pillarbox_mailserver::node::Origin;
-use pillarbox_mailserver::node::settings::Ping;
+use pillarbox_mailserver::settings::Ping;
+use pillarbox_mailserver::swarm::Origin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -61,13 +61,14 @@ async fn a_peer_that_answers_no_ping_is_disconnected() {
     let two = Node::start_with(|settings| settings.limits.ping = quick).await;
     let three = Node::start_with(|settings| settings.limits.ping = quick).await;
     let (address, fall_silent) = forwarder(two.address(false)).await;
-    one.handle.connect(address, Origin::Admin).await.unwrap();
+    one.handle.swarm().connect(address, Origin::Admin).await.unwrap();
     one.connect(&three).await;
-    let connected = |node: &Node| node.handle.status().borrow().connected_peers;
+    let connected = |node: &Node| node.handle.swarm().status().borrow().connected_peers;
     let answered = |node: &Node| {
         let handle = node.handle.clone();
         async move {
             handle
+                .swarm()
                 .peers()
                 .await
                 .unwrap()
@@ -82,10 +83,10 @@ async fn a_peer_that_answers_no_ping_is_disconnected() {
     fall_silent.send(()).unwrap();
     eventually("one knows", || async { connected(&one) == 1 }).await;
     eventually("the other, too", || async { connected(&two) == 0 }).await;
-    let peers = one.handle.peers().await.unwrap();
+    let peers = one.handle.swarm().peers().await.unwrap();
     let left: Vec<_> = peers.iter().filter(|peer| peer.direction.is_some()).collect();
     assert_eq!(left.len(), 1);
-    assert_eq!(left[0].peer_id, three.handle.info().peer_id);
+    assert_eq!(left[0].peer_id, three.handle.swarm().info().peer_id);
 }
 
 /// Who connects and says nothing takes no place from others for long.
@@ -105,7 +106,12 @@ async fn silent_connections_do_not_lock_others_out() {
     }
     let other = Node::start().await;
     eventually("another is let in", || async {
-        other.handle.connect(address.clone(), Origin::Admin).await.is_ok()
+        other
+            .handle
+            .swarm()
+            .connect(address.clone(), Origin::Admin)
+            .await
+            .is_ok()
     })
     .await;
     // The silent ones were shown the door: their sockets come to an end.

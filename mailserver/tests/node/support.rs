@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, StreamProtocol, identity};
 use pillarbox_mailserver::clock;
-use pillarbox_mailserver::node::settings::{ArchiveSettings, Listen, Nat};
-use pillarbox_mailserver::node::{self, Handle, Origin, Phase, Running, Settings};
+use pillarbox_mailserver::node;
+use pillarbox_mailserver::node::{Handle, Running};
+use pillarbox_mailserver::settings::Settings;
+use pillarbox_mailserver::settings::{ArchiveSettings, Listen, Nat};
+use pillarbox_mailserver::swarm::{Origin, Phase};
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
 
@@ -53,7 +56,7 @@ impl Node {
         let mut settings = settings(&dir);
         change(&mut settings);
         let (handle, running) = node::start(settings, "pillarbox/test".into()).await.unwrap();
-        let mut status = handle.status();
+        let mut status = handle.swarm().status();
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await
             .unwrap();
@@ -62,7 +65,7 @@ impl Node {
 
     /// The address by tcp, or by ws.
     pub(crate) fn address(&self, websocket: bool) -> Multiaddr {
-        let status = self.handle.status();
+        let status = self.handle.swarm().status();
         let addresses = &status.borrow().listen_addresses;
         addresses
             .iter()
@@ -72,16 +75,20 @@ impl Node {
     }
 
     pub(crate) async fn connect(&self, other: &Node) {
-        self.handle.connect(other.address(false), Origin::Admin).await.unwrap();
+        self.handle
+            .swarm()
+            .connect(other.address(false), Origin::Admin)
+            .await
+            .unwrap();
     }
 
     /// Connected, and subscribed to the other's topic as far as this node knows.
     pub(crate) async fn join(&self, other: &Node) {
         self.connect(other).await;
         for (here, there) in [(self, other), (other, self)] {
-            let peer = there.handle.info().peer_id;
+            let peer = there.handle.swarm().info().peer_id;
             eventually("the peer is in the mesh", || async {
-                let peers = here.handle.peers().await.unwrap();
+                let peers = here.handle.swarm().peers().await.unwrap();
                 peers
                     .iter()
                     .any(|p| p.peer_id == peer && p.mesh_topics.iter().any(|topic| topic == TOPIC))
@@ -91,13 +98,17 @@ impl Node {
     }
 
     pub(crate) async fn stop(self) -> tempfile::TempDir {
-        self.handle.stop().await;
+        self.handle.swarm().stop().await;
         within(self.running.stopped()).await;
         self.dir
     }
 
     pub(crate) async fn open(&self, other: &Node, protocol: StreamProtocol) -> libp2p::Stream {
-        self.handle.open(other.handle.info().peer_id, protocol).await.unwrap()
+        self.handle
+            .swarm()
+            .open(other.handle.swarm().info().peer_id, protocol)
+            .await
+            .unwrap()
     }
 }
 

@@ -7,15 +7,15 @@ use archive::{Archive, Envelope, Options};
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use pillarbox_mailserver::clock;
-use pillarbox_mailserver::counters::Kind;
-use pillarbox_mailserver::node::Source;
-use pillarbox_mailserver::node::settings::{Settings, SyncSettings};
-use pillarbox_mailserver::protocols::sync::counters::{RECEIVED, SENT, Way};
-use pillarbox_mailserver::protocols::{RECONCILIATION, TRANSFER};
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::labels::Kind;
+use pillarbox_mailserver::protocols::sync::metrics::{RECEIVED, SENT, Way};
+use pillarbox_mailserver::protocols::sync::ranges::{Content, Fingerprint, Id, MAX_PAYLOAD_BYTES, Payload, Range};
+use pillarbox_mailserver::protocols::sync::wire::WakuMessageAndTopic;
+use pillarbox_mailserver::protocols::sync::wire::{RECONCILIATION, TRANSFER};
+use pillarbox_mailserver::settings::{Settings, SyncSettings};
 use pillarbox_mailserver::wire::WakuMessage;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
-use pillarbox_mailserver::wire::ranges::{Content, Fingerprint, Id, MAX_PAYLOAD_BYTES, Payload, Range};
-use pillarbox_mailserver::wire::transfer::WakuMessageAndTopic;
 use prost::Message;
 
 use crate::support::{CONTENT_TOPIC, Node, TOPIC, eventually, message, within};
@@ -62,17 +62,17 @@ fn stored(node: &Node) -> u64 {
 }
 
 fn transferred(node: &Node, direction: &'static str) -> u64 {
-    let envelopes = &node.handle.counters().sync.envelopes;
+    let envelopes = &node.handle.metrics().sync.envelopes;
     envelopes.get_or_create(&Way { direction }).get()
 }
 
 fn refused(node: &Node, kind: &'static str) -> u64 {
-    let refused = &node.handle.counters().sync.refused;
+    let refused = &node.handle.metrics().sync.refused;
     refused.get_or_create(&Kind { r#type: kind }).get()
 }
 
 fn sessions(node: &Node, kind: &'static str) -> u64 {
-    let sessions = &node.handle.counters().sync.sessions;
+    let sessions = &node.handle.metrics().sync.sessions;
     sessions.get_or_create(&Kind { r#type: kind }).get()
 }
 
@@ -113,7 +113,7 @@ async fn each_gets_what_it_missed_and_nothing_else() {
     let done = sessions(&starting, "done");
     eventually("equal sets agree", || async { sessions(&starting, "done") > done + 1 }).await;
     for node in [&starting, &answering] {
-        assert_eq!(node.handle.counters().archive_duplicates.get(), 0);
+        assert_eq!(node.handle.metrics().intake.archive_duplicates.get(), 0);
         assert_eq!(sessions(node, "failed") + sessions(node, "refused"), 0);
     }
     assert_eq!(transferred(&answering, SENT), 26);
@@ -215,7 +215,7 @@ async fn malformed_and_oversized_payloads_end_their_session_alone() {
     let many_ids = [&[0, 0, 5, 1, 2][..], &[0xff; 8], &[0x7f, 0]].concat();
     let framed = |body: &[u8]| [&[u8::try_from(body.len()).unwrap()][..], body].concat();
     let streams_refused = |kind| {
-        let refused = &victim.handle.counters().streams_refused;
+        let refused = &victim.handle.metrics().swarm.streams_refused;
         refused.get_or_create(&Kind { r#type: kind }).get()
     };
     for (bytes, kind) in [

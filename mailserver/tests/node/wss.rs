@@ -5,8 +5,8 @@ use libp2p::core::upgrade::Version;
 use libp2p::swarm::{SwarmEvent, dummy};
 use libp2p::{Multiaddr, Swarm, Transport, dns, identity, noise, swarm, tcp, yamux};
 use libp2p_websocket as websocket;
-use pillarbox_mailserver::node::tls::TlsFiles;
-use pillarbox_mailserver::node::{ConnectError, Origin};
+use pillarbox_mailserver::settings::TlsFiles;
+use pillarbox_mailserver::swarm::{ConnectError, Origin};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::support::{Node, within};
@@ -109,6 +109,7 @@ async fn whom_no_authority_vouches_for_is_not_dialled_and_plain_ws_is_not_served
     let dialler = Node::start().await;
     let refused = dialler
         .handle
+        .swarm()
         .connect(address.clone(), Origin::Admin)
         .await
         .unwrap_err();

@@ -1,9 +1,10 @@
 //! An answer of REST stands for whatever is asked next: nothing is waited for between the two.
 
-use pillarbox_mailserver::enr::{self, WakuNode};
-use pillarbox_mailserver::protocols::METADATA;
+use pillarbox_mailserver::enr;
+use pillarbox_mailserver::enr::WakuNode;
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
 use pillarbox_mailserver::service::Service;
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
 use serde_json::{Value, json};
 
 use crate::discovery::discv5;
@@ -19,9 +20,9 @@ async fn recorded(rest: &Rest) -> Vec<u16> {
 
 /// The shards that a node tells another in metadata.
 async fn told(to: &Service, by: &Service) -> Vec<u16> {
-    let peer = by.node().info().peer_id;
+    let peer = by.node().swarm().info().peer_id;
     let asked = WakuMetadata::new(16, &[32]);
-    let answer: WakuMetadata = to.node().request(peer, METADATA, &asked, 1024).await.unwrap();
+    let answer: WakuMetadata = to.node().swarm().request(peer, METADATA, &asked, 1024).await.unwrap();
     answer.shard_indices()
 }
 
@@ -109,7 +110,7 @@ async fn a_peer_and_its_services_are_there_when_it_is_connected() {
                 .is_some_and(|found| found.contains(&filter)),
             "{services}"
         );
-        assert_eq!(client.node().status().borrow().connected_peers, 1);
+        assert_eq!(client.node().swarm().status().borrow().connected_peers, 1);
 
         let mut subscription = json!({
             "requestId": "1", "pubsubTopic": "/waku/2/rs/16/32", "contentFilters": ["/app/1/chat/proto"]

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use libp2p::identity::Keypair;
 use libp2p::{Multiaddr, PeerId};
 use nix::unistd::geteuid;
-use pillarbox_mailserver::node::settings::Nat;
-use pillarbox_mailserver::node::{self, Candidate, Handle, Origin, Phase, Running, Settings};
+use pillarbox_mailserver::node;
+use pillarbox_mailserver::node::{Handle, Running};
+use pillarbox_mailserver::settings::Nat;
+use pillarbox_mailserver::settings::Settings;
+use pillarbox_mailserver::swarm::{Candidate, Origin, Phase};
 
 use crate::namespaces::Namespace;
 use crate::support::eventually;
@@ -93,7 +96,7 @@ impl Node {
         settings.nat = Nat::None;
         let peer = settings.keypair.public().to_peer_id();
         let (handle, running) = node::start(settings, "pillarbox/test".into()).await.unwrap();
-        let mut status = handle.status();
+        let mut status = handle.swarm().status();
         status
             .wait_for(|status| status.phase == Phase::Listening)
             .await
@@ -113,11 +116,11 @@ impl Node {
             shards: vec![32],
             origin: Origin::Discv5,
         };
-        self.handle.discovered(vec![candidate]).await.unwrap();
+        self.handle.swarm().discovered(vec![candidate]).await.unwrap();
     }
 
     fn is_connected(&self) -> bool {
-        self.handle.status().borrow().connected_peers == 1
+        self.handle.swarm().status().borrow().connected_peers == 1
     }
 }
 
@@ -138,7 +141,7 @@ async fn pairs_connect() {
             other.is_sent_to(one).await;
         } else {
             let (handle, address) = (other.handle.clone(), one.address.clone());
-            tokio::spawn(async move { handle.connect(address, Origin::Admin).await });
+            tokio::spawn(async move { handle.swarm().connect(address, Origin::Admin).await });
         }
     }
     eventually(dialling, |count| *count == 2 * (FOUND + TOLD)).await;
@@ -154,7 +157,7 @@ async fn pairs_connect() {
     }
     assert_eq!(apart, 0, "of {} pairs after {:?}", pairs.len(), since.elapsed());
     for node in pairs.into_iter().flat_map(|(one, other)| [one, other]) {
-        node.handle.stop().await;
+        node.handle.swarm().stop().await;
         node.running.stopped().await;
     }
 }

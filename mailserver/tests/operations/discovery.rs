@@ -1,10 +1,9 @@
 //! Nodes that find each other.
 
 use hyper::Method;
-use pillarbox_mailserver::{
-    enr::{self, WakuNode},
-    service::Service,
-};
+use pillarbox_mailserver::enr;
+use pillarbox_mailserver::enr::WakuNode;
+use pillarbox_mailserver::service::Service;
 use serde_json::json;
 
 use crate::support::{Rest, dial_address, eventually, node, request};
@@ -41,7 +40,7 @@ async fn metrics(service: &Service) -> String {
 }
 
 pub(crate) async fn connected(service: &Service) -> usize {
-    service.node().status().borrow().connected_peers
+    service.node().swarm().status().borrow().connected_peers
 }
 
 /// The second and the third know only the first, and the first knows nobody: discv5 alone brings all three together.
@@ -142,7 +141,7 @@ async fn the_own_record_is_kept_beside_the_key() {
     let kept = std::fs::read_to_string(dir.path().join("key.enr")).unwrap();
     assert_eq!(kept, text);
     let read = WakuNode::of(&enr::parse(&text).unwrap()).unwrap();
-    assert_eq!(read.peer, service.node().info().peer_id);
+    assert_eq!(read.peer, service.node().swarm().info().peer_id);
     assert_eq!(read.shards.unwrap().indices, [32, 64]);
     assert_eq!(read.capabilities.bits(), 0b1111);
     assert!(service.stop().await);

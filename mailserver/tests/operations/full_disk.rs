@@ -16,15 +16,12 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid},
 };
-use pillarbox_mailserver::{
-    clock,
-    node::{Origin, key},
-    service::Service,
-    wire::{
-        WakuMessage,
-        light_push::{LightPushRequest, PushRequest, PushRpc},
-    },
-};
+use pillarbox_mailserver::protocols::light_push;
+use pillarbox_mailserver::protocols::light_push::wire::{LightPushRequest, PushRequest, PushRpc};
+use pillarbox_mailserver::service::Service;
+use pillarbox_mailserver::swarm::Origin;
+use pillarbox_mailserver::wire::WakuMessage;
+use pillarbox_mailserver::{clock, key};
 use serde_json::json;
 
 use crate::support::{DEADLINE, LOCAL, eventually, node, request};
@@ -196,7 +193,9 @@ async fn push(way: Way, client: &Service, program: &Program, number: usize) -> b
                 pubsub_topic: topic,
                 message: Some(message),
             };
-            let answer = client.node().light_push(program.peer, &request).await.unwrap();
+            let answer = light_push::client::push(client.node().swarm(), program.peer, &request)
+                .await
+                .unwrap();
             answer.status_code.unwrap()
         }
         Way::LegacyLightPush => {
@@ -208,7 +207,9 @@ async fn push(way: Way, client: &Service, program: &Program, number: usize) -> b
                 }),
                 response: None,
             };
-            let answer = client.node().light_push_legacy(program.peer, &request).await.unwrap();
+            let answer = light_push::client::push_legacy(client.node().swarm(), program.peer, &request)
+                .await
+                .unwrap();
             let taken = answer.response.unwrap().is_success.unwrap();
             if taken { 200 } else { 505 }
         }
@@ -225,7 +226,7 @@ async fn fill_and_start_again(way: Way, signal: Signal) {
     let program = Program::start(&disk, folder.path(), keys.path()).await;
     let client = node("--relay=false").await;
     let address = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", program.tcp.port(), program.peer);
-    let connected = client.node().connect(address.parse().unwrap(), Origin::Admin);
+    let connected = client.node().swarm().connect(address.parse().unwrap(), Origin::Admin);
     tokio::time::timeout(DEADLINE, connected).await.unwrap().unwrap();
 
     let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);

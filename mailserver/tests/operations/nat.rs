@@ -5,7 +5,8 @@
 use std::{path::Path, process::Stdio};
 
 use nix::{sys::signal::Signal, unistd::geteuid};
-use pillarbox_mailserver::enr::{self, WakuNode};
+use pillarbox_mailserver::enr;
+use pillarbox_mailserver::enr::WakuNode;
 use serde_json::Value;
 
 use crate::namespaces::{Namespace, Program};

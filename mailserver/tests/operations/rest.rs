@@ -1,7 +1,8 @@
 //! REST against nwaku's field names, statuses and texts.
 
 use hyper::{Method, Request, header};
-use pillarbox_mailserver::enr::{self, WakuNode};
+use pillarbox_mailserver::enr;
+use pillarbox_mailserver::enr::WakuNode;
 use serde_json::json;
 
 use crate::support::{Rest, config, dial_address, eventually, node, request, send};
@@ -27,7 +28,7 @@ async fn health_info_and_version() {
     for path in ["/info", "/debug/v1/info"] {
         let info = rest.get(path).await.json();
         let addresses = info["listenAddresses"].as_array().unwrap();
-        let id = service.node().info().peer_id.to_string();
+        let id = service.node().swarm().info().peer_id.to_string();
         assert_eq!(addresses.len(), 2, "{info}");
         assert!(
             addresses
@@ -295,7 +296,7 @@ async fn admin() {
         (&connected[0]["connected"], &connected[0]["multiaddr"]),
         (&json!("Connected"), &json!(address))
     );
-    let id = two.node().info().peer_id.to_string();
+    let id = two.node().swarm().info().peer_id.to_string();
     let alone = rest.get(&format!("/admin/v1/peer/{id}")).await.json();
     assert_eq!(alone["multiaddr"], json!(address));
     eventually(
@@ -447,5 +448,5 @@ async fn a_port_in_use_is_an_error_that_names_it() {
             "port {port} (rest-port) on 127.0.0.1 is in use: stop the program that has it, or choose another --rest-port"
         )
     );
-    assert_eq!(one.node().status().borrow().meshes[0].0, TOPIC);
+    assert_eq!(one.node().swarm().status().borrow().meshes[0].0, TOPIC);
 }

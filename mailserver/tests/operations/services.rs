@@ -2,13 +2,9 @@
 
 use hyper::Method;
 use libp2p::identity::Keypair;
-use pillarbox_mailserver::{
-    protocols::{LIGHT_PUSH_LEGACY, METADATA},
-    wire::{
-        framing::{read_frame, write_frame},
-        light_push::{PushResponse, PushRpc},
-    },
-};
+use pillarbox_mailserver::protocols::light_push::wire::{LIGHT_PUSH_LEGACY, PushResponse, PushRpc};
+use pillarbox_mailserver::protocols::metadata::wire::METADATA;
+use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -245,7 +241,7 @@ async fn filter_subscriptions_collect_what_is_pushed() {
     assert_eq!(
         rest.get("/admin/v1/filter/subscriptions").await.json(),
         json!([{
-            "peerId": client.node().info().peer_id.to_string(),
+            "peerId": client.node().swarm().info().peer_id.to_string(),
             "filterCriteria": [{"pubsubTopic": TOPIC, "contentTopic": CONTENT}]
         }])
     );

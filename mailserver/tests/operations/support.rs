@@ -5,10 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, header};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use pillarbox_mailserver::{
-    config::{self, Config, Request as Asked},
-    service::Service,
-};
+use pillarbox_mailserver::config;
+use pillarbox_mailserver::config::{Config, Request as Asked};
+use pillarbox_mailserver::service::Service;
 
 /// Generous: the machine may be busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -35,7 +34,7 @@ pub(crate) async fn node(more: &str) -> Service {
 
 /// An address of the node for others to dial.
 pub(crate) fn dial_address(service: &Service) -> String {
-    service.node().status().borrow().listen_addresses[0].to_string()
+    service.node().swarm().status().borrow().listen_addresses[0].to_string()
 }
 
 #[derive(Debug)]

@@ -9,10 +9,13 @@ use libp2p::{PeerId, Stream};
 use prost::Message;
 use tokio::sync::broadcast;
 
+use super::wire::{
+    FILTER_PUSH, FILTER_SUBSCRIBE, FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType, MessagePush,
+};
 use crate::intake::gate::{Gate, Way};
-use crate::node::{Handle, Received, RequestError, Source};
-use crate::protocols::FILTER_SUBSCRIBE;
-use crate::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, FilterSubscribeType, MessagePush};
+use crate::intake::received::{Received, Source};
+use crate::protocols::router::Router;
+use crate::swarm::{Handle, RequestError};
 use crate::wire::framing::{FrameError, read_frame};
 
 const MAX_RESPONSE_BYTES: usize = 4096;
@@ -23,20 +26,26 @@ const PUSHED_QUEUE: usize = 256;
 
 #[derive(Clone)]
 pub struct Client {
+    swarm: Handle,
     asked: Arc<Mutex<HashSet<PeerId>>>,
     pushed: broadcast::Sender<Arc<Received>>,
-    max_message_bytes: usize,
     gate: Gate,
 }
 
 impl Client {
-    pub(crate) fn new(max_message_bytes: usize, gate: Gate) -> Self {
+    pub(crate) fn new(swarm: Handle, gate: Gate) -> Self {
         Self {
+            swarm,
             asked: Arc::default(),
             pushed: broadcast::channel(PUSHED_QUEUE).0,
-            max_message_bytes,
             gate,
         }
+    }
+
+    pub(crate) fn register(self, router: &mut Router) {
+        router.accept(FILTER_PUSH, move |caller, stream| {
+            self.clone().serve(caller.peer, stream)
+        });
     }
 
     /// Envelopes that other nodes push from now on.
@@ -47,7 +56,6 @@ impl Client {
     /// Sends one request to a connected peer.
     pub async fn request(
         &self,
-        handle: &Handle,
         peer: PeerId,
         request: &FilterSubscribeRequest,
     ) -> Result<FilterSubscribeResponse, RequestError> {
@@ -58,7 +66,8 @@ impl Client {
             // Before the answer: the first push may overtake it.
             self.asked().insert(peer);
         }
-        let response = handle
+        let response = self
+            .swarm
             .request(peer, FILTER_SUBSCRIBE, request, MAX_RESPONSE_BYTES)
             .await?;
         if kind == Some(FilterSubscribeType::UnsubscribeAll) {
@@ -67,9 +76,10 @@ impl Client {
         Ok(response)
     }
 
-    pub(crate) async fn serve(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+    async fn serve(self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+        let max_bytes = self.swarm.info().max_message_bytes + PUSH_OVERHEAD_BYTES;
         while self.asked().contains(&peer) {
-            let frame = match read_frame(&mut stream, self.max_message_bytes + PUSH_OVERHEAD_BYTES).await {
+            let frame = match read_frame(&mut stream, max_bytes).await {
                 Ok(frame) => frame,
                 Err(FrameError::Eof) => return Ok(()),
                 Err(error) => return Err(error),

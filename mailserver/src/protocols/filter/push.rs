@@ -14,13 +14,15 @@ use libp2p::{PeerId, Stream};
 use prost::Message;
 use tokio::time::timeout;
 
-use super::Registry;
+use super::metrics::Metrics;
 use super::queue::{Frame, Queue};
-use crate::counters::Counters;
-use crate::node::{Handle, Received};
-use crate::protocols::{FILTER_PUSH, id};
+use super::registry::Registry;
+use super::wire::{FILTER_PUSH, FILTER_PUSH_ID, MessagePush};
+use crate::intake::received::Received;
+use crate::labels::count;
+use crate::protocols::metrics::Metrics as ServiceMetrics;
+use crate::swarm::Handle;
 use crate::wire::WakuMessage;
-use crate::wire::filter::MessagePush;
 use crate::wire::framing::write_frame;
 
 /// nwaku's `MessagePushTimeout`.
@@ -63,15 +65,15 @@ impl Recent {
 pub(crate) struct Distributor {
     registry: Registry,
     recent: Recent,
-    counters: Counters,
+    metrics: Metrics,
 }
 
 impl Distributor {
-    pub(crate) fn new(registry: Registry, counters: Counters) -> Self {
+    pub(crate) fn new(registry: Registry, metrics: Metrics) -> Self {
         Self {
             registry,
             recent: Recent::new(Instant::now()),
-            counters,
+            metrics,
         }
     }
 
@@ -91,12 +93,10 @@ impl Distributor {
         for queue in queues {
             let taken = frame.as_ref().is_some_and(|frame| queue.push(frame.clone()));
             if !taken {
-                Counters::count(&self.counters.filter_errors, "push_queue_full");
+                count(&self.metrics.errors, "push_queue_full");
             }
         }
-        self.counters
-            .filter_message_seconds
-            .observe(now.elapsed().as_secs_f64());
+        self.metrics.message_seconds.observe(now.elapsed().as_secs_f64());
     }
 }
 
@@ -112,29 +112,31 @@ impl Distributor {
         if !queues.end_stalled(now) {
             return None;
         }
-        Counters::count(&self.counters.filter_errors, "stalled");
+        count(&self.metrics.errors, "stalled");
         queues.frame(bytes).ok()
     }
 }
 
 /// Forgets silent subscribers, until the node ends.
-pub(super) async fn sweep(handle: Handle, registry: Registry) {
+pub(super) async fn sweep(swarm: Handle, registry: Registry, metrics: Metrics) {
     let mut sweep = tokio::time::interval(SWEEP);
-    while !handle.is_stopped() {
+    while !swarm.is_stopped() {
         sweep.tick().await;
-        let left = registry.sweep();
-        handle
-            .counters()
-            .filter_subscriptions
-            .set(i64::try_from(left).unwrap_or(i64::MAX));
+        metrics.subscribers(registry.sweep());
     }
 }
 
 /// Writes one subscriber's envelopes until its subscription ends, or it stalls.
-pub(super) async fn deliver(handle: Handle, registry: Registry, peer: PeerId, queue: Arc<Queue>) {
+pub(super) async fn deliver(
+    swarm: Handle,
+    registry: Registry,
+    peer: PeerId,
+    queue: Arc<Queue>,
+    (service, metrics): (ServiceMetrics, Metrics),
+) {
     let mut stream: Option<Stream> = None;
     while let Some(frame) = queue.next().await {
-        let write = timeout(PUSH_TIMEOUT, write(&handle, peer, &mut stream, frame.bytes()));
+        let write = timeout(PUSH_TIMEOUT, write(&swarm, peer, &mut stream, frame.bytes()));
         let sent = tokio::select! {
             sent = write => sent.unwrap_or(Err("push_timeout")),
             () = queue.ended() => break,
@@ -142,9 +144,9 @@ pub(super) async fn deliver(handle: Handle, registry: Registry, peer: PeerId, qu
         let bytes = frame.bytes().len();
         queue.written(frame);
         match sent {
-            Ok(()) => handle.counters().service_traffic(id::FILTER_PUSH, "out", bytes),
+            Ok(()) => service.traffic(FILTER_PUSH_ID, "out", bytes),
             Err(reason) => {
-                Counters::count(&handle.counters().filter_errors, reason);
+                count(&metrics.errors, reason);
                 stream = None;
                 if reason == "push_timeout" {
                     break;
@@ -153,20 +155,18 @@ pub(super) async fn deliver(handle: Handle, registry: Registry, peer: PeerId, qu
         }
     }
     queue.end();
-    let left = registry.forget(peer, &queue);
-    let subscriptions = &handle.counters().filter_subscriptions;
-    subscriptions.set(i64::try_from(left).unwrap_or(i64::MAX));
+    metrics.subscribers(registry.forget(peer, &queue));
 }
 
 /// On the stream that is open, or else on a new one: a peer that came back has none of the old ones.
-async fn write(handle: &Handle, peer: PeerId, open: &mut Option<Stream>, frame: &[u8]) -> Result<(), &'static str> {
+async fn write(swarm: &Handle, peer: PeerId, open: &mut Option<Stream>, frame: &[u8]) -> Result<(), &'static str> {
     if let Some(stream) = open {
         if write_frame(stream, frame).await.is_ok() {
             return Ok(());
         }
         *open = None;
     }
-    let mut stream = handle.open(peer, FILTER_PUSH).await.map_err(|_| "peer_not_reachable")?;
+    let mut stream = swarm.open(peer, FILTER_PUSH).await.map_err(|_| "peer_not_reachable")?;
     write_frame(&mut stream, frame).await.map_err(|_| "push_failed")?;
     *open = Some(stream);
     Ok(())

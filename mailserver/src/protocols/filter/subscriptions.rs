@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use libp2p::PeerId;
 
-use crate::node::settings::FilterLimits;
+use crate::settings::FilterLimits;
 
 /// All peers' criteria together. nwaku's limits multiply to a million; strings of that many are too much for a board.
 const MAX_CRITERIA: usize = 100_000;

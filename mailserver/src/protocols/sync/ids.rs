@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use archive::{Envelope, MessageHash};
 
-use crate::reconcile::IdSet;
-use crate::wire::ranges::Id;
+use super::ranges::Id;
+use super::reconcile::IdSet;
 
 /// About 9 MB; an hour of 27 envelopes a second. Beyond it a shorter past is compared.
 const MAX_IDS: usize = 100_000;

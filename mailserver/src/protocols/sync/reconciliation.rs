@@ -9,15 +9,16 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::counters::{RECEIVED, SENT};
+use super::metrics::{RECEIVED, SENT};
 use super::partners::Side;
-use super::{LIMITS, Server};
-use crate::counters::Counters;
-use crate::node::RequestError;
-use crate::protocols::{READ_TIMEOUT, RECONCILIATION, WRITE_TIMEOUT, timed_out};
-use crate::reconcile::{Answer, Session};
+use super::ranges::{MAX_PAYLOAD_BYTES, Malformed, Payload};
+use super::reconcile::{Answer, Session};
+use super::server::{LIMITS, Server};
+use super::wire::RECONCILIATION;
+use crate::labels::count;
+use crate::protocols::pace::{READ_TIMEOUT, WRITE_TIMEOUT};
+use crate::swarm::RequestError;
 use crate::wire::framing::{FrameError, read_frame, write_frame};
-use crate::wire::ranges::{MAX_PAYLOAD_BYTES, Malformed, Payload};
 
 const PROTOCOL: &str = "reconciliation";
 /// From the first payload to the last; sending what was found may take longer.
@@ -67,12 +68,12 @@ impl Server {
         })
         .await?;
         let opening = opening.ok_or(SessionError::NothingToCompare)?;
-        let stream = self.0.handle.open(peer, RECONCILIATION).await?;
+        let stream = self.0.swarm.open(peer, RECONCILIATION).await?;
         self.run(peer, stream, session, Some(opening)).await
     }
 
     /// Answers a session that a peer started.
-    pub(crate) async fn serve_reconciliation(&self, peer: PeerId, stream: Stream) -> Result<(), FrameError> {
+    pub(super) async fn serve_reconciliation(self, peer: PeerId, stream: Stream) -> Result<(), FrameError> {
         self.wait_for_envelopes(peer).await;
         let place = self.0.sessions.enter(peer, PATIENCE).await;
         let running = self.0.partners.begin(peer, Side::Answers);
@@ -117,11 +118,10 @@ impl Server {
             let compared = self.compare(stream, session, opening, found);
             timeout(SESSION_TIMEOUT, compared)
                 .await
-                .unwrap_or(Err(SessionError::Frame(timed_out())))
+                .unwrap_or(Err(SessionError::Frame(FrameError::timed_out())))
         };
         let (compared, sent) = tokio::join!(compared, self.send(peer, to_send));
-        self.counters()
-            .sync
+        self.metrics()
             .ids
             .set(i64::try_from(self.ids().set().len()).unwrap_or(i64::MAX));
         let session = compared.inspect_err(|error| match error {
@@ -129,9 +129,9 @@ impl Server {
             _ => self.ended("failed"),
         })?;
         self.ended(if session.is_cut_short() { "cut_short" } else { "done" });
-        let counters = &self.counters().sync;
-        counters.rounds.observe(f64::from(session.rounds()));
-        counters.differences.observe(session.differences() as f64);
+        let metrics = self.metrics();
+        metrics.rounds.observe(f64::from(session.rounds()));
+        metrics.differences.observe(session.differences() as f64);
         Ok(Report {
             rounds: session.rounds(),
             differences: session.differences(),
@@ -153,8 +153,8 @@ impl Server {
         }
         loop {
             let read = timeout(READ_TIMEOUT, read_frame(&mut stream, MAX_PAYLOAD_BYTES)).await;
-            let bytes = read.map_err(|_| timed_out())??;
-            self.counters().sync.traffic(PROTOCOL, RECEIVED, bytes.len());
+            let bytes = read.map_err(|_| FrameError::timed_out())??;
+            self.metrics().traffic(PROTOCOL, RECEIVED, bytes.len());
             let ids = self.ids().clone();
             let answer: Answer;
             (session, answer) = blocking(move || {
@@ -179,13 +179,13 @@ impl Server {
 
     async fn write(&self, stream: &mut Stream, payload: &Payload) -> Result<(), FrameError> {
         let bytes = payload.encode();
-        self.counters().sync.traffic(PROTOCOL, SENT, bytes.len());
+        self.metrics().traffic(PROTOCOL, SENT, bytes.len());
         let written = timeout(WRITE_TIMEOUT, write_frame(stream, &bytes)).await;
-        written.map_err(|_| timed_out())?
+        written.map_err(|_| FrameError::timed_out())?
     }
 
     fn ended(&self, how: &'static str) {
-        Counters::count(&self.counters().sync.sessions, how);
+        count(&self.metrics().sessions, how);
     }
 }
 

@@ -9,16 +9,16 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::counters::{RECEIVED, SENT};
-use super::{LIMITS, Server};
-use crate::archivist::Outcome;
-use crate::counters::Counters;
+use super::metrics::{RECEIVED, SENT};
+use super::server::{LIMITS, Server};
+use super::wire::{TRANSFER, WakuMessageAndTopic};
+use crate::intake::archivist::Outcome;
 use crate::intake::gate::Way;
-use crate::node::{Received, Source, resume};
-use crate::protocols::{READ_TIMEOUT, TRANSFER, WRITE_TIMEOUT, timed_out};
+use crate::intake::received::{Received, Source};
+use crate::labels::count;
+use crate::protocols::pace::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::wire::WakuMessage;
 use crate::wire::framing::{FrameError, read_body, read_length, write_frame};
-use crate::wire::transfer::WakuMessageAndTopic;
 
 const PROTOCOL: &str = "transfer";
 /// Envelopes read from the archive at once: they are memory until they are written.
@@ -48,7 +48,7 @@ impl Server {
             if let Some(mut stream) = stream {
                 timeout(WRITE_TIMEOUT, stream.close())
                     .await
-                    .map_err(|_| timed_out())??;
+                    .map_err(|_| FrameError::timed_out())??;
             }
             Ok::<_, FrameError>(())
         };
@@ -95,14 +95,14 @@ impl Server {
             let open = match stream {
                 Some(open) => open,
                 None => {
-                    let opened = self.0.handle.open(peer, TRANSFER).await;
+                    let opened = self.0.swarm.open(peer, TRANSFER).await;
                     stream.insert(opened.map_err(|error| FrameError::Io(std::io::Error::other(error)))?)
                 }
             };
             let written = timeout(WRITE_TIMEOUT, write_frame(open, &frame)).await;
-            written.map_err(|_| timed_out())??;
-            self.counters().sync.traffic(PROTOCOL, SENT, frame.len());
-            self.counters().sync.envelope(SENT);
+            written.map_err(|_| FrameError::timed_out())??;
+            self.metrics().traffic(PROTOCOL, SENT, frame.len());
+            self.metrics().envelope(SENT);
             *sent += 1;
         }
         Ok(())
@@ -129,13 +129,13 @@ impl Server {
     }
 
     /// Takes what a peer sends after a session with it.
-    pub(crate) async fn serve_transfer(&self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
+    pub(super) async fn serve_transfer(self, peer: PeerId, mut stream: Stream) -> Result<(), FrameError> {
         if !self.partner(&peer) {
-            Counters::count(&self.counters().sync.refused, "no_session");
+            count(&self.metrics().refused, "no_session");
             return Ok(());
         }
         let Some(_place) = self.0.transfers.enter(peer, PATIENCE).await else {
-            Counters::count(&self.counters().sync.refused, "busy");
+            count(&self.metrics().refused, "busy");
             return Ok(());
         };
         let mut refused = 0;
@@ -143,12 +143,12 @@ impl Server {
             let Some(frame) = self.next_frame(&mut stream).await? else {
                 return Ok(());
             };
-            self.counters().sync.traffic(PROTOCOL, RECEIVED, frame.len());
+            self.metrics().traffic(PROTOCOL, RECEIVED, frame.len());
             let frame = WakuMessageAndTopic::decode(frame.as_slice()).map_err(|_| FrameError::Length)?;
             let received = match self.judge(peer, frame) {
                 Ok(received) => received,
                 Err(reason) => {
-                    Counters::count(&self.counters().sync.refused, reason);
+                    count(&self.metrics().refused, reason);
                     refused += 1;
                     if refused > MAX_REFUSED {
                         return Ok(());
@@ -156,27 +156,25 @@ impl Server {
                     continue;
                 }
             };
-            self.counters().sync.envelope(RECEIVED);
-            match resume::keep(&self.0.archivist, received).await {
-                Some(Outcome::NotStored(reason)) => {
-                    Counters::count(&self.counters().sync.refused, reason);
-                }
-                Some(_) => {}
-                None => return Ok(()),
+            self.metrics().envelope(RECEIVED);
+            match self.0.archivist.keep(received).await {
+                Outcome::NotStored(reason) if reason.is_archives_fault() => return Ok(()),
+                Outcome::NotStored(reason) => count(&self.metrics().refused, reason.label()),
+                Outcome::Stored | Outcome::Duplicate => {}
             }
         }
         Ok(())
     }
 
     async fn next_frame(&self, stream: &mut Stream) -> Result<Option<Vec<u8>>, FrameError> {
-        let max_bytes = self.0.handle.info().max_message_bytes + OVERHEAD_BYTES;
+        let max_bytes = self.0.swarm.info().max_message_bytes + OVERHEAD_BYTES;
         let length = match timeout(IDLE_TIMEOUT, read_length(stream, max_bytes)).await {
             Ok(Ok(length)) => length,
             Ok(Err(FrameError::Eof)) | Err(_) => return Ok(None),
             Ok(Err(error)) => return Err(error),
         };
         let body = timeout(READ_TIMEOUT, read_body(stream, length)).await;
-        Ok(Some(body.map_err(|_| timed_out())??))
+        Ok(Some(body.map_err(|_| FrameError::timed_out())??))
     }
 
     /// What resume asks of an envelope, and that its time is one that was compared.

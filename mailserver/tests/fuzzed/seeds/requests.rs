@@ -1,15 +1,19 @@
 //! Messages of the protocols.
 
-use pillarbox_mailserver::wire::WakuMessage;
-use pillarbox_mailserver::wire::filter::{FilterSubscribeRequest, FilterSubscribeResponse, MessagePush};
-use pillarbox_mailserver::wire::legacy_store::{
+use pillarbox_mailserver::protocols::filter::wire::{FilterSubscribeRequest, FilterSubscribeResponse, MessagePush};
+use pillarbox_mailserver::protocols::light_push::wire::{
+    LightPushRequest, LightPushResponse, PushRequest, PushResponse, PushRpc,
+};
+use pillarbox_mailserver::protocols::metadata::wire::WakuMetadata;
+use pillarbox_mailserver::protocols::peer_exchange::wire::{
+    PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc, PeerRecord,
+};
+use pillarbox_mailserver::protocols::store::legacy_wire::{
     ContentFilter, HistoryQuery, HistoryResponse, HistoryRpc, Index, PagingInfo,
 };
-use pillarbox_mailserver::wire::light_push::{LightPushRequest, LightPushResponse, PushRequest, PushResponse, PushRpc};
-use pillarbox_mailserver::wire::metadata::WakuMetadata;
-use pillarbox_mailserver::wire::peer_exchange::{PeerExchangeQuery, PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
-use pillarbox_mailserver::wire::store::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue};
-use pillarbox_mailserver::wire::transfer::WakuMessageAndTopic;
+use pillarbox_mailserver::protocols::store::wire::{StoreQueryRequest, StoreQueryResponse, WakuMessageKeyValue};
+use pillarbox_mailserver::protocols::sync::wire::WakuMessageAndTopic;
+use pillarbox_mailserver::wire::WakuMessage;
 use prost::Message;
 
 use super::chosen;

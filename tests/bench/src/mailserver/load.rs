@@ -6,11 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use libp2p::identity;
 use pillarbox_mailserver::clock;
-use pillarbox_mailserver::node::settings::{Listen, Nat};
-use pillarbox_mailserver::node::{self, Handle, Origin, PublishError, Settings, Source};
+use pillarbox_mailserver::settings::{Listen, Nat};
+use pillarbox_mailserver::node;
+use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::node::Handle;
+use pillarbox_mailserver::protocols::publish::PublishError;
+use pillarbox_mailserver::settings::Settings;
+use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
-use pillarbox_mailserver::wire::store::StoreQueryRequest;
+use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
 
 use super::report::Report;
 use super::target::Target;
@@ -42,7 +47,7 @@ async fn node(relay: bool) -> anyhow::Result<Handle> {
 
 async fn connected(address: &str, relay: bool) -> anyhow::Result<Handle> {
     let handle = node(relay).await?;
-    handle.connect(address.parse()?, Origin::Admin).await?;
+    handle.swarm().connect(address.parse()?, Origin::Admin).await?;
     Ok(handle)
 }
 
@@ -68,7 +73,7 @@ impl Drop for Crowd {
 /// The other process: publishes at a steady rate and returns how many envelopes relay took.
 pub(crate) async fn publish(address: &str, rate: u32, seconds: u32) -> anyhow::Result<u64> {
     let handle = connected(address, true).await?;
-    let mut status = handle.status();
+    let mut status = handle.swarm().status();
     let meshed = status.wait_for(|status| status.meshes.iter().any(|(_, peers)| *peers > 0));
     tokio::time::timeout(Duration::from_secs(60), meshed)
         .await

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use libp2p::PeerId;
-use pillarbox_mailserver::node::key;
+use pillarbox_mailserver::key;
 use tokio::process::{Child, Command};
 
 pub(crate) struct Target {
