@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use libp2p::identity;
 use pillarbox_mailserver::clock;
-use pillarbox_mailserver::settings::{Listen, Nat};
-use pillarbox_mailserver::node;
 use pillarbox_mailserver::intake::received::Source;
+use pillarbox_mailserver::node;
 use pillarbox_mailserver::node::Handle;
 use pillarbox_mailserver::protocols::publish::PublishError;
+use pillarbox_mailserver::protocols::store::client;
+use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
 use pillarbox_mailserver::settings::Settings;
+use pillarbox_mailserver::settings::{Listen, Nat};
 use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
-use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
 
 use super::report::Report;
 use super::target::Target;
@@ -65,7 +66,7 @@ pub(crate) struct Crowd(Vec<Handle>);
 impl Drop for Crowd {
     fn drop(&mut self) {
         for node in self.0.drain(..) {
-            tokio::spawn(async move { node.stop().await });
+            tokio::spawn(async move { node.swarm().stop().await });
         }
     }
 }
@@ -139,7 +140,7 @@ pub(crate) async fn press(target: &Target, rate: u32, seconds: u32, report: &mut
     let elapsed = started.elapsed().as_secs_f64();
     let asker = connected(&target.address, false).await?;
     let stored = settled(&asker, target, begun, sent).await?;
-    asker.stop().await;
+    asker.swarm().stop().await;
     report.note(
         &format!("published, asked for {rate} a second"),
         sent as f64 / elapsed,
@@ -170,7 +171,7 @@ pub(crate) async fn run(target: &Target, rate: u32, seconds: u32, report: &mut R
     let sent = published(&output)?;
     let cpu = target.cpu_secs()? - cpu;
     let stored = settled(&asker, target, begun, sent).await?;
-    asker.stop().await;
+    asker.swarm().stop().await;
 
     report.at_least(
         "published and stored a second",
@@ -203,7 +204,7 @@ async fn ask(asker: &Handle, target: &Target, begun: i64, index: usize) -> anyho
         pagination_limit: Some(100),
         ..Default::default()
     };
-    let answer = asker.store_query(target.peer, &request).await?;
+    let answer = client::query(asker.swarm(), target.peer, &request).await?;
     ensure!(
         answer.status_code == Some(200),
         "a query got {:?} {:?}",
@@ -228,7 +229,7 @@ async fn settled(asker: &Handle, target: &Target, begun: i64, sent: u64) -> anyh
                 pagination_cursor: cursor.take(),
                 ..Default::default()
             };
-            let answer = asker.store_query(target.peer, &request).await?;
+            let answer = client::query(asker.swarm(), target.peer, &request).await?;
             ensure!(answer.status_code == Some(200), "counting got {:?}", answer.status_desc);
             stored += answer.messages.len() as u64;
             cursor = answer.pagination_cursor;
