@@ -6,6 +6,7 @@
 //!
 //! The boards that ship are compiled in ([`Board::named`]); a person's own board is a file ([`Board::from_file`]).
 
+mod check;
 mod file;
 pub mod fuzzed;
 mod image;
