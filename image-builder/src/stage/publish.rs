@@ -47,7 +47,7 @@ impl Work for Publish<'_> {
             boot_packages,
             board: _,
             version,
-            title: _,
+            title,
             boot_package_names: _,
             crates,
             published_at,
@@ -56,6 +56,7 @@ impl Work for Publish<'_> {
         } = self;
         let mut key = KeyHasher::of(Stage::Publish, epoch, &[disk, packages, boot_packages]);
         key.add("version", version.as_bytes());
+        key.add("title", title.as_bytes());
         key.add("crates", &files::read(crates)?);
         key.add("published at", format!("{published_at:?}").as_bytes());
         key.add_words("imager", imager_devices);
