@@ -10,6 +10,7 @@
 
 mod check;
 mod file;
+#[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 mod image;
 mod pins;
