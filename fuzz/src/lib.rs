@@ -9,11 +9,16 @@
 //! only what a library makes public stand here. The others stand in their library, behind its feature `fuzzed`, which
 //! nothing but this crate turns on.
 
+#![warn(missing_docs)]
+
+#[cfg(feature = "archive")]
 mod archive;
+#[cfg(feature = "mailserver")]
 mod mailserver;
 
 use std::sync::OnceLock;
 
+#[cfg(feature = "archive")]
 pub use self::archive::{HOUR_SECS, NOW, SECOND};
 
 /// A target: its name, which is also that of its folder of seeds, and what runs on any bytes.
@@ -29,33 +34,35 @@ pub struct Suite {
 }
 
 /// Files that anybody may have written.
+#[cfg(feature = "archive")]
 pub const ARCHIVE: Suite = Suite {
     of: "archive",
     targets: &self::archive::TARGETS,
 };
 /// A board's file.
+#[cfg(feature = "board-configs")]
 pub const BOARD_CONFIGS: Suite = Suite {
     of: "board-configs",
     targets: &board_configs::fuzzed::TARGETS,
 };
 /// What lies on a card.
+#[cfg(feature = "card-settings")]
 pub const CARD_SETTINGS: Suite = Suite {
     of: "card-settings",
     targets: &card_settings::fuzzed::TARGETS,
 };
 /// What browsers, services and files tell the daemon.
+#[cfg(feature = "daemon")]
 pub const DAEMON: Suite = Suite {
     of: "daemon",
     targets: &pillarboxd::fuzzed::TARGETS,
 };
 /// What peers send, and an operator's flags.
+#[cfg(feature = "mailserver")]
 pub const MAILSERVER: Suite = Suite {
     of: "mailserver",
     targets: &self::mailserver::TARGETS,
 };
-
-/// All of them.
-pub const SUITES: [Suite; 5] = [ARCHIVE, BOARD_CONFIGS, CARD_SETTINGS, DAEMON, MAILSERVER];
 
 /// Names the target that a program of a suite runs: one program a target would be the same code linked many times.
 pub const CHOICE: &str = "FUZZ_TARGET";

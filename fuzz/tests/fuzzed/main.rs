@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use pillarbox_fuzz::{BOARD_CONFIGS, CARD_SETTINGS, DAEMON, SUITES};
+use pillarbox_fuzz::{ARCHIVE, BOARD_CONFIGS, CARD_SETTINGS, DAEMON, MAILSERVER, Suite};
+
+const SUITES: [Suite; 5] = [ARCHIVE, BOARD_CONFIGS, CARD_SETTINGS, DAEMON, MAILSERVER];
 
 fn folders(of: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(of).unwrap().map(|entry| entry.unwrap());

@@ -10,11 +10,11 @@ use libp2p::multiaddr::Protocol;
 use pillarbox_mailserver::counters::DialOutcome;
 use pillarbox_mailserver::node::{Origin, Source};
 use pillarbox_mailserver::protocols::METADATA;
+use test_support::peer::Raw;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
 
-use crate::raw::Raw;
 use crate::support::{Node, TOPIC, eventually, message, within};
 
 /// Long enough for what would follow at once.

@@ -6,8 +6,8 @@ use pillarbox_mailserver::protocols::{METADATA, PEER_EXCHANGE};
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
 use pillarbox_mailserver::wire::peer_exchange::{PeerExchangeResponse, PeerExchangeRpc, PeerRecord};
 use prost::Message;
+use test_support::peer::Raw;
 
-use crate::raw::Raw;
 use crate::services::pair;
 use crate::support::{Node, within};
 

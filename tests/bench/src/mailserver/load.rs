@@ -11,8 +11,8 @@ use pillarbox_mailserver::node::{self, Handle, Origin, PublishError, Settings, S
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
 use pillarbox_mailserver::wire::store::StoreQueryRequest;
+use test_support::report::Report;
 
-use super::report::Report;
 use super::target::Target;
 
 const TOPIC: &str = "/waku/2/rs/16/32";

@@ -1,4 +1,5 @@
 //! A libp2p peer that speaks the protocols it is given and answers nothing by itself.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use futures::StreamExt;
 use libp2p::core::upgrade::Version;
@@ -14,20 +15,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Gone with its connections when it is dropped.
-pub(crate) struct Raw {
+pub struct Raw {
     /// Where it listens.
-    pub(crate) address: Multiaddr,
-    pub(crate) inbound: mpsc::Receiver<Inbound>,
+    pub address: Multiaddr,
+    /// The streams that the other end opens.
+    pub inbound: mpsc::Receiver<Inbound>,
     driver: JoinHandle<()>,
 }
 
 impl Raw {
     /// Listens on the loopback, and dials `to` if that is given.
-    pub(crate) async fn start(
-        keypair: &identity::Keypair,
-        protocols: Vec<StreamProtocol>,
-        to: Option<Multiaddr>,
-    ) -> Self {
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start(keypair: &identity::Keypair, protocols: Vec<StreamProtocol>, to: Option<Multiaddr>) -> Self {
         let (behaviour, inbound) = streams::Behaviour::new(protocols, streams::Limits::default(), Counters::new());
         let transport = tcp::tokio::Transport::default()
             .upgrade(Version::V1Lazy)
@@ -58,7 +59,10 @@ impl Raw {
     }
 
     /// The next stream that the other end opens with `protocol`. Metadata is answered on the way.
-    pub(crate) async fn next(&mut self, protocol: &StreamProtocol) -> Stream {
+    ///
+    /// # Panics
+    /// When the other end is gone, or opens another protocol.
+    pub async fn next(&mut self, protocol: &StreamProtocol) -> Stream {
         loop {
             let mut opened = self.inbound.recv().await.unwrap();
             if opened.protocol == *protocol {

@@ -1,11 +1,13 @@
 //! Figures, each beside its goal, as a table and as JSON.
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
 
-pub(crate) const MIB: f64 = 1024.0 * 1024.0;
+/// In bytes.
+pub const MIB: f64 = 1024.0 * 1024.0;
 
 #[derive(Debug, Serialize)]
 struct Figure {
@@ -16,22 +18,25 @@ struct Figure {
     met: Option<bool>,
 }
 
+/// The figures of a run, in the order in which they came.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
+pub struct Report {
     figures: Vec<Figure>,
 }
 
 impl Report {
-    pub(crate) fn at_most(&mut self, name: &str, value: f64, unit: &'static str, goal: f64) {
+    /// A figure that meets its goal when it is no larger.
+    pub fn at_most(&mut self, name: &str, value: f64, unit: &'static str, goal: f64) {
         self.add(name, value, unit, Some((format!("≤ {goal}"), value <= goal)));
     }
 
-    pub(crate) fn at_least(&mut self, name: &str, value: f64, unit: &'static str, goal: f64) {
+    /// A figure that meets its goal when it is no smaller.
+    pub fn at_least(&mut self, name: &str, value: f64, unit: &'static str, goal: f64) {
         self.add(name, value, unit, Some((format!("≥ {goal}"), value >= goal)));
     }
 
     /// A figure nobody set a goal for.
-    pub(crate) fn note(&mut self, name: &str, value: f64, unit: &'static str) {
+    pub fn note(&mut self, name: &str, value: f64, unit: &'static str) {
         self.add(name, value, unit, None);
     }
 
@@ -46,7 +51,8 @@ impl Report {
         });
     }
 
-    pub(crate) fn print(&self) {
+    /// The table, on stdout.
+    pub fn print(&self) {
         println!("{:<48} {:>10} {:<6} {:>8}  met", "figure", "value", "unit", "goal");
         for figure in &self.figures {
             let met = match figure.met {
@@ -62,7 +68,11 @@ impl Report {
         }
     }
 
-    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+    /// The JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_vec_pretty(self)?;
         std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
     }
