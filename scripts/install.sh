@@ -11,28 +11,35 @@ as_root() {
 
 # need COMMAND PACKAGE...: Debian packages, unless the command is there already.
 need() {
-  local command="$1"; shift
-  command -v "$command" >/dev/null 2>&1 || install_packages "$command" "$@"
+  command -v "$1" >/dev/null 2>&1 || install_packages "${@:2}"
 }
 
 # need_file FILE PACKAGE...: the same for a file.
 need_file() {
-  local file="$1"; shift
-  [ -e "$file" ] || install_packages "$file" "$@"
+  [ -e "$1" ] || install_packages "${@:2}"
+}
+
+# need_packages PACKAGE...: those that are not installed, for what is more than a command.
+need_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
 install_packages() {
-  local wanted="$1"; shift
-  say "installing $* (for $wanted)"
+  say "installing $*"
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
-    echo "$wanted is missing. Become root or install sudo, then run this again; or: apt-get install $*" >&2
+    echo "become root or install sudo, then run this again; or: apt-get install $*" >&2
     exit 1
   fi
   if [ -z "${apt_updated:-}" ]; then
-    as_root apt-get update -qq
+    as_root apt-get update -qq >&2
     apt_updated=1
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  # What a script prints may be its result.
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 need_rust() {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::check::Checker;
 use crate::image::{self, ImagePart};
-use crate::pins;
+use crate::pins::{self, Reserved};
 use crate::shipped;
 use crate::{Arch, Board, Button, ButtonDriver, Error, Led, LedDriver, Proof};
 
@@ -44,14 +45,6 @@ struct File {
 struct ButtonPart {
     driver: Option<ButtonDriver>,
     debounce_ms: Option<u64>,
-}
-
-/// Lines of the board's own controller that are taken.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reserved {
-    pub(crate) lines: Vec<u32>,
-    pub(crate) why: String,
 }
 
 pub(crate) fn assemble(name: &str, path: &Path, text: &str) -> Result<Board, Error> {
@@ -124,80 +117,76 @@ fn over(near: File, far: File) -> File {
 }
 
 fn board(name: &str, path: &Path, file: File) -> Result<Board, Error> {
-    let missing = |key: &str| Error::Missing {
-        path: path.to_owned(),
-        key: key.to_owned(),
-    };
-    let bad = |key: &str, value: &str, expected: &'static str| Error::BadValue {
-        path: path.to_owned(),
-        key: key.to_owned(),
-        value: value.to_owned(),
-        expected,
-    };
-    let mut leds = file.leds;
-    if leds.len() > MAX_LEDS {
-        return Err(bad("leds", &leds.len().to_string(), "use 8 at most"));
-    }
-    for (led_name, led) in &mut leds {
-        if !plain(led_name) {
-            let expected = "an LED's name has small letters, digits and `-` only, and 80 at most";
-            return Err(bad("leds", led_name, expected));
-        }
-        match &mut led.driver {
-            LedDriver::Gpiocdev(line) => fill(&mut line.chip, &file.gpio_chip)
-                .ok_or_else(|| missing(&format!("gpio_chip (leds.{led_name} needs it)")))?,
-            LedDriver::LedsClass(own)
-                if !readable(&own.name) || own.name.contains('/') || own.name.starts_with('.') =>
-            {
-                let key = format!("leds.{led_name}.driver.leds-class.name");
-                return Err(bad(&key, &own.name, "use the name of a directory in /sys/class/leds"));
-            }
-            LedDriver::LedsClass(_) | LedDriver::Simulated | LedDriver::Rppal(_) => {}
-        }
-    }
-    let part = file.button.unwrap_or_default();
-    let button = match part.driver {
-        None => None,
-        Some(mut driver) => {
-            if let ButtonDriver::Gpiocdev(line) = &mut driver {
-                fill(&mut line.chip, &file.gpio_chip).ok_or_else(|| missing("gpio_chip (the button needs it)"))?;
-            }
-            let debounce_ms = part.debounce_ms.ok_or_else(|| missing("button.debounce_ms"))?;
-            if !DEBOUNCE_MS.contains(&debounce_ms) {
-                return Err(bad("button.debounce_ms", &debounce_ms.to_string(), "use 1 to 200"));
-            }
-            Some(Button {
-                driver,
-                debounce: Duration::from_millis(debounce_ms),
-            })
-        }
-    };
-    let title = file.title.ok_or_else(|| missing("title"))?;
+    let checker = Checker { path };
+    let own_chip = file.gpio_chip.as_deref();
+    let leds = leds(&checker, own_chip, file.leds)?;
+    let button = button(&checker, own_chip, file.button.unwrap_or_default())?;
+    let title = checker.present("title", file.title)?;
     if !readable(&title) {
-        return Err(bad("title", &title, "use one line of 1 to 80 bytes"));
+        return Err(checker.bad("title", &title, "use one line of 1 to 80 bytes"));
     }
     let board = Board {
         name: name.to_owned(),
         title,
-        arch: file.arch.ok_or_else(|| missing("arch"))?,
-        proof: file.proof.ok_or_else(|| missing("proof"))?,
+        arch: checker.present("arch", file.arch)?,
+        proof: checker.present("proof", file.proof)?,
         leds,
         button,
-        image: file.image.map(|part| image::complete(part, path)).transpose()?,
+        image: file.image.map(|part| image::complete(part, &checker)).transpose()?,
     };
-    pins::check(
-        &board,
-        path,
-        file.gpio_chip.as_deref().unwrap_or_default(),
-        &file.reserved,
-    )?;
+    pins::check(&board, path, own_chip.unwrap_or_default(), &file.reserved)?;
     Ok(board)
 }
 
+fn leds(
+    checker: &Checker,
+    own_chip: Option<&str>,
+    mut leds: BTreeMap<String, Led>,
+) -> Result<BTreeMap<String, Led>, Error> {
+    if leds.len() > MAX_LEDS {
+        return Err(checker.bad("leds", &leds.len().to_string(), "use 8 at most"));
+    }
+    for (name, led) in &mut leds {
+        if !plain(name) {
+            let expected = "an LED's name has small letters, digits and `-` only, and 80 at most";
+            return Err(checker.bad("leds", name, expected));
+        }
+        match &mut led.driver {
+            LedDriver::Gpiocdev(line) => fill(&mut line.chip, own_chip)
+                .ok_or_else(|| checker.missing(&format!("gpio_chip (leds.{name} needs it)")))?,
+            LedDriver::LedsClass(own)
+                if !readable(&own.name) || own.name.contains('/') || own.name.starts_with('.') =>
+            {
+                let key = format!("leds.{name}.driver.leds-class.name");
+                return Err(checker.bad(&key, &own.name, "use the name of a directory in /sys/class/leds"));
+            }
+            LedDriver::LedsClass(_) | LedDriver::Simulated | LedDriver::Rppal(_) => {}
+        }
+    }
+    Ok(leds)
+}
+
+fn button(checker: &Checker, own_chip: Option<&str>, part: ButtonPart) -> Result<Option<Button>, Error> {
+    let Some(mut driver) = part.driver else {
+        return Ok(None);
+    };
+    if let ButtonDriver::Gpiocdev(line) = &mut driver {
+        fill(&mut line.chip, own_chip).ok_or_else(|| checker.missing("gpio_chip (the button needs it)"))?;
+    }
+    let debounce_ms = checker.present("button.debounce_ms", part.debounce_ms)?;
+    if !DEBOUNCE_MS.contains(&debounce_ms) {
+        return Err(checker.bad("button.debounce_ms", &debounce_ms.to_string(), "use 1 to 200"));
+    }
+    Ok(Some(Button {
+        driver,
+        debounce: Duration::from_millis(debounce_ms),
+    }))
+}
+
 /// Sets an absent chip to the board's.
-fn fill(chip: &mut String, default: &Option<String>) -> Option<()> {
+fn fill(chip: &mut String, own_chip: Option<&str>) -> Option<()> {
     if chip.is_empty() {
-        chip.clone_from(default.as_ref()?);
+        own_chip?.clone_into(chip);
     }
     Some(())
 }

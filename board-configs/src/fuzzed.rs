@@ -1,4 +1,4 @@
-//! A board's file, to be run on any bytes: in every test run over seeds and mutations of them (`tests/fuzzed.rs`), and
+//! A board's file, to be run on any bytes: in every test run over seeds and mutations of them (`fuzz/tests/fuzzed`), and
 //! under libFuzzer by `scripts/campaign fuzz --of board-configs`. What must hold is asserted here; that nothing panics
 //! goes without saying.
 
@@ -9,14 +9,8 @@ use crate::{Board, Image, LedDriver, file};
 /// A name, and what runs on any bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
+/// In the order of their names.
 pub const TARGETS: [Target; 1] = [("board", board)];
-
-/// # Panics
-/// Without such a target, and when what must hold does not.
-pub fn run(target: &str, bytes: &[u8]) {
-    let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
-    body(bytes);
-}
 
 fn board(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

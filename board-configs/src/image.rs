@@ -8,10 +8,12 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::check::Checker;
 
 /// What image-builder must know of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
+    /// Which table a boot ROM of the board reads.
     pub partition_table: PartitionTable,
     /// The suite that the kernel comes from, where Debian's stable one does not know the board yet.
     pub kernel_suite: Option<String>,
@@ -27,6 +29,7 @@ pub struct Image {
     pub device_trees: Vec<String>,
     /// Where U-Boot puts the device tree and the initrd, where its own choice is not free of the kernel.
     pub device_tree_address: Option<u32>,
+    /// The same for the initrd.
     pub initrd_address: Option<u32>,
     /// The kernel's consoles, the main one last.
     pub consoles: Vec<String>,
@@ -42,9 +45,11 @@ pub struct Image {
     pub firmware: Vec<String>,
 }
 
+/// The kind of partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PartitionTable {
+    /// GPT alone.
     Gpt,
     /// GPT, and beside it an MBR entry for the FAT partition: the boot ROM of Raspberry Pi 3 and Zero 2 W reads no GPT.
     Hybrid,
@@ -129,77 +134,15 @@ pub(crate) fn over(near: Option<ImagePart>, far: Option<ImagePart>) -> Option<Im
     }
 }
 
-pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
-    let missing = |key: &str| Error::Missing {
-        path: path.to_owned(),
-        key: key.to_owned(),
-    };
-    let bad = |key: &str, value: &str, expected: &'static str| Error::BadValue {
-        path: path.to_owned(),
-        key: format!("image.{key}"),
-        value: value.to_owned(),
-        expected,
-    };
-    let inside = |key: &str, value: &str| {
-        let plain = !value.is_empty() && Path::new(value).components().all(|c| matches!(c, Component::Normal(_)));
-        plain
-            .then_some(())
-            .ok_or_else(|| bad(key, value, "use a relative path without `..`"))
-    };
-    for file in &part.boot_files {
-        inside("boot_files.from", &file.from)?;
-        inside("boot_files.to", &file.to)?;
-    }
-    for loader in &part.loaders {
-        inside("loaders.from", &loader.from)?;
-        if !LOADER_SECTORS.contains(&loader.sector) {
-            let expected = "use 34 to 1048576: the partition table is before that";
-            return Err(bad("loaders.sector", &loader.sector.to_string(), expected));
-        }
-    }
-    for (key, paths) in [
-        ("device_trees", &part.device_trees),
-        ("modules", &part.modules),
-        ("firmware", &part.firmware),
-    ] {
-        paths.iter().try_for_each(|value| inside(key, value))?;
-    }
-    let is_suite = |suite: &str| suite.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    if let Some(suite) = part.kernel_suite.as_deref()
-        && (suite.is_empty() || !is_suite(suite))
-    {
-        let expected = "use the name of a suite, such as `trixie-backports`";
-        return Err(bad("kernel_suite", suite, expected));
-    }
-    for (key, words) in [
-        ("kernel_arguments", &part.kernel_arguments),
-        ("consoles", &part.consoles),
-    ] {
-        if let Some(word) = words.iter().find(|word| !is_argument(word)) {
-            let expected = "use one argument each, without spaces, quotes, `$`, `;` and `\\`";
-            return Err(bad(key, word, expected));
-        }
-    }
-    for (key, names) in [
-        ("boot_packages", &part.boot_packages),
-        ("initrd_modules", &part.initrd_modules),
-    ] {
-        if let Some(name) = names.iter().find(|name| !is_name(name)) {
-            return Err(bad(
-                key,
-                name,
-                "use letters, digits and `+-._`, and a letter or digit first",
-            ));
-        }
-    }
-    if let Some(line) = part.config_txt.iter().find(|line| line.contains(char::is_control)) {
-        return Err(bad("config_txt", line, "use one line each"));
-    }
+/// Every value is good, and none is missing that has no default.
+pub(crate) fn complete(part: ImagePart, checker: &Checker) -> Result<Image, Error> {
+    check_paths(&part, checker)?;
+    check_words(&part, checker)?;
     if part.consoles.is_empty() {
-        return Err(missing("image.consoles"));
+        return Err(checker.missing("image.consoles"));
     }
     Ok(Image {
-        partition_table: part.partition_table.ok_or_else(|| missing("image.partition_table"))?,
+        partition_table: checker.present("image.partition_table", part.partition_table)?,
         kernel_suite: part.kernel_suite,
         boot_packages: part.boot_packages,
         boot_files: part.boot_files,
@@ -215,6 +158,59 @@ pub(crate) fn complete(part: ImagePart, path: &Path) -> Result<Image, Error> {
         modules: part.modules,
         firmware: part.firmware,
     })
+}
+
+/// What image-builder joins to a directory stays below it.
+fn check_paths(part: &ImagePart, checker: &Checker) -> Result<(), Error> {
+    let inside = |key: &str, value: &str| match is_inside(value) {
+        true => Ok(()),
+        false => Err(checker.bad(key, value, "use a relative path without `..`")),
+    };
+    for file in &part.boot_files {
+        inside("image.boot_files.from", &file.from)?;
+        inside("image.boot_files.to", &file.to)?;
+    }
+    for loader in &part.loaders {
+        inside("image.loaders.from", &loader.from)?;
+        if !LOADER_SECTORS.contains(&loader.sector) {
+            let expected = "use 34 to 1048576: the partition table is before that";
+            return Err(checker.bad("image.loaders.sector", &loader.sector.to_string(), expected));
+        }
+    }
+    for (key, paths) in [
+        ("image.device_trees", &part.device_trees),
+        ("image.modules", &part.modules),
+        ("image.firmware", &part.firmware),
+    ] {
+        paths.iter().try_for_each(|value| inside(key, value))?;
+    }
+    Ok(())
+}
+
+/// What is written into scripts and given to programs ends nothing there.
+fn check_words(part: &ImagePart, checker: &Checker) -> Result<(), Error> {
+    let suite = part.kernel_suite.as_slice();
+    let expected = "use the name of a suite, such as `trixie-backports`";
+    checker.all("image.kernel_suite", suite, is_suite, expected)?;
+    let expected = "use one argument each, without spaces, quotes, `$`, `;` and `\\`";
+    checker.all("image.kernel_arguments", &part.kernel_arguments, is_argument, expected)?;
+    checker.all("image.consoles", &part.consoles, is_argument, expected)?;
+    let expected = "use letters, digits and `+-._`, and a letter or digit first";
+    checker.all("image.boot_packages", &part.boot_packages, is_name, expected)?;
+    checker.all("image.initrd_modules", &part.initrd_modules, is_name, expected)?;
+    let is_line = |line: &str| !line.contains(char::is_control);
+    checker.all("image.config_txt", &part.config_txt, is_line, "use one line each")
+}
+
+fn is_inside(path: &str) -> bool {
+    !path.is_empty()
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn is_suite(suite: &str) -> bool {
+    !suite.is_empty() && suite.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 /// They stand between quotes in a script of U-Boot's.

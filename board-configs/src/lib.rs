@@ -6,7 +6,11 @@
 //!
 //! The boards that ship are compiled in ([`Board::named`]); a person's own board is a file ([`Board::from_file`]).
 
+#![warn(missing_docs)]
+
+mod check;
 mod file;
+#[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 mod image;
 mod pins;
@@ -32,10 +36,13 @@ pub struct Board {
     pub name: String,
     /// What a person calls it.
     pub title: String,
+    /// What its programs are compiled for.
     pub arch: Arch,
+    /// How far it is known to work.
     pub proof: Proof,
     /// LEDs by name, in order of name.
     pub leds: BTreeMap<String, Led>,
+    /// Its button, if it has one.
     pub button: Option<Button>,
     /// What its card holds; none for what is never flashed.
     pub image: Option<Image>,
@@ -47,6 +54,7 @@ pub struct Board {
 pub enum Arch {
     /// Whatever the build runs on.
     Native,
+    /// 64-bit ARM.
     Arm64,
 }
 
@@ -64,10 +72,13 @@ pub enum Proof {
     Hardware,
 }
 
+/// A light.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Led {
+    /// What it tells.
     pub shows: Shows,
+    /// How it is switched.
     pub driver: LedDriver,
 }
 
@@ -83,6 +94,7 @@ pub enum Shows {
     Fault,
 }
 
+/// How a light is switched.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LedDriver {
@@ -96,17 +108,21 @@ pub enum LedDriver {
     Rppal(RppalOutput),
 }
 
+/// A line of a GPIO controller that drives a light.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputLine {
     /// The controller's label or name, as `gpiodetect` shows it; the board's `gpio_chip` when absent.
     #[serde(default)]
     pub chip: String,
+    /// The line's number on the controller.
     pub line: u32,
+    /// Lit when the line is low.
     #[serde(default)]
     pub active_low: bool,
 }
 
+/// A light that the kernel drives.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedsClass {
@@ -114,39 +130,49 @@ pub struct LedsClass {
     pub name: String,
 }
 
+/// A Raspberry Pi's pin that drives a light.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RppalOutput {
     /// Broadcom's number of the pin.
     pub pin: u8,
+    /// Lit when the pin is low.
     #[serde(default)]
     pub active_low: bool,
 }
 
+/// The board's button.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Button {
+    /// How it is read.
     pub driver: ButtonDriver,
     /// How long a level must hold before the kernel reports it.
     pub debounce: Duration,
 }
 
+/// How a button is read.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ButtonDriver {
     /// A FIFO in the state directory that takes the lines `down` and `up`.
     Simulated,
+    /// A line of a GPIO controller, by the kernel's character device.
     Gpiocdev(InputLine),
 }
 
+/// A line of a GPIO controller that a button pulls.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputLine {
     /// As in [`OutputLine::chip`].
     #[serde(default)]
     pub chip: String,
+    /// The line's number on the controller.
     pub line: u32,
+    /// Pressed when the line is low.
     #[serde(default)]
     pub active_low: bool,
+    /// What the line is when nobody presses.
     #[serde(default)]
     pub pull: Pull,
 }
@@ -158,7 +184,9 @@ pub enum Pull {
     /// Whatever the line has now.
     #[default]
     AsIs,
+    /// High.
     Up,
+    /// Low.
     Down,
 }
 
@@ -206,6 +234,7 @@ impl Board {
 
 /// Why a board cannot be used. Each says which file, which key and how to mend it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong, and where")]
 pub enum Error {
     #[error("no board is called {name:?}; the boards are: {known}; a file of your own needs a path with a `/`")]
     Unknown { name: String, known: String },

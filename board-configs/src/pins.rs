@@ -4,8 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use crate::file::Reserved;
+use serde::Deserialize;
+
 use crate::{Board, ButtonDriver, Error, LedDriver};
+
+/// Lines of the board's own controller that are taken.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reserved {
+    lines: Vec<u32>,
+    why: String,
+}
 
 /// What two users may not share. A pin of rppal is the same copper as a line of that number on the board's own
 /// controller, so both become a `Line`.

@@ -1,5 +1,5 @@
 //! Everything that reads what lies on a card, to be run on any bytes: in every test run over seeds and mutations of them
-//! (`tests/fuzzed.rs`), and under libFuzzer by `scripts/campaign fuzz --of card-settings`. What must hold is asserted here;
+//! (`fuzz/tests/fuzzed`), and under libFuzzer by `scripts/campaign fuzz --of card-settings`. What must hold is asserted here;
 //! that nothing panics goes without saying.
 
 use std::collections::BTreeSet;
@@ -27,13 +27,6 @@ pub const TARGETS: [Target; 7] = [
 
 /// The image's own configuration, which wishes are laid over.
 const BASE: &str = include_str!("../../image-builder/overlay/root/etc/pillarbox/pillarboxd.toml");
-
-/// # Panics
-/// Without such a target, and when what must hold does not.
-pub fn run(target: &str, bytes: &[u8]) {
-    let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
-    body(bytes);
-}
 
 fn pillarbox_toml(bytes: &[u8]) {
     let read = match settings::read(bytes) {

@@ -14,6 +14,7 @@ pub mod answer;
 pub mod apply;
 pub mod daemon;
 pub mod fat;
+#[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 pub mod imager;
 pub mod kept;

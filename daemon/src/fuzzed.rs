@@ -1,5 +1,5 @@
 //! Everything that reads bytes which somebody else wrote, to be run on any bytes: in every test run over seeds and
-//! mutations of them (`tests/fuzzed.rs`), and under libFuzzer by `scripts/campaign fuzz --of daemon`. What must hold is
+//! mutations of them (`fuzz/tests/fuzzed`), and under libFuzzer by `scripts/campaign fuzz --of daemon`. What must hold is
 //! asserted here; that nothing panics goes without saying.
 
 use std::time::Duration;
@@ -28,13 +28,6 @@ pub const TARGETS: [Target; 9] = [
     ("settings", settings),
     ("upload", upload),
 ];
-
-/// # Panics
-/// Without such a target, and when what must hold does not.
-pub fn run(target: &str, bytes: &[u8]) {
-    let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
-    body(bytes);
-}
 
 /// What is read back is what was written.
 fn backup(bytes: &[u8]) {

@@ -17,6 +17,7 @@ pub mod control;
 mod diagnostics;
 pub mod event;
 pub mod fault;
+#[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 pub mod hardware;
 pub mod health;

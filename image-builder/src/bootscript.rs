@@ -11,7 +11,7 @@ use crate::layout::{self, Part, SECTOR_BYTES};
 use crate::recipe;
 
 /// `boot.scr` of the FAT partition, before mkimage.
-pub fn chooser() -> String {
+pub(crate) fn chooser() -> String {
     let state = layout::partition(Part::Bootstate);
     let first = state.start_sector();
     let second = first + COPY_DISTANCE_BYTES / SECTOR_BYTES;
@@ -72,7 +72,7 @@ reset
 "#;
 
 /// `boot.scr` of a slot, before mkimage.
-pub fn slot(image: &Image) -> String {
+pub(crate) fn slot(image: &Image) -> String {
     let consoles: String = image
         .consoles
         .iter()

@@ -11,13 +11,17 @@ pub const COPY_BYTES: usize = 4096;
 /// Distance between the copies: more than any erase block, so that no write touches both.
 pub const COPY_DISTANCE_BYTES: u64 = 2 * 1024 * 1024;
 
+/// One of the two systems that a card has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
+    /// The one that a flashed card starts from.
     A,
+    /// The other.
     B,
 }
 
 impl Slot {
+    /// As it stands in the copies: `a` or `b`.
     pub fn letter(self) -> char {
         match self {
             Slot::A => 'a',
@@ -34,25 +38,32 @@ impl Slot {
     }
 }
 
+/// What one copy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstate {
+    /// The copy's number; the larger one holds.
     pub seq: u64,
     /// What boots unless another slot is on trial.
     pub good: Slot,
+    /// Whether another slot is on trial.
     pub trial: Trial,
 }
 
 /// A slot is booted once on trial; whatever ends that boot without a commit leads back to the good one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
+    /// The good slot boots.
     None,
     /// To be booted next; the boot script then writes the copy numbered `next` that says `Tried`.
     Armed {
+        /// The slot on trial.
         slot: Slot,
+        /// The number of the copy that says `Tried`.
         next: u64,
     },
     /// It was started. It boots no more unless it is committed.
     Tried {
+        /// The slot that was started.
         slot: Slot,
     },
 }
@@ -65,6 +76,7 @@ impl Bootstate {
         trial: Trial::None,
     };
 
+    /// A copy in the form that U-Boot reads.
     pub fn encode(&self) -> Vec<u8> {
         let mut text = format!("pb_good={}\0pb_seq={}\0", self.good.letter(), self.seq);
         match self.trial {

@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use board_configs::{Board, Image};
 
 use crate::modules::Modules;
 use crate::tool::{Sources, Tools};
-use crate::{files, image, initrd, recipe};
+use crate::{files, initrd, recipe, unpacked};
 
 /// Unpacks the packages below `out` and returns the names of the boards whose files are all there. Boards that take their
 /// kernel from the same suite share an unpacking.
+///
+/// # Errors
+/// Names every file and module that no package has, by board; or what kept the packages from being unpacked.
 pub fn check(out: &Path, mirrors: &[String]) -> Result<Vec<&'static str>> {
     let dir = out.join("check");
     files::remove(&dir)?;
@@ -29,13 +32,10 @@ pub fn check(out: &Path, mirrors: &[String]) -> Result<Vec<&'static str>> {
     }
     let mut missing = Vec::new();
     for (suite, boards) in &suites {
-        let packages: BTreeSet<String> = boards
-            .iter()
-            .flat_map(|(_, image)| image::boot_packages(image))
-            .collect();
+        let packages: BTreeSet<String> = boards.iter().flat_map(|(_, image)| unpacked::names(image)).collect();
         let sources = Sources::found(&tools, mirrors, suite.as_deref())?;
         let root = dir.join(suite.as_deref().unwrap_or(recipe::SUITE));
-        image::unpack(&tools, &packages.into_iter().collect::<Vec<_>>(), &sources, &root)?;
+        unpacked::unpack(&tools, &packages.into_iter().collect::<Vec<_>>(), &sources, &root)?;
         let shelf = Shelf::of(&root)?;
         for (name, image) in boards {
             missing.extend(shelf.missing(image).into_iter().map(|what| format!("{name}: {what}")));
@@ -63,11 +63,9 @@ struct Shelf {
 
 impl Shelf {
     fn of(root: &Path) -> Result<Shelf> {
-        let kernel = image::kernel_of(root)?;
+        let kernel = unpacked::kernel_version(root)?;
         let base = root.join("usr/lib/modules").join(&kernel);
-        let text = |name: &str| {
-            String::from_utf8(files::read(&base.join(name))?).with_context(|| format!("{name} is not text"))
-        };
+        let text = |name: &str| files::text(&base.join(name));
         Ok(Shelf {
             root: root.to_owned(),
             modules: Modules::parse(&text("modules.dep")?),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pillarbox_image::deb::{self, Architecture};
 use pillarbox_image::image::{self, Order};
+use pillarbox_image::stage::Stage;
 use pillarbox_image::{check, plain};
 
 #[derive(Parser)]
@@ -32,8 +33,8 @@ pub(crate) enum Command {
         #[arg(long)]
         fast: bool,
         /// Stops after this stage; `disk` leaves the image uncompressed, for an emulator. Said twice, the last counts.
-        #[arg(long, overrides_with = "until")]
-        until: Option<String>,
+        #[arg(long, overrides_with = "until", default_value = "publish")]
+        until: Stage,
     },
     /// Builds a Debian package of the daemon, the mailserver and the command.
     Deb {
@@ -110,7 +111,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<String> {
                 fast,
                 until,
             };
-            Ok(image::build(order)?.display().to_string())
+            Ok(image::build(&order)?.display().to_string())
         }
         Command::Deb {
             architecture,

@@ -9,14 +9,14 @@ const KIND_LINK: u32 = 0o120_000;
 const KIND_CHARACTER: u32 = 0o020_000;
 
 /// Writes an archive entry by entry; a directory comes before what is in it.
-pub struct Archive<W: Write> {
+pub(crate) struct Archive<W: Write> {
     out: W,
     written: usize,
     inode: u32,
 }
 
 impl<W: Write> Archive<W> {
-    pub fn new(out: W) -> Archive<W> {
+    pub(crate) fn new(out: W) -> Archive<W> {
         Archive {
             out,
             written: 0,
@@ -24,23 +24,23 @@ impl<W: Write> Archive<W> {
         }
     }
 
-    pub fn directory(&mut self, path: &str) -> io::Result<()> {
+    pub(crate) fn directory(&mut self, path: &str) -> io::Result<()> {
         self.entry(path, KIND_DIRECTORY | 0o755, (0, 0), b"")
     }
 
-    pub fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> io::Result<()> {
+    pub(crate) fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> io::Result<()> {
         self.entry(path, KIND_FILE | permissions, (0, 0), content)
     }
 
-    pub fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
         self.entry(path, KIND_LINK | 0o777, (0, 0), target.as_bytes())
     }
 
-    pub fn character_device(&mut self, path: &str, major: u32, minor: u32) -> io::Result<()> {
+    pub(crate) fn character_device(&mut self, path: &str, major: u32, minor: u32) -> io::Result<()> {
         self.entry(path, KIND_CHARACTER | 0o600, (major, minor), b"")
     }
 
-    pub fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         self.inode = 0;
         self.header("TRAILER!!!", 0, (0, 0), 0, 0)?;
         Ok(self.out)

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::tool::Tools;
-use crate::{files, root};
+use crate::{daemon, files};
 
 /// What Debian calls them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Architecture {
+    /// 64-bit PCs.
     Amd64,
+    /// 64-bit ARM boards.
     Arm64,
 }
 
@@ -24,12 +26,17 @@ impl Architecture {
     }
 }
 
+/// Which package is wanted, and from what.
 pub struct Order {
+    /// What its programs are compiled for.
     pub architecture: Architecture,
+    /// The checked-out repository.
     pub repository: PathBuf,
     /// Compiled programs of that architecture.
     pub programs: PathBuf,
+    /// Where the package goes.
     pub out: PathBuf,
+    /// Pillarbox's own.
     pub version: String,
     /// The commit's time, which everything in the package has.
     pub epoch: u64,
@@ -42,6 +49,9 @@ const CONFIGURATION: &[&str] = &["etc/pillarbox/pillarboxd.toml", "etc/pillarbox
 const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
 
 /// Builds the package and returns where it is.
+///
+/// # Errors
+/// When a file is missing, no longer says what is expected, or a program fails.
 pub fn build(order: &Order) -> Result<PathBuf> {
     let arch = order.architecture.name();
     let work = order.out.join(format!("deb-{arch}"));
@@ -71,18 +81,18 @@ pub fn build(order: &Order) -> Result<PathBuf> {
 /// Units, accounts, services and configuration.
 fn texts(order: &Order, tree: &Path) -> Result<()> {
     let overlay = order.repository.join("image-builder/overlay/root");
-    let unit = text(&overlay.join("usr/lib/systemd/system/pillarboxd.service"))?;
+    let unit = files::text(&overlay.join("usr/lib/systemd/system/pillarboxd.service"))?;
     put(
         tree,
         "usr/lib/systemd/system/pillarboxd.service",
         &unit_elsewhere(&unit)?,
     )?;
     for file in ["usr/lib/sysusers.d/pillarbox.conf", "usr/lib/tmpfiles.d/pillarbox.conf"] {
-        put(tree, file, &elsewhere(&text(&overlay.join(file))?))?;
+        put(tree, file, &elsewhere(&files::text(&overlay.join(file))?))?;
     }
     let services = order.repository.join("daemon/services");
     for path in files::walk(&services)? {
-        let with_account = root::with_account(&path, &text(&services.join(&path))?);
+        let with_account = daemon::with_account(&path, &files::text(&services.join(&path))?);
         put(
             tree,
             &format!("usr/lib/pillarbox/services/{}", path.display()),
@@ -92,12 +102,12 @@ fn texts(order: &Order, tree: &Path) -> Result<()> {
     let own = order.repository.join("image-builder/deb");
     for file in CONFIGURATION {
         let name = file.rsplit('/').next().unwrap_or(file);
-        put(tree, file, &text(&own.join(name))?)?;
+        put(tree, file, &files::text(&own.join(name))?)?;
     }
     put(
         tree,
         "usr/share/doc/pillarbox/copyright",
-        &text(&own.join("copyright"))?,
+        &files::text(&own.join("copyright"))?,
     )
 }
 
@@ -143,7 +153,7 @@ fn control(order: &Order, tools: &Tools, tree: &Path) -> Result<()> {
     for program in PROGRAMS {
         needs.push(tools.readelf(&tree.join("usr/bin").join(program))?);
     }
-    let filled = text(&own.join("control"))?
+    let filled = files::text(&own.join("control"))?
         .replace("@VERSION@", &order.version)
         .replace("@ARCHITECTURE@", order.architecture.name())
         .replace("@INSTALLED_KIB@", &bytes.div_ceil(1024).to_string())
@@ -223,10 +233,6 @@ fn unit_elsewhere(unit: &str) -> Result<String> {
     Ok(unit)
 }
 
-fn text(path: &Path) -> Result<String> {
-    String::from_utf8(files::read(path)?).with_context(|| format!("{} is not text", path.display()))
-}
-
 fn put(tree: &Path, path: &str, text: &str) -> Result<()> {
     files::write(&tree.join(path), text.as_bytes(), 0o644)
 }
@@ -237,7 +243,7 @@ mod tests {
 
     fn overlay(path: &str) -> String {
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlay/root");
-        text(&base.join(path)).unwrap()
+        files::text(&base.join(path)).unwrap()
     }
 
     #[test]

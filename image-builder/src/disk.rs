@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 const MBR_ENTRIES_AT: u64 = 446;
 
 /// `loaders` are files with the sectors at which they start, in front of the first partition.
-pub fn assemble(
+pub(crate) fn assemble(
     tools: &Tools,
     seed: &str,
     table: PartitionTable,

@@ -1,7 +1,7 @@
-//! Small work on files: hashing trees, copying single files with their mode, errors that say which file.
+//! Small work on files: walking trees, copying single files with their mode, errors that say which file.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -34,6 +34,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+pub(crate) fn text(path: &Path) -> Result<String> {
+    String::from_utf8(read(path)?).with_context(|| format!("{} is not text", path.display()))
+}
+
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
@@ -53,6 +57,12 @@ pub(crate) fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
 
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
+}
+
+/// A symbolic link, in place of whatever is there.
+pub(crate) fn relink(path: &Path, target: &str) -> Result<()> {
+    remove(path)?;
+    symlink(target, path).with_context(|| format!("cannot link {}", path.display()))
 }
 
 /// A file or a whole directory; nothing when it is not there.

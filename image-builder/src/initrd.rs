@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 
 use crate::cpio::Archive;
 use crate::files;
@@ -21,9 +21,8 @@ pub(crate) fn build(
     to: &Path,
 ) -> Result<()> {
     let base = packages.join("usr/lib/modules").join(version);
-    let dep = String::from_utf8(files::read(&base.join("modules.dep"))?).context("modules.dep is not text")?;
-    let builtin =
-        String::from_utf8(files::read(&base.join("modules.builtin"))?).context("modules.builtin is no text")?;
+    let dep = files::text(&base.join("modules.dep"))?;
+    let builtin = files::text(&base.join("modules.builtin"))?;
     let modules = Modules::parse(&dep);
     let of_some = recipe::INITRD_MODULES_OF_SOME.iter().copied();
     let loadable: Vec<String> = of_some

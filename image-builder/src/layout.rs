@@ -14,6 +14,7 @@
 
 use board_configs::PartitionTable;
 
+/// What sector numbers count, on every card.
 pub const SECTOR_BYTES: u64 = 512;
 const MIB: u64 = 1024 * 1024;
 /// The first partition starts here: flash erase blocks are at most this large, and a board's second-stage loader
@@ -29,29 +30,44 @@ const STATE_TYPE: &str = "2b0f7f0c-54a3-4d3e-a1c4-0f6de2a5c8d4";
 /// "Microsoft basic data" (UEFI's table of known types): what every computer opens when the card is put into it.
 const FAT_TYPE: &str = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7";
 
+/// The partitions, in the order in which they lie on the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// FAT, for the board's firmware and a person's settings.
     Firmware,
+    /// Kernel and initrd of slot A.
     BootA,
+    /// Kernel and initrd of slot B.
     BootB,
+    /// The read-only root of slot A.
     RootA,
+    /// The read-only root of slot B.
     RootB,
+    /// Which slot boots.
     Bootstate,
+    /// What outlives an update.
     Data,
 }
 
+/// Where a partition lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
+    /// Which one it is.
     pub part: Part,
     /// 1-based, as in the table and in `/dev/mmcblk0pN`.
     pub number: u32,
+    /// Its name in the table.
     pub name: &'static str,
+    /// Its type in the table.
     pub type_guid: &'static str,
+    /// From the start of the card.
     pub start_bytes: u64,
+    /// In bytes, a whole number of MiB.
     pub size_bytes: u64,
 }
 
 impl Partition {
+    /// Where it starts, in sectors.
     pub fn start_sector(&self) -> u64 {
         self.start_bytes / SECTOR_BYTES
     }
@@ -67,6 +83,7 @@ const SIZES: &[(Part, &str, &str, u64)] = &[
     (Part::Data, "data", DATA_TYPE, 128 * MIB),
 ];
 
+/// All of them, in the order of their numbers.
 pub fn partitions() -> Vec<Partition> {
     let mut start_bytes = FIRST_BYTES;
     let mut partitions = Vec::with_capacity(SIZES.len());
@@ -84,6 +101,7 @@ pub fn partitions() -> Vec<Partition> {
     partitions
 }
 
+/// One of them.
 pub fn partition(part: Part) -> Partition {
     partitions()
         .into_iter()

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Each module's path below the version's directory, with all it needs, as depmod lists them.
 #[derive(Clone, Debug, Default)]
-pub struct Modules {
+pub(crate) struct Modules {
     needs: BTreeMap<String, Vec<String>>,
 }
 
 impl Modules {
     /// Lines of `modules.dep`: `path: need need …`, the nearest need first.
-    pub fn parse(text: &str) -> Modules {
+    pub(crate) fn parse(text: &str) -> Modules {
         let needs = text
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -20,7 +20,7 @@ impl Modules {
     }
 
     /// All that lie under none of `cuts` or under one of `wanted`, with what they need. Paths are below `kernel/`.
-    pub fn keep(&self, cuts: &[&str], wanted: &[String]) -> BTreeSet<String> {
+    pub(crate) fn keep(&self, cuts: &[&str], wanted: &[String]) -> BTreeSet<String> {
         let mut kept = BTreeSet::new();
         for (path, needs) in &self.needs {
             let short = path.strip_prefix("kernel/").unwrap_or(path);
@@ -33,14 +33,14 @@ impl Modules {
         kept
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.needs
             .keys()
             .any(|path| module_name(path) == name.replace('-', "_"))
     }
 
     /// Paths of the named modules and of all they need, each after its needs. `Err` names one that is not there.
-    pub fn load_order(&self, names: &[String]) -> Result<Vec<String>, String> {
+    pub(crate) fn load_order(&self, names: &[String]) -> Result<Vec<String>, String> {
         let mut ordered: Vec<String> = Vec::new();
         for name in names {
             let (path, needs) = self

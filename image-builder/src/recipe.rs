@@ -2,17 +2,17 @@
 //! is not obvious has its reason beside it; [`crate::bootscript`] and [`crate::root`] use the lists.
 
 /// Debian 13.
-pub const SUITE: &str = "trixie";
-pub const COMPONENTS: &str = "main,non-free-firmware";
-pub const ARCHITECTURE: &str = "arm64";
+pub(crate) const SUITE: &str = "trixie";
+pub(crate) const COMPONENTS: &str = "main,non-free-firmware";
+pub(crate) const ARCHITECTURE: &str = "arm64";
 
 /// Unpacked, never installed: their post-installation work (an initrd for every machine) is what we do not want.
-pub const BOOT_PACKAGES: &[&str] = &[KERNEL_PACKAGE, "busybox-static"];
+pub(crate) const BOOT_PACKAGES: &[&str] = &[KERNEL_PACKAGE, "busybox-static"];
 /// A board may want it from another suite.
-pub const KERNEL_PACKAGE: &str = "linux-image-arm64";
+pub(crate) const KERNEL_PACKAGE: &str = "linux-image-arm64";
 
 /// The root file system, beside Debian's essential packages.
-pub const PACKAGES: &[&str] = &[
+pub(crate) const PACKAGES: &[&str] = &[
     "dbus",
     // A few hundred kilobytes where openssh-server brings PAM, Kerberos and a client; started only for a key.
     "dropbear-bin",
@@ -40,7 +40,7 @@ pub const PACKAGES: &[&str] = &[
 ];
 
 /// Cut from the root: what a system without a package manager and without a screen never opens.
-pub const ROOT_CUTS: &[&str] = &[
+pub(crate) const ROOT_CUTS: &[&str] = &[
     "boot",
     "etc/apt",
     "etc/cron.d",
@@ -82,7 +82,7 @@ pub const ROOT_CUTS: &[&str] = &[
 
 /// Below `kernel/` of the modules: whole families that no supported board and no mailserver uses. A board brings back
 /// what it needs with `image.modules`, and a module that a kept one depends on is always kept.
-pub const MODULE_CUTS: &[&str] = &[
+pub(crate) const MODULE_CUTS: &[&str] = &[
     "drivers/accel",
     "drivers/android",
     "drivers/ata",
@@ -234,14 +234,14 @@ pub const MODULE_CUTS: &[&str] = &[
 ];
 
 /// What the initrd loads on every board before it can read a slot; a board adds its storage with `initrd_modules`.
-pub const INITRD_MODULES: &[&str] = &["squashfs", "ext4"];
+pub(crate) const INITRD_MODULES: &[&str] = &["squashfs", "ext4"];
 
 /// Loaded before them where the kernel has it: until Linux 6.14 ext4 asks for its checksum by the algorithm's name, which
 /// `modules.dep` does not show; later ones have it in themselves.
-pub const INITRD_MODULES_OF_SOME: &[&str] = &["crc32c_generic"];
+pub(crate) const INITRD_MODULES_OF_SOME: &[&str] = &["crc32c_generic"];
 
 /// Applets of busybox that the initrd's `/init` uses.
-pub const INITRD_APPLETS: &[&str] = &[
+pub(crate) const INITRD_APPLETS: &[&str] = &[
     "cat",
     "chroot",
     "cut",
@@ -262,7 +262,7 @@ pub const INITRD_APPLETS: &[&str] = &[
 ];
 
 /// The kernel's arguments, each with its reason. Consoles come from the board, slot and root from the boot script.
-pub const KERNEL_ARGUMENTS: &[(&str, &str)] = &[
+pub(crate) const KERNEL_ARGUMENTS: &[(&str, &str)] = &[
     ("quiet", "a serial console slows the boot; warnings still show"),
     ("panic=10", "a panicked kernel starts again by itself"),
     (
@@ -290,12 +290,12 @@ pub const KERNEL_ARGUMENTS: &[(&str, &str)] = &[
     ),
 ];
 
-pub fn kernel_arguments() -> Vec<&'static str> {
+pub(crate) fn kernel_arguments() -> Vec<&'static str> {
     KERNEL_ARGUMENTS.iter().map(|(argument, _)| *argument).collect()
 }
 
 /// Units that Debian starts and a box has no use for; each costs start-up time or memory.
-pub const MASKED_UNITS: &[(&str, &str)] = &[
+pub(crate) const MASKED_UNITS: &[(&str, &str)] = &[
     ("getty@.service", "nobody can log in: there is no password"),
     ("serial-getty@.service", "as above"),
     ("systemd-logind.service", "as above, and the button is the daemon's"),
@@ -347,7 +347,7 @@ pub const MASKED_UNITS: &[(&str, &str)] = &[
 ];
 
 /// What must be in the directory of compiled programs, and where it goes.
-pub const PROGRAMS: &[(&str, &str)] = &[
+pub(crate) const PROGRAMS: &[(&str, &str)] = &[
     ("pillarboxd", "usr/bin/pillarboxd"),
     ("pillarbox", "usr/bin/pillarbox"),
     ("pillarbox-card", "usr/bin/pillarbox-card"),

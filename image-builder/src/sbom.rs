@@ -10,7 +10,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A binary package of Debian.
     Debian,
     /// A crate that is linked into one of our programs.
@@ -18,16 +18,16 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Component {
-    pub kind: Kind,
-    pub name: String,
-    pub version: String,
+pub(crate) struct Component {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    pub(crate) version: String,
     /// An SPDX licence expression, where whoever published it declared one.
-    pub licence: Option<String>,
+    pub(crate) licence: Option<String>,
 }
 
 /// The installed packages of a dpkg database (dpkg-query(1), `status`).
-pub fn debian_packages(status: &str) -> Vec<Component> {
+pub(crate) fn debian_packages(status: &str) -> Vec<Component> {
     let mut found: Vec<Component> = status
         .split("\n\n")
         .filter_map(|paragraph| {
@@ -43,7 +43,7 @@ pub fn debian_packages(status: &str) -> Vec<Component> {
     found
 }
 
-pub fn debian(name: &str, version: &str) -> Component {
+pub(crate) fn debian(name: &str, version: &str) -> Component {
     Component {
         kind: Kind::Debian,
         name: name.to_owned(),
@@ -53,13 +53,13 @@ pub fn debian(name: &str, version: &str) -> Component {
 }
 
 /// The version in the first line of a Debian change log: `name (version) suite; urgency=…`.
-pub fn version_of_changelog(text: &str) -> Option<&str> {
+pub(crate) fn version_of_changelog(text: &str) -> Option<&str> {
     let (_, rest) = text.lines().next()?.split_once(" (")?;
     Some(rest.split_once(')')?.0)
 }
 
 /// The lines of `cargo tree --prefix none --format '{p}|{l}'`, each crate once; our own are left out.
-pub fn crates(tree: &str) -> Vec<Component> {
+pub(crate) fn crates(tree: &str) -> Vec<Component> {
     let mut found: Vec<Component> = tree
         .lines()
         .filter_map(|line| {
@@ -83,7 +83,7 @@ pub fn crates(tree: &str) -> Vec<Component> {
 }
 
 /// The SPDX document. `created` is a time as in `2026-01-31T23:59:59Z`; `digest` names this very image.
-pub fn spdx(image: &str, version: &str, created: &str, digest: &str, components: &[Component]) -> Value {
+pub(crate) fn spdx(image: &str, version: &str, created: &str, digest: &str, components: &[Component]) -> Value {
     let mut packages = vec![json!({
         "SPDXID": "SPDXRef-image",
         "name": image,
@@ -102,30 +102,7 @@ pub fn spdx(image: &str, version: &str, created: &str, digest: &str, components:
     })];
     for (number, component) in components.iter().enumerate() {
         let id = format!("SPDXRef-{number}");
-        let Component { name, version, .. } = component;
-        let locator = match component.kind {
-            Kind::Debian => format!(
-                "pkg:deb/debian/{name}@{version}?arch=arm64&distro={}",
-                crate::recipe::SUITE
-            ),
-            Kind::Crate => format!("pkg:cargo/{name}@{version}"),
-        };
-        packages.push(json!({
-            "SPDXID": id,
-            "name": name,
-            "versionInfo": version,
-            "downloadLocation": "NOASSERTION",
-            "filesAnalyzed": false,
-            "licenseConcluded": "NOASSERTION",
-            "licenseDeclared": component.licence.as_deref().unwrap_or("NOASSERTION"),
-            "copyrightText": "NOASSERTION",
-            "externalRefs": [{
-                "referenceCategory": "PACKAGE-MANAGER",
-                "referenceType": "purl",
-                // A purl's version may hold any of these only in this form (package-url specification, rules).
-                "referenceLocator": locator.replace('+', "%2B").replace(':', "%3A").replacen("pkg%3A", "pkg:", 1),
-            }],
-        }));
+        packages.push(spdx_package(&id, component));
         relations.push(json!({
             "spdxElementId": "SPDXRef-image",
             "relationshipType": "CONTAINS",
@@ -147,8 +124,35 @@ pub fn spdx(image: &str, version: &str, created: &str, digest: &str, components:
     })
 }
 
+fn spdx_package(id: &str, component: &Component) -> Value {
+    let Component { name, version, .. } = component;
+    let locator = match component.kind {
+        Kind::Debian => format!(
+            "pkg:deb/debian/{name}@{version}?arch=arm64&distro={}",
+            crate::recipe::SUITE
+        ),
+        Kind::Crate => format!("pkg:cargo/{name}@{version}"),
+    };
+    json!({
+        "SPDXID": id,
+        "name": name,
+        "versionInfo": version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": component.licence.as_deref().unwrap_or("NOASSERTION"),
+        "copyrightText": "NOASSERTION",
+        "externalRefs": [{
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            // A purl's version may hold any of these only in this form (package-url specification, rules).
+            "referenceLocator": locator.replace('+', "%2B").replace(':', "%3A").replacen("pkg%3A", "pkg:", 1),
+        }],
+    })
+}
+
 /// The licences: of crates by their expressions, of Debian's packages by their copyright files, alike ones once.
-pub fn licences(components: &[Component], copyright: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn licences(components: &[Component], copyright: impl Fn(&str) -> Option<String>) -> String {
     let mut text = String::from("What this image is made of, and under which licences.\n\nCrates\n\n");
     for component in components.iter().filter(|component| component.kind == Kind::Crate) {
         let licence = component.licence.as_deref().unwrap_or("see the crate");

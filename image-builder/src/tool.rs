@@ -9,31 +9,30 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use run::Error;
 use run::Result;
-pub use sources::{Archive, Sources};
+pub(crate) use sources::Sources;
 
 use crate::recipe;
 
 /// Starts programs for one stage.
-pub struct Tools {
+pub(crate) struct Tools {
     log: PathBuf,
     /// Seconds since the Unix epoch that every tool uses for now (reproducible-builds.org, SOURCE_DATE_EPOCH).
     epoch: u64,
 }
 
 impl Tools {
-    pub fn new(log: PathBuf, epoch: u64) -> Tools {
+    pub(crate) fn new(log: PathBuf, epoch: u64) -> Tools {
         Tools { log, epoch }
     }
 
     /// Unpacks packages without installing them.
-    pub fn mmdebstrap_extract(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
+    pub(crate) fn mmdebstrap_extract(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
         self.mmdebstrap("extract", packages, sources, &[], into)
     }
 
     /// A root file system with these packages, without documentation but with every copyright file.
-    pub fn mmdebstrap_root(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
+    pub(crate) fn mmdebstrap_root(&self, packages: &[String], sources: &Sources, into: &Path) -> Result<()> {
         let excludes = [
             "path-exclude=/usr/share/doc/*",
             "path-include=/usr/share/doc/*/copyright",
@@ -79,68 +78,68 @@ impl Tools {
     }
 
     /// `cp -a`, hard links and all.
-    pub fn copy_tree(&self, from: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn copy_tree(&self, from: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new("cp");
         command.args(["-a", "--reflink=auto", "-T"]).arg(from).arg(to);
         self.run(command)
     }
 
     /// `modules.dep` and its like for the modules below `root`.
-    pub fn depmod(&self, root: &Path, version: &str) -> Result<()> {
+    pub(crate) fn depmod(&self, root: &Path, version: &str) -> Result<()> {
         let mut command = Command::new("depmod");
         command.arg("-b").arg(root).arg(version);
         self.run(command)
     }
 
-    pub fn unxz(&self, file: &Path) -> Result<Vec<u8>> {
+    pub(crate) fn unxz(&self, file: &Path) -> Result<Vec<u8>> {
         let mut command = Command::new("xz");
         command.args(["--decompress", "--stdout"]).arg(file);
         self.output_bytes(command)
     }
 
-    pub fn gunzip(&self, file: &Path) -> Result<Vec<u8>> {
+    pub(crate) fn gunzip(&self, file: &Path) -> Result<Vec<u8>> {
         let mut command = Command::new("gzip");
         command.args(["--decompress", "--stdout"]).arg(file);
         self.output_bytes(command)
     }
 
     /// This build's time in a strftime(3) format, UTC.
-    pub fn date(&self, format: &str) -> Result<String> {
+    pub(crate) fn date(&self, format: &str) -> Result<String> {
         let mut command = Command::new("date");
         command.args(["--utc", &format!("--date=@{}", self.epoch), &format!("+{format}")]);
         Ok(self.output(command)?.trim().to_owned())
     }
 
     /// Runs one of our programs, of whatever architecture, by qemu's user emulation with Debian's libraries for it.
-    pub fn foreign(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn foreign(&self, program: &Path, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(program);
         command.args(arguments).env("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu");
         self.output(command)
     }
 
     /// In place, as `FILE.gz`, without its name and time.
-    pub fn gzip(&self, file: &Path) -> Result<()> {
+    pub(crate) fn gzip(&self, file: &Path) -> Result<()> {
         let mut command = Command::new("gzip");
         command.args(["-9", "--no-name", "--force"]).arg(file);
         self.run(command)
     }
 
     /// As a package's list of sums has it.
-    pub fn md5(&self, file: &Path) -> Result<String> {
+    pub(crate) fn md5(&self, file: &Path) -> Result<String> {
         let mut command = Command::new("md5sum");
         command.arg(file);
         Ok(self.output(command)?.split(' ').next().unwrap_or_default().to_owned())
     }
 
     /// Libraries and versions of symbols that a program needs.
-    pub fn readelf(&self, program: &Path) -> Result<String> {
+    pub(crate) fn readelf(&self, program: &Path) -> Result<String> {
         let mut command = Command::new("readelf");
         command.args(["--dynamic", "--version-info", "--wide"]).arg(program);
         self.output(command)
     }
 
     /// Everything below `tree` is as old as the commit.
-    pub fn set_times(&self, tree: &Path) -> Result<()> {
+    pub(crate) fn set_times(&self, tree: &Path) -> Result<()> {
         let mut command = Command::new("find");
         command.arg(tree).args(["-exec", "touch", "--no-dereference"]);
         command.arg(format!("--date=@{}", self.epoch)).args(["{}", "+"]);
@@ -148,7 +147,7 @@ impl Tools {
     }
 
     /// A package of what is below `tree`, owned by root.
-    pub fn dpkg_deb(&self, tree: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn dpkg_deb(&self, tree: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new("dpkg-deb");
         // Readable by Debian 12's and Ubuntu's dpkg alike; one thread, so that the result is the same everywhere.
         command.args(["--build", "--root-owner-group", "-Zxz", "--threads-max=1"]);
@@ -157,7 +156,7 @@ impl Tools {
     }
 
     /// Compresses beside the file: readable by every unpacker, with all cores, alike on any number of them.
-    pub fn xz(&self, file: &Path) -> Result<()> {
+    pub(crate) fn xz(&self, file: &Path) -> Result<()> {
         let mut command = Command::new("xz");
         command
             .args(["-6", "--threads=2", "--block-size=16MiB", "--keep", "--force"])
@@ -166,21 +165,21 @@ impl Tools {
     }
 
     /// For the initrd, which the kernel unpacks: small, and quick to unpack on a slow processor.
-    pub fn zstd(&self, file: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn zstd(&self, file: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new("zstd");
         command.args(["-19", "-q", "-f"]).arg(file).arg("-o").arg(to);
         self.run(command)
     }
 
     /// Runs a program inside a root file system of the board's architecture (by qemu's user emulation).
-    pub fn chroot<S: AsRef<OsStr>>(&self, root: &Path, arguments: &[S]) -> Result<()> {
+    pub(crate) fn chroot<S: AsRef<OsStr>>(&self, root: &Path, arguments: &[S]) -> Result<()> {
         let mut command = Command::new("chroot");
         command.arg(root).args(arguments);
         self.run(command)
     }
 
     /// `fast` saves a minute and costs size.
-    pub fn mksquashfs(&self, root: &Path, to: &Path, fast: bool) -> Result<()> {
+    pub(crate) fn mksquashfs(&self, root: &Path, to: &Path, fast: bool) -> Result<()> {
         let mut command = Command::new("mksquashfs");
         command.arg(root).arg(to);
         // zstd: half of xz's size advantage is lost, but it unpacks several times faster, at every program's start.
@@ -196,7 +195,7 @@ impl Tools {
     }
 
     /// A new ext4 of `size_bytes` with the content of a directory. `grows_to_bytes`: what it may grow to in place.
-    pub fn mke2fs(&self, ext4: &Ext4, to: &Path) -> Result<()> {
+    pub(crate) fn mke2fs(&self, ext4: &Ext4, to: &Path) -> Result<()> {
         let mut command = Command::new("mke2fs");
         command.args(["-q", "-t", "ext4", "-L", ext4.label, "-U", &ext4.uuid, "-b", "4096"]);
         let mut extended = format!("hash_seed={},root_owner=0:0", ext4.uuid);
@@ -242,7 +241,7 @@ impl Tools {
     }
 
     /// A new FAT file system in a file; mtools, because no mount is needed.
-    pub fn mkfs_fat(&self, file: &Path, label: &str, id: u32) -> Result<()> {
+    pub(crate) fn mkfs_fat(&self, file: &Path, label: &str, id: u32) -> Result<()> {
         let mut command = Command::new("mkfs.vfat");
         command
             .args(["--invariant", "-F", "32", "-n", label, "-i"])
@@ -251,13 +250,13 @@ impl Tools {
         self.run(command)
     }
 
-    pub fn mmd(&self, image: &Path, directory: &str) -> Result<()> {
+    pub(crate) fn mmd(&self, image: &Path, directory: &str) -> Result<()> {
         let mut command = Command::new("mmd");
         command.arg("-i").arg(image).arg(format!("::{directory}"));
         self.run(command)
     }
 
-    pub fn mcopy(&self, image: &Path, file: &Path, to: &str) -> Result<()> {
+    pub(crate) fn mcopy(&self, image: &Path, file: &Path, to: &str) -> Result<()> {
         let mut command = Command::new("mcopy");
         command
             .args(["-o", "-m", "-i"])
@@ -268,7 +267,7 @@ impl Tools {
     }
 
     /// Wraps a U-Boot script.
-    pub fn mkimage_script(&self, text: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn mkimage_script(&self, text: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new("mkimage");
         command.args([
             "-A",
@@ -288,27 +287,27 @@ impl Tools {
     }
 
     /// Writes a partition table into an image file.
-    pub fn sfdisk(&self, image: &Path, script: &str) -> Result<()> {
+    pub(crate) fn sfdisk(&self, image: &Path, script: &str) -> Result<()> {
         let mut command = Command::new("sfdisk");
         command.args(["--quiet", "--no-reread", "--no-tell-kernel"]).arg(image);
         self.run_with_input(command, script.as_bytes())
     }
 
     /// The map of blocks that hold anything, so that a writer can skip the rest.
-    pub fn bmaptool(&self, image: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn bmaptool(&self, image: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new("bmaptool");
         command.args(["create", "-o"]).arg(to).arg(image);
         self.run(command)
     }
 }
 
-pub struct Ext4<'a> {
-    pub label: &'a str,
-    pub uuid: String,
-    pub size_bytes: u64,
-    pub grows_to_bytes: Option<u64>,
-    pub journal_mib: Option<u32>,
-    pub content: Option<&'a Path>,
+pub(crate) struct Ext4<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) uuid: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) grows_to_bytes: Option<u64>,
+    pub(crate) journal_mib: Option<u32>,
+    pub(crate) content: Option<&'a Path>,
 }
 
 /// Whether the root that this process sees is where something is mounted, as everywhere but in a plain chroot: only then

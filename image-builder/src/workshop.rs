@@ -2,86 +2,82 @@
 //! failed. A stage works in a `.partial` directory that is renamed when it is whole, so a stopped build leaves nothing
 //! half done that looks finished.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::files;
-use crate::stage::{KeyHasher, STAGES, order};
+use crate::stage::{Output, Stage, Work};
 use crate::tool::Tools;
 
-pub struct Workshop {
+/// Where a build's stages run.
+pub(crate) struct Workshop {
     dir: PathBuf,
     epoch: u64,
+    until: Stage,
     started: Instant,
-    finished: BTreeMap<&'static str, Finished>,
 }
 
-struct Finished {
-    key: String,
-    dir: PathBuf,
+/// Why no further stage runs. As the error of [`Workshop::run`], so that `?` ends a line of stages.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The last stage that was asked for is finished.
+    Reached(Output),
+    /// A stage failed.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Stop {
+        Stop::Failed(error)
+    }
 }
 
 impl Workshop {
-    pub fn new(dir: PathBuf, epoch: u64) -> Result<Workshop> {
+    /// Stages leave their output below `dir`; `until` is the last one that runs.
+    pub(crate) fn new(dir: PathBuf, epoch: u64, until: Stage) -> Result<Workshop> {
         files::make_dir(&dir.join("log"))?;
         Ok(Workshop {
             dir,
             epoch,
+            until,
             started: Instant::now(),
-            finished: BTreeMap::new(),
         })
     }
 
-    /// Where a finished stage left its output. A stage asks only for what it `needs`.
-    pub fn output(&self, stage: &str) -> &Path {
-        &self
-            .finished
-            .get(stage)
-            .expect("stages run in the order of their needs")
-            .dir
+    /// Makes the stage, or finds it made.
+    pub(crate) fn run(&self, work: &impl Work) -> std::result::Result<Output, Stop> {
+        let output = self.finished(work)?;
+        if output.stage == self.until {
+            return Err(Stop::Reached(output));
+        }
+        Ok(output)
     }
 
-    /// Runs every stage in order, to the end or to the one named `until`. `inputs` adds what the stage is made from; `work` makes it in a directory.
-    pub fn run(
-        &mut self,
-        until: Option<&str>,
-        inputs: impl Fn(&'static str, &mut KeyHasher) -> Result<()>,
-        work: impl Fn(&Workshop, &'static str, &Tools, &Path) -> Result<()>,
-    ) -> Result<()> {
-        let ordered = order(STAGES)?;
-        for (index, stage) in ordered.iter().enumerate() {
-            let mut hasher = KeyHasher::new(stage.name);
-            // Packages are the same whatever is built from them later; what is made of them is dated.
-            if !stage.needs.is_empty() {
-                hasher.add("epoch", &self.epoch.to_le_bytes());
-            }
-            for need in stage.needs {
-                hasher.add(need, self.finished[need].key.as_bytes());
-            }
-            inputs(stage.name, &mut hasher).with_context(|| format!("the inputs of stage {}", stage.name))?;
-            let key = hasher.finish();
-            let dir = self.dir.join(format!("{}-{key}", stage.name));
-            let place = format!("[{}/{}] {:<14}", index + 1, ordered.len(), stage.name);
-            if dir.is_dir() {
-                self.say(&format!("{place} unchanged"));
-            } else if let Some(twin) = self.twin(&dir)? {
-                self.make(stage.name, &dir, |_, _, tools, into| Ok(tools.copy_tree(&twin, into)?))?;
-                self.say(&format!("{place} as in {}", twin.display()));
-            } else {
-                self.say(&format!("{place} …"));
-                let took = self.make(stage.name, &dir, &work)?;
-                self.say(&format!("{place} done in {}", clock(took)));
-            }
-            self.finished.insert(stage.name, Finished { key, dir });
-            if until == Some(stage.name) {
-                break;
-            }
+    fn finished(&self, work: &impl Work) -> Result<Output> {
+        let stage = work.stage();
+        let inputs = work.inputs(self.epoch);
+        let key = inputs
+            .with_context(|| format!("the inputs of stage {}", stage.name()))?
+            .finish();
+        let dir = self.dir.join(format!("{}-{key}", stage.name()));
+        let stages = Stage::value_variants();
+        let number = stages.iter().take_while(|other| **other <= stage).count();
+        let place = format!("[{number}/{}] {:<14}", stages.len(), stage.name());
+        if dir.is_dir() {
+            self.say(&format!("{place} unchanged"));
+        } else if let Some(twin) = self.twin(&dir)? {
+            self.make(stage, &dir, |tools, into| Ok(tools.copy_tree(&twin, into)?))?;
+            self.say(&format!("{place} as in {}", twin.display()));
+        } else {
+            self.say(&format!("{place} …"));
+            let took = self.make(stage, &dir, |tools, into| work.make(tools, into))?;
+            self.say(&format!("{place} done in {}", clock(took)));
         }
-        Ok(())
+        Ok(Output { stage, key, dir })
     }
 
     /// The same stage from the same inputs, made for another board before.
@@ -101,20 +97,16 @@ impl Workshop {
         Ok(None)
     }
 
-    fn make(
-        &self,
-        stage: &'static str,
-        dir: &Path,
-        work: impl Fn(&Workshop, &'static str, &Tools, &Path) -> Result<()>,
-    ) -> Result<Duration> {
+    fn make(&self, stage: Stage, dir: &Path, work: impl Fn(&Tools, &Path) -> Result<()>) -> Result<Duration> {
         let started = Instant::now();
+        let stage = stage.name();
         let log = self.dir.join("log").join(format!("{stage}.log"));
         files::remove(&log)?;
         let partial = dir.with_extension("partial");
         files::remove(&partial)?;
         files::make_dir(&partial)?;
         let tools = Tools::new(log.clone(), self.epoch);
-        work(self, stage, &tools, &partial).with_context(|| {
+        work(&tools, &partial).with_context(|| {
             format!(
                 "stage {stage} failed after {}; its log is {}",
                 clock(started.elapsed()),
@@ -135,7 +127,7 @@ impl Workshop {
         Ok(started.elapsed())
     }
 
-    pub fn say(&self, line: &str) {
+    fn say(&self, line: &str) {
         // Progress is for whoever watches; a closed terminal must not end the build.
         let _ = writeln!(std::io::stderr(), "{} {line}", clock(self.started.elapsed()));
     }
@@ -150,33 +142,93 @@ fn clock(elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::KeyHasher;
     use std::cell::RefCell;
 
-    fn build(dir: &Path, packages: &[u8], fail_at: Option<&str>) -> (Vec<&'static str>, Result<()>) {
+    struct Step<'a> {
+        stage: Stage,
+        needs: &'a [&'a Output],
+        /// Counts for `Packages` alone.
+        packages: &'a [u8],
+        fail_at: Option<Stage>,
+        made: &'a RefCell<Vec<&'static str>>,
+    }
+
+    impl Work for Step<'_> {
+        fn stage(&self) -> Stage {
+            self.stage
+        }
+
+        fn inputs(&self, epoch: u64) -> Result<KeyHasher> {
+            let mut key = KeyHasher::of(self.stage, epoch, self.needs);
+            let is_packages = self.stage == Stage::Packages;
+            key.add("packages", if is_packages { self.packages } else { b"" });
+            Ok(key)
+        }
+
+        fn make(&self, _: &Tools, into: &Path) -> Result<()> {
+            self.made.borrow_mut().push(self.stage.name());
+            anyhow::ensure!(self.fail_at != Some(self.stage), "broken on purpose");
+            files::write(&into.join("x"), b"x", 0o644)
+        }
+    }
+
+    fn stages(
+        workshop: &Workshop,
+        packages: &[u8],
+        fail_at: Option<Stage>,
+        made: &RefCell<Vec<&'static str>>,
+    ) -> std::result::Result<Output, Stop> {
+        let run = |stage, needs: &[&Output]| {
+            workshop.run(&Step {
+                stage,
+                needs,
+                packages,
+                fail_at,
+                made,
+            })
+        };
+        let boot_packages = run(Stage::BootPackages, &[])?;
+        let packages = run(Stage::Packages, &[])?;
+        let root = run(Stage::Root, &[&boot_packages, &packages])?;
+        let slot_boot = run(Stage::SlotBoot, &[&boot_packages])?;
+        let firmware = run(Stage::Firmware, &[&boot_packages])?;
+        let disk = run(Stage::Disk, &[&root, &slot_boot, &firmware])?;
+        run(Stage::Publish, &[&disk, &packages, &boot_packages])
+    }
+
+    fn build(dir: &Path, packages: &[u8], until: Stage, fail_at: Option<Stage>) -> (Vec<&'static str>, Result<Output>) {
         let made = RefCell::new(Vec::new());
-        let mut workshop = Workshop::new(dir.to_owned(), 1).unwrap();
-        let result = workshop.run(
-            None,
-            |stage, hasher| {
-                hasher.add("packages", if stage == "packages" { packages } else { b"" });
-                Ok(())
-            },
-            |_, stage, _, into| {
-                made.borrow_mut().push(stage);
-                anyhow::ensure!(fail_at != Some(stage), "broken on purpose");
-                files::write(&into.join("x"), b"x", 0o644)
-            },
-        );
+        let workshop = Workshop::new(dir.to_owned(), 1, until).unwrap();
+        let result = match stages(&workshop, packages, fail_at, &made) {
+            Ok(output) | Err(Stop::Reached(output)) => Ok(output),
+            Err(Stop::Failed(error)) => Err(error),
+        };
         (made.into_inner(), result)
+    }
+
+    #[test]
+    fn it_stops_where_it_is_told_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (made, output) = build(dir.path(), b"one", Stage::Root, None);
+        assert_eq!(made, ["boot-packages", "packages", "root"]);
+        let output = output.unwrap();
+        assert_eq!(output.stage, Stage::Root);
+        assert!(output.dir.join("x").is_file());
+        let (made, _) = build(dir.path(), b"one", Stage::Publish, None);
+        assert_eq!(made, ["slot-boot", "firmware", "disk", "publish"]);
     }
 
     #[test]
     fn only_what_changed_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(build(dir.path(), b"one", None).0.len(), STAGES.len());
-        assert!(build(dir.path(), b"one", None).0.is_empty());
         assert_eq!(
-            build(dir.path(), b"two", None).0,
+            build(dir.path(), b"one", Stage::Publish, None).0.len(),
+            Stage::value_variants().len()
+        );
+        assert!(build(dir.path(), b"one", Stage::Publish, None).0.is_empty());
+        assert_eq!(
+            build(dir.path(), b"two", Stage::Publish, None).0,
             ["packages", "root", "disk", "publish"]
         );
     }
@@ -184,13 +236,16 @@ mod tests {
     #[test]
     fn another_boards_stage_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(build(&dir.path().join("one"), b"one", None).0.len(), STAGES.len());
+        assert_eq!(
+            build(&dir.path().join("one"), b"one", Stage::Publish, None).0.len(),
+            Stage::value_variants().len()
+        );
         let twin = dir.path().join("two");
-        assert!(build(&twin, b"one", None).0.is_empty());
+        assert!(build(&twin, b"one", Stage::Publish, None).0.is_empty());
         let copied = std::fs::read_dir(&twin).unwrap().flatten();
         assert!(copied.map(|entry| entry.path().join("x")).any(|path| path.is_file()));
         assert_eq!(
-            build(&twin, b"two", None).0,
+            build(&twin, b"two", Stage::Publish, None).0,
             ["packages", "root", "disk", "publish"],
             "but only from the same inputs"
         );
@@ -199,13 +254,13 @@ mod tests {
     #[test]
     fn a_failed_stage_names_its_log_and_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
-        let (_, result) = build(dir.path(), b"one", Some("root"));
+        let (_, result) = build(dir.path(), b"one", Stage::Publish, Some(Stage::Root));
         let message = format!("{:#}", result.unwrap_err());
         assert!(
             message.contains("stage root") && message.contains("log/root.log"),
             "{message}"
         );
-        let (made, result) = build(dir.path(), b"one", None);
+        let (made, result) = build(dir.path(), b"one", Stage::Publish, None);
         result.unwrap();
         assert_eq!(made.first(), Some(&"root"));
     }

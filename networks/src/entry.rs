@@ -31,6 +31,7 @@ pub enum EntryKind {
 
 /// What is wrong with an entry node, as the second half of a sentence that begins with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong")]
 pub enum EntryMistake {
     #[error("is no entry node")]
     Unknown,
@@ -55,6 +56,10 @@ impl EntryMistake {
 }
 
 impl EntryKind {
+    /// Which form `text` has.
+    ///
+    /// # Errors
+    /// What is wrong with it, when it has none of the forms or is not whole.
     pub fn of(text: &str) -> Result<EntryKind, EntryMistake> {
         if text.len() > MAX_BYTES {
             return Err(EntryMistake::TooLong);

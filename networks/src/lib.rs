@@ -4,6 +4,8 @@
 //! The mailserver takes them by `--preset`. The daemon tells them to a service that knows no such names, and the card
 //! refuses what would not do. All three read this one table, so none of them can know another network than the others.
 
+#![warn(missing_docs)]
+
 mod entry;
 mod table;
 
@@ -15,9 +17,12 @@ pub const MAX_SHARD: u16 = 1023;
 /// Wrong letters that a name may have and still be guessed, of names of 3 to 14: a guess further away is no help.
 const MAX_WRONG_LETTERS: usize = 3;
 
+/// One network, as every node of it knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
+    /// As `--preset` and a card name it.
     pub name: &'static str,
+    /// Waku RELAY-SHARDING: networks of different clusters do not mix.
     pub cluster: u16,
     /// Over how many shards content topics are spread (autosharding). None: each shard is named (static sharding).
     pub auto_shards: Option<u16>,

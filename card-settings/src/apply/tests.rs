@@ -219,9 +219,9 @@ fn secrets_stay_on_the_card_where_nothing_else_would_keep_them() {
 
 #[test]
 fn what_imager_wrote_is_taken_over_once_and_holds() {
-    let preseed = include_bytes!("../../fuzz/seeds/preseed/imager");
-    let user = include_bytes!("../../fuzz/seeds/user_data/imager");
-    let network = include_bytes!("../../fuzz/seeds/network_config/imager");
+    let preseed = include_bytes!("../../../fuzz/seeds/card-settings/preseed/imager");
+    let user = include_bytes!("../../../fuzz/seeds/card-settings/user_data/imager");
+    let network = include_bytes!("../../../fuzz/seeds/card-settings/network_config/imager");
     for files in [
         &[(imager::preseed::FILE, &preseed[..]), ANSWER][..],
         &[
@@ -249,7 +249,7 @@ fn what_imager_wrote_is_taken_over_once_and_holds() {
 #[test]
 fn the_cards_own_file_goes_before_imagers() {
     let own = b"name = \"hall\"\nquota_mib = 100\n";
-    let preseed = include_bytes!("../../fuzz/seeds/preseed/imager");
+    let preseed = include_bytes!("../../../fuzz/seeds/card-settings/preseed/imager");
     let tested = Box::with(&[(FILE, own), (imager::preseed::FILE, preseed), ANSWER]);
     let settings = tested.apply().settings;
     assert_eq!(settings.name.as_deref(), Some("hall"));

@@ -165,7 +165,7 @@ fn a_file_that_leads_into_itself_or_into_the_directory_is_not_written() {
 /// Small enough for a fuzzer's input. `UPDATE_GOLDEN=1` writes them anew.
 #[test]
 fn the_seeds_are_volumes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/fat");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/card-settings/fat");
     let text = b"name = \"kitchen\"\n";
     let long = [b' '; 600];
     for (name, files) in [

@@ -326,5 +326,4 @@ pub fn parse(user: &[u8], network: &[u8]) -> Result<Wishes, Mistake> {
 }
 
 #[cfg(test)]
-#[path = "cloud_tests.rs"]
 mod tests;

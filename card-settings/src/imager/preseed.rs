@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_imager_writes() {
-        let text = include_bytes!("../../fuzz/seeds/preseed/imager");
+        let text = include_bytes!("../../../fuzz/seeds/card-settings/preseed/imager");
         let wishes = parse(text).unwrap();
         let settings = wishes.settings;
         assert_eq!(settings.name.as_deref(), Some("kitchen"));

@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn everything_else_on_a_card_comes_back() {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let seeds = std::fs::read_dir(package.join("../card-settings/fuzz/seeds/pillarbox_toml")).unwrap();
+        let seeds = std::fs::read_dir(package.join("../fuzz/seeds/card-settings/pillarbox_toml")).unwrap();
         let cards = seeds.map(|seed| std::fs::read(seed.unwrap().path()).unwrap());
         let mut with_keys = 0;
         for mut wishes in cards.filter_map(|card| card_settings::settings::parse(&card).ok()) {

@@ -270,6 +270,7 @@ impl Config {
 }
 
 /// The main file's text as somebody might have written it, for [`crate::fuzzed`]; a mistake says all that it has to.
+#[cfg(feature = "fuzzed")]
 pub(crate) fn read_main(text: &str) {
     let file = Path::new("/nonexistent/main.toml");
     let read = parse::parse(file, text).and_then(|raw| Config::understand(raw, file.to_owned(), &[]));
@@ -279,6 +280,7 @@ pub(crate) fn read_main(text: &str) {
 }
 
 /// A service's text, likewise, under the settings of a box.
+#[cfg(feature = "fuzzed")]
 pub(crate) fn read_service(text: &str) {
     let main = "board = \"dev\"\nstate_dir = \"state\"\nservices_dir = \"/proc/sys/fs\"\n";
     let file = Path::new("/nonexistent/one.toml");

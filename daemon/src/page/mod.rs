@@ -10,6 +10,7 @@ mod chart;
 mod crowd;
 pub(crate) mod form;
 pub(crate) mod format;
+#[cfg(feature = "fuzzed")]
 pub(crate) mod fuzzed;
 mod history;
 mod host;

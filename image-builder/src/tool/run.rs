@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::Tools;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{program} cannot be started: {source}; scripts/build-image installs what a build needs")]
     Start { program: String, source: std::io::Error },
     #[error("{program} failed ({status}); its last line was: {last}; see {}", log.display())]

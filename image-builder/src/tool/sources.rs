@@ -8,14 +8,14 @@ use crate::recipe;
 
 /// A package archive that apt knows, as `apt-get indextargets` gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    pub uri: String,
-    pub label: String,
+pub(crate) struct Archive {
+    pub(crate) uri: String,
+    pub(crate) label: String,
 }
 
 impl Tools {
     /// The package archives of Debian that this machine's own apt uses. Empty on a machine that is no Debian.
-    pub fn debian_archives(&self) -> Result<Vec<Archive>> {
+    pub(crate) fn debian_archives(&self) -> Result<Vec<Archive>> {
         let mut command = Command::new("apt-get");
         command.args([
             "indextargets",
@@ -39,7 +39,7 @@ impl Tools {
     }
 
     /// How this machine's apt reaches its archives (proxies, checks of validity), as lines of an apt.conf.
-    pub fn apt_transport_options(&self) -> Result<Vec<String>> {
+    pub(crate) fn apt_transport_options(&self) -> Result<Vec<String>> {
         let mut command = Command::new("apt-config");
         command.args(["dump", "--no-empty", "Acquire"]);
         let wanted = ["Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries"];
@@ -54,15 +54,15 @@ impl Tools {
 
 /// Where packages come from: lines of a sources.list, none for mmdebstrap's own default, and apt's options.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
-    pub lines: Vec<String>,
-    pub apt_options: Vec<String>,
+pub(crate) struct Sources {
+    pub(crate) lines: Vec<String>,
+    pub(crate) apt_options: Vec<String>,
 }
 
 impl Sources {
     /// The given lines of a sources.list, or those of this machine's own archives when there are none. `also` is a suite
     /// beside the image's own.
-    pub fn found(tools: &Tools, mirrors: &[String], also: Option<&str>) -> Result<Sources> {
+    pub(crate) fn found(tools: &Tools, mirrors: &[String], also: Option<&str>) -> Result<Sources> {
         let mut sources = Sources::of(&tools.debian_archives()?, also, tools.apt_transport_options()?);
         if !mirrors.is_empty() {
             sources.lines = mirrors.to_vec();
@@ -71,7 +71,7 @@ impl Sources {
     }
 
     /// The image's suite from the archives that this machine's apt already uses; no archive is named anywhere else.
-    pub fn of(archives: &[Archive], also: Option<&str>, apt_options: Vec<String>) -> Sources {
+    pub(crate) fn of(archives: &[Archive], also: Option<&str>, apt_options: Vec<String>) -> Sources {
         let components = recipe::COMPONENTS.replace(',', " ");
         let suite = recipe::SUITE;
         let line = |archive: &Archive, suite: String| format!("deb {} {suite} {components}", archive.uri);

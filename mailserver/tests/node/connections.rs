@@ -11,11 +11,11 @@ use pillarbox_mailserver::intake::received::Source;
 use pillarbox_mailserver::protocols::metadata::wire::METADATA;
 use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::swarm::metrics::DialOutcome;
+use test_support::peer::Raw;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, oneshot};
 
-use crate::raw::Raw;
 use crate::support::{Node, TOPIC, eventually, message, within};
 
 /// Long enough for what would follow at once.

@@ -8,8 +8,8 @@ use pillarbox_mailserver::protocols::peer_exchange::wire::{PeerExchangeResponse,
 use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
 use prost::Message;
+use test_support::peer::Raw;
 
-use crate::raw::Raw;
 use crate::services::pair;
 use crate::support::{Node, within};
 

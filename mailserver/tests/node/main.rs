@@ -8,7 +8,6 @@ mod filter;
 mod hostile;
 mod interop;
 mod pmp;
-mod raw;
 mod relay;
 mod resume;
 mod services;

@@ -12,8 +12,6 @@ mod nat;
 mod partition;
 mod paths;
 mod program;
-#[path = "../node/raw.rs"]
-mod raw;
 mod rest;
 mod services;
 mod support;

@@ -7,8 +7,8 @@ use pillarbox_mailserver::protocols::metadata::wire::METADATA;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
 use prost::Message;
 use serde_json::{Value, json};
+use test_support::peer::Raw;
 
-use crate::raw::Raw;
 use crate::support::{Rest, dial_address, eventually, node, request};
 
 const CONTENT: &str = "/app/1/chat/proto";

@@ -16,9 +16,6 @@ mod network;
 mod page;
 mod pi;
 mod pins;
-#[path = "../../bench/src/mailserver/report.rs"]
-#[allow(dead_code, reason = "other benches use more of it")]
-mod report_table;
 mod runner;
 mod scenarios;
 mod shell;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use test_support::report::{MIB, Report};
 
 use crate::card::Card;
 use crate::lan::Lan;
 use crate::machine::{Cable, Machine, Model};
-use crate::report_table::{MIB, Report};
 use crate::scenarios::{BOOT_LIMIT, peer_id, wait_for_status};
 use crate::shell::Shell;
 use crate::{page, report};

@@ -8,8 +8,6 @@
 mod crowd;
 mod light;
 mod measure;
-#[path = "../mailserver/report.rs"]
-mod report;
 mod restarts;
 mod target;
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::report::{self, Report};
+use test_support::report::{MIB, Report};
+
 use super::target::Target;
 use super::{crowd, light, restarts};
 
@@ -13,7 +14,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 pub(crate) fn all(binary: &Path, mailserver: &Path, seconds: u64, kills: u32) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let span = Duration::from_secs(seconds);
-    let megabytes = std::fs::metadata(binary)?.len() as f64 / report::MIB;
+    let megabytes = std::fs::metadata(binary)?.len() as f64 / MIB;
     report.note("binary, stripped", megabytes, "MiB");
     let target = Target::start(binary, mailserver)?;
     target.until_ok()?;

@@ -17,8 +17,8 @@ use pillarbox_mailserver::settings::{Listen, Nat};
 use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
+use test_support::report::Report;
 
-use super::report::Report;
 use super::target::Target;
 
 const TOPIC: &str = "/waku/2/rs/16/32";

@@ -6,15 +6,14 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod load;
-mod report;
 mod target;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use test_support::report::{MIB, Report};
 
-use self::report::Report;
 use self::target::Target;
 
 #[derive(Parser)]
@@ -60,7 +59,7 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let mut report = Report::default();
     report.at_most(
         "binary, stripped",
-        std::fs::metadata(&arguments.binary)?.len() as f64 / report::MIB,
+        std::fs::metadata(&arguments.binary)?.len() as f64 / MIB,
         "MiB",
         12.0,
     );

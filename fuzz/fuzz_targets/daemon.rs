@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| pillarbox_fuzz::run_chosen(&pillarbox_fuzz::DAEMON, data));
