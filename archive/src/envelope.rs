@@ -58,6 +58,33 @@ impl fmt::Debug for MessageHash {
     }
 }
 
+/// Sixteen bytes of a content topic's SHA-256: a topic may be as long as an envelope, and anyone may invent thousands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TopicKey([u8; 16]);
+
+impl TopicKey {
+    pub(crate) fn of(content_topic: &str) -> TopicKey {
+        let digest: [u8; 32] = Sha256::digest(content_topic.as_bytes()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        TopicKey(key)
+    }
+}
+
+/// What an envelope takes in memory beside its bytes, roughly.
+pub(crate) const OVERHEAD_BYTES: usize = 256;
+
+/// Roughly what an envelope takes in memory.
+pub(crate) fn weight(envelope: &Envelope) -> usize {
+    let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    OVERHEAD_BYTES
+        + envelope.payload.len()
+        + envelope.content_topic.len()
+        + envelope.pubsub_topic.len()
+        + optional(&envelope.meta)
+        + optional(&envelope.rate_limit_proof)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::schema;
+use crate::envelope::MessageHash;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -23,22 +23,11 @@ pub enum Error {
         source: rusqlite::Error,
     },
     #[error("the cursor {0} is not in the archive")]
-    UnknownCursor(crate::MessageHash),
+    UnknownCursor(MessageHash),
     #[error("the policy file {path} cannot be understood: {reason}")]
     Policy { path: PathBuf, reason: String },
     #[error("{path} is not an archive that can be read here: {reason}")]
     Foreign { path: PathBuf, reason: String },
-}
-
-/// What is the matter with a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Harm {
-    /// Nothing that the error tells of: no room, no permission, another process.
-    None,
-    /// The file itself is damaged: trying again cannot help.
-    Damaged,
-    /// The device could not give back what it was given: a worn card, or a bus that stumbled.
-    Unread,
 }
 
 impl Error {
@@ -62,73 +51,6 @@ impl Error {
                     std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
                 )
             }
-            _ => false,
-        }
-    }
-
-    /// What the error means for the segment that it names. SQLite says that a file is corrupt, too, when the device failed
-    /// to read it (`SQLITE_IOERR_CORRUPTFS` leaves a statement as `SQLITE_CORRUPT`), so such a file is read and checked
-    /// first.
-    pub(crate) fn harm(&self) -> Harm {
-        match self {
-            _ if self.is_read_failure() => Harm::Unread,
-            Error::Segment {
-                path,
-                source: rusqlite::Error::SqliteFailure(failure, _),
-                ..
-            } if failure.code == rusqlite::ErrorCode::DatabaseCorrupt => {
-                if schema::is_damaged(path) {
-                    Harm::Damaged
-                } else {
-                    Harm::Unread
-                }
-            }
-            _ if self.is_corrupt() => Harm::Damaged,
-            _ => Harm::None,
-        }
-    }
-
-    fn is_read_failure(&self) -> bool {
-        use rusqlite::ffi::{SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_DATA, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
-        match self {
-            Error::Segment {
-                source: rusqlite::Error::SqliteFailure(failure, _),
-                ..
-            } => [
-                SQLITE_IOERR_READ,
-                SQLITE_IOERR_SHORT_READ,
-                SQLITE_IOERR_CORRUPTFS,
-                SQLITE_IOERR_DATA,
-            ]
-            .contains(&failure.extended_code),
-            Error::File {
-                what: "read", source, ..
-            } => source.raw_os_error() == Some(nix::libc::EIO),
-            _ => false,
-        }
-    }
-
-    fn is_corrupt(&self) -> bool {
-        match self {
-            Error::Segment { source, .. } => match source {
-                rusqlite::Error::SqliteFailure(failure, message) => match failure.code {
-                    rusqlite::ErrorCode::NotADatabase => true,
-                    // A table or a column that ought to be there is not.
-                    rusqlite::ErrorCode::Unknown => message
-                        .as_deref()
-                        .is_some_and(|text| text.starts_with("no such ") || text.starts_with("malformed")),
-                    _ => false,
-                },
-                // Our own statement does not fit the file's tables: their description is damaged.
-                rusqlite::Error::SqlInputError { .. } => true,
-                rusqlite::Error::QueryReturnedNoRows
-                | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::Utf8Error(..) => true,
-                _ => false,
-            },
-            Error::Foreign { .. } => true,
             _ => false,
         }
     }

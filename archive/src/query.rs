@@ -1,6 +1,6 @@
 //! What can be asked of the archive: the filters, cursor, direction and page of Waku store 3.0.0 (RFC 13/WAKU2-STORE).
 
-use crate::{Envelope, MessageHash};
+use crate::envelope::{Envelope, MessageHash};
 
 /// The largest page (nwaku's `MaxPageSize`).
 pub const MAX_PAGE: usize = 100;

@@ -1,0 +1,28 @@
+//! Which times are over: what retention goes by, for segments, for the quarantine and for foreign archives alike.
+
+/// Which times are over, in nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// What is older.
+    pub cutoff: i64,
+    /// While a leap of the clock has not proved to be right.
+    pub leap: Option<Leap>,
+}
+
+/// By the clock after its leap only what was made after it is over: what is younger than `since`, and older than `cutoff`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leap {
+    pub since: i64,
+    pub cutoff: i64,
+}
+
+impl Over {
+    pub fn before(cutoff: i64) -> Over {
+        Over { cutoff, leap: None }
+    }
+
+    /// Whether all times of this span are; its end is not one of them.
+    pub(crate) fn holds(&self, start: i64, end: i64) -> bool {
+        end <= self.cutoff || self.leap.is_some_and(|leap| leap.since <= start && end <= leap.cutoff)
+    }
+}
