@@ -5,9 +5,11 @@ use std::path::Path;
 
 use crate::directory::names::{SIDECARS, sidecar};
 use crate::error::Error;
+use crate::mutex::may_wait;
 
 /// Whether there was something to remove.
 pub(crate) fn remove_if_there(path: &Path) -> Result<bool, Error> {
+    may_wait();
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
@@ -33,6 +35,7 @@ pub(crate) fn size_with_sidecars(path: &Path) -> u64 {
 
 /// Bytes on disk; 0 for what is not there.
 pub(crate) fn size(path: &Path) -> u64 {
+    may_wait();
     // A block of st_blocks is 512 bytes whatever the file system (stat(2)).
     path.symlink_metadata().map_or(0, |meta| meta.blocks() * 512)
 }
@@ -50,6 +53,7 @@ pub(crate) fn give_to_owner(dir: &Path, file: &std::fs::File) -> std::io::Result
 
 /// Makes what was created, renamed or removed in `dir` last.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
+    may_wait();
     std::fs::File::open(dir)
         .and_then(|handle| handle.sync_all())
         .map_err(Error::file("sync the directory", dir))

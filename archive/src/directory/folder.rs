@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use crate::mutex::may_wait;
+
 /// What a file is that is none, or what a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
@@ -74,6 +76,7 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 
 /// As [`open_file`], with the options of the caller.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    may_wait();
     // A pipe or a device is opened without waiting, and let go again.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match options.custom_flags(flags.bits()).open(path) {
@@ -99,6 +102,7 @@ fn why_not(path: &Path, error: io::Error) -> io::Error {
 
 /// Nothing, or a file: for who hands the path to a library that opens it by itself.
 pub(crate) fn check_file(path: &Path) -> io::Result<()> {
+    may_wait();
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => Err(NotOpened::NoFile(Oddity::of(found.file_type())).into()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -128,6 +132,7 @@ impl Folder {
     }
 
     fn open_as(path: &Path, follow: bool) -> io::Result<Folder> {
+        may_wait();
         let mut flags = OFlag::O_DIRECTORY;
         flags.set(OFlag::O_NOFOLLOW, !follow);
         let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);

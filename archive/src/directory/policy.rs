@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::folder::Folder;
 use crate::directory::names::{POLICY, POLICY_NEW};
 use crate::error::Error;
+use crate::mutex::may_wait;
 use crate::nanos::NANOS;
 
 /// The file's six values take less than 300 bytes.
@@ -107,52 +108,77 @@ fn parse(text: &[u8]) -> Result<Policy, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
-/// What the writer knows of the policy, read again only when the file has been replaced.
+/// Reads the policy again when the file has been replaced, and only then.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
+pub(crate) struct Watch {
     stamp: Option<(u64, i64, i64, u64)>,
-    pub(crate) policy: Option<Policy>,
 }
 
-impl Watched {
-    /// `now` is the caller's clock: what it makes of a trusted policy's cut-off holds when that policy is lost.
-    pub(crate) fn refresh(&mut self, dir: &Path, now: i64) {
+impl Watch {
+    /// What there is to read now, if that is another file than the last time.
+    pub(crate) fn look(&mut self, dir: &Path) -> Option<Result<Option<Policy>, Error>> {
+        may_wait();
         let stamp = std::fs::symlink_metadata(dir.join(POLICY))
             .ok()
             .map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()));
         if stamp == self.stamp {
-            return;
+            return None;
         }
         self.stamp = stamp;
-        match read_policy(dir) {
-            Ok(None) if self.policy.is_some() => {
-                tracing::error!("the policy file is gone: nothing is pruned until it is back");
-                self.be_safe(now);
-            }
-            Ok(policy) => {
-                if policy != self.policy {
-                    tracing::info!(?policy, "policy");
-                }
-                self.policy = policy;
-            }
-            Err(error) => {
+        Some(read_policy(dir))
+    }
+}
+
+/// What has become of the policy, for the log.
+#[derive(Debug)]
+pub(crate) enum News {
+    Changed(Option<Policy>),
+    Gone,
+    NotUnderstood(Error),
+}
+
+impl News {
+    pub(crate) fn log(&self) {
+        match self {
+            News::Changed(policy) => tracing::info!(?policy, "policy"),
+            News::Gone => tracing::error!("the policy file is gone: nothing is pruned until it is back"),
+            News::NotUnderstood(error) => {
                 tracing::error!(%error, "policy not understood: nothing is pruned until it is");
-                self.be_safe(now);
             }
         }
     }
+}
 
-    fn be_safe(&mut self, now: i64) {
-        let last = self.policy.take();
-        let cutoff = last.as_ref().map(|policy| policy.cutoff_at(now));
-        self.policy = Some(Policy {
-            retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
-            clock_trusted: false,
-            cutoff: cutoff.filter(|cutoff| *cutoff != i64::MIN),
-            held: true,
-            disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
-            quota_bytes: last.and_then(|policy| policy.quota_bytes),
-        });
+/// Takes over what was read. `now` is the caller's clock: what it makes of a trusted policy's cut-off holds when that
+/// policy is lost.
+pub(crate) fn obey(policy: &mut Option<Policy>, read: Result<Option<Policy>, Error>, now: i64) -> Option<News> {
+    match read {
+        Ok(None) if policy.is_some() => {
+            *policy = Some(safe(policy.take(), now));
+            Some(News::Gone)
+        }
+        Ok(read) => {
+            let changed = read != *policy;
+            policy.clone_from(&read);
+            changed.then_some(News::Changed(read))
+        }
+        Err(error) => {
+            *policy = Some(safe(policy.take(), now));
+            Some(News::NotUnderstood(error))
+        }
+    }
+}
+
+/// The safe state, after `last` held.
+fn safe(last: Option<Policy>, now: i64) -> Policy {
+    let cutoff = last.as_ref().map(|policy| policy.cutoff_at(now));
+    Policy {
+        retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
+        clock_trusted: false,
+        cutoff: cutoff.filter(|cutoff| *cutoff != i64::MIN),
+        held: true,
+        disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
+        quota_bytes: last.and_then(|policy| policy.quota_bytes),
     }
 }
 
@@ -179,6 +205,21 @@ mod tests {
             (policy(false, None), i64::MIN),
         ] {
             assert_eq!(policy.cutoff_at(now), expected, "{policy:?}");
+        }
+    }
+
+    /// The policy as a writer has it from one tick to the next.
+    #[derive(Default)]
+    struct Watched {
+        watch: Watch,
+        policy: Option<Policy>,
+    }
+
+    impl Watched {
+        fn refresh(&mut self, dir: &Path, now: i64) {
+            if let Some(read) = self.watch.look(dir) {
+                obey(&mut self.policy, read, now);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use crate::directory::names::SegmentName;
 use crate::envelope::{Envelope, MessageHash, OVERHEAD_BYTES, weight};
 use crate::error::Error;
-use crate::mutex::lock;
+use crate::mutex::{lock, may_wait};
 use crate::query::Query;
 use crate::segment::connect::{open_complete, open_for_reading};
 use crate::segment::rows::{envelope_at, hash_at};
@@ -52,6 +52,7 @@ impl SegmentFile {
         what: &'static str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
+        may_wait();
         self.open.used(self);
         let mut reader = lock(&self.reader);
         let conn = match reader.take() {

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::directory::names::{Kind, SegmentName};
 use crate::envelope::{Envelope, MessageHash, TopicKey};
 use crate::error::Error;
-use crate::mutex::lock;
+use crate::mutex::{lock, may_wait};
 use crate::order::Key;
 use crate::segment::file::{OpenFiles, SegmentFile};
 use crate::segment::index::LiveIndex;
@@ -19,11 +19,14 @@ use crate::segment::summary::Summary;
 /// A live segment with so many rows is sealed and another of the same slice begun: memory stays bounded in a flood.
 pub(crate) const MAX_ROWS: u32 = 1 << 16;
 
+/// The connection that writes a segment, while one is open.
+pub(crate) type Writer = Arc<Mutex<Option<Connection>>>;
+
 /// A segment that is being written.
 pub(crate) struct Live {
     pub(crate) file: Arc<SegmentFile>,
     /// Held only while rows are committed or the segment is sealed, never together with the catalogue's lock.
-    pub(crate) writer: Arc<Mutex<Option<Connection>>>,
+    pub(crate) writer: Writer,
     pub(crate) index: LiveIndex,
     /// The rows that are not committed yet: the last ones of the index, in their order.
     pub(crate) pending: VecDeque<Pending>,
@@ -161,6 +164,7 @@ impl Live {
 
     /// Closes the file; SQLite then copies the write-ahead log into it and removes the log.
     pub(crate) fn close(&self) -> Result<(), Error> {
+        may_wait();
         let _reader = self.file.close();
         match lock(&self.writer).take() {
             Some(conn) => conn

@@ -9,17 +9,23 @@ use crate::segment::connect::open_for_writing;
 use crate::segment::file::{OpenFiles, SegmentFile};
 use crate::segment::live::Live;
 use crate::segment::probe::{Probe, probe};
-use crate::segment::sealed::drop_log;
+use crate::segment::sealed::{FilterBytes, Sealed, drop_log};
 use crate::segment::summary::Summary;
 
+/// What a file of a segment's name turned out to be.
 pub(crate) enum Opened {
     Live(Box<Live>),
-    Sealed(Arc<SegmentFile>, Summary),
+    Sealed(Arc<Sealed>),
     Newer,
     Foreign(String),
 }
 
-pub(crate) fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>) -> Result<Opened, Error> {
+pub(crate) fn segment(
+    dir: &Path,
+    name: SegmentName,
+    open_files: &Arc<OpenFiles>,
+    filters: &Arc<FilterBytes>,
+) -> Result<Opened, Error> {
     let file = SegmentFile::new(dir, name, open_files);
     match probe(&file.path)? {
         Probe::Newer(version) => {
@@ -31,7 +37,7 @@ pub(crate) fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>
         Probe::Ours { log: false } if !sidecar(&file.path, "-journal").exists() => {
             file.completed();
             let summary = file.read("read the summary", Summary::get)?;
-            Ok(Opened::Sealed(file, summary))
+            Ok(Opened::Sealed(Sealed::new(file, summary, None, filters)))
         }
         Probe::Ours { .. } => {
             let writer = open_for_writing(&file.path)?;
@@ -39,7 +45,7 @@ pub(crate) fn segment(dir: &Path, name: SegmentName, open_files: &Arc<OpenFiles>
             if summary.sealed && drop_log(&writer).map_err(Error::segment("copy the log", &file.path))? {
                 drop(writer);
                 file.completed();
-                return Ok(Opened::Sealed(file, summary));
+                return Ok(Opened::Sealed(Sealed::new(file, summary, None, filters)));
             }
             Live::reopen(file, writer, summary).map(|live| Opened::Live(Box::new(live)))
         }

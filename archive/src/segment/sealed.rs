@@ -85,11 +85,15 @@ impl Sealed {
         self.filter.get().is_none() && self.filters.0.load(Ordering::Relaxed) < FILTERS_BYTES
     }
 
+    /// Whether the hash may be here, by the filter alone; without one in memory, any may.
+    pub(crate) fn may_have(&self, hash: &MessageHash) -> bool {
+        self.filter.get().is_none_or(|filter| filter.may_have(hash))
+    }
+
     /// Those of the hashes that are here.
     pub(crate) fn find(&self, hashes: &[MessageHash]) -> Result<Vec<(Key, Place)>, Error> {
         self.read_filter()?;
-        let may_be_here = |hash: &&MessageHash| self.filter.get().is_none_or(|filter| filter.may_have(hash));
-        let probable: Vec<&MessageHash> = hashes.iter().filter(may_be_here).collect();
+        let probable: Vec<&MessageHash> = hashes.iter().filter(|hash| self.may_have(hash)).collect();
         if probable.is_empty() {
             return Ok(Vec::new());
         }

@@ -18,7 +18,8 @@ use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::segment::connect::{OURS, only_files, run_nothing};
 use crate::tools::progress::{Progress, ROWS_A_WORD, Told};
-use crate::writer::archive::{Archive, Inserted};
+use crate::writer::archive::Archive;
+use crate::writer::insert::Inserted;
 use crate::writer::stats::Refusal;
 
 /// The schema of nwaku's `user_version` 10 (migrations/message_store).
@@ -92,7 +93,7 @@ fn rows(
             Inserted::Duplicate(_) => imported.duplicates += 1,
             Inserted::Refused(Refusal::DiskFull) => {
                 let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-                return Err(Error::file("store more envelopes in", &archive.dir)(full));
+                return Err(Error::file("store more envelopes in", archive.dir())(full));
             }
             Inserted::Refused(why) => *imported.refused.entry(why).or_default() += 1,
         }

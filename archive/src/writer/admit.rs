@@ -1,53 +1,66 @@
 //! Who is let in, and into which kind of segment: by the policy, and by the topic's share of the quota.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::directory::names::{Kind, SegmentName, slice_secs};
+use crate::directory::names::{Kind, SegmentName};
+use crate::directory::policy::DiskStage;
 use crate::envelope::Envelope;
+use crate::nanos::NANOS;
 use crate::segment::live::Live;
 use crate::segment::sealed::Sealed;
 use crate::shares::{Budget, ROOM_PERCENT, Share, cost};
-use crate::writer::archive::Archive;
 use crate::writer::catalogue::Catalogue;
 use crate::writer::stats::Refusal;
 
+/// How far into the future an envelope may be dated (nwaku's `MaxMessageTimestampVariance`).
+pub const MAX_DRIFT_NANOS: i64 = 20 * NANOS;
 /// Of the quota, for what arrives while the clock is not trusted; with the slices' part (`shares`) less than what is
 /// full.
 const PROVISIONAL_PERCENT: u64 = 20;
 /// Until this much of the quota is used, it is given to whoever wants it.
 const GENEROUS_PERCENT: u64 = 60;
 
-impl Archive {
-    /// The kind of segment that takes an envelope.
-    pub(crate) fn kind_for(&self, catalogue: &mut Catalogue, envelope: &Envelope, now: i64) -> Result<Kind, Refusal> {
-        let policy = catalogue.policy.policy.as_ref();
-        let trusted = policy.is_none_or(|policy| policy.clock_trusted);
-        let Some(quota) = policy.and_then(|policy| policy.quota_bytes) else {
-            return Ok(if trusted { Kind::Main } else { Kind::Provisional });
-        };
-        if !trusted {
-            return admit_provisional(catalogue, envelope, quota, now);
-        }
-        let retention = self.retention_secs(catalogue);
-        let slice = slice_secs(Duration::from_secs(retention));
-        let budget = Budget::of(quota, retention, slice, envelope.timestamp, now);
-        let (live, sealed) = (&catalogue.live, &catalogue.sealed);
-        let already = || {
-            let here = |name: &SegmentName| name.kind == Kind::Main && name.covers(envelope.timestamp);
-            cost_of(live, sealed, here)
-        };
-        match catalogue.shares.admit(envelope, &budget, now, already) {
-            Share::Within => Ok(Kind::Main),
-            Share::Beyond if catalogue.cost_bytes < quota / 100 * ROOM_PERCENT => Ok(Kind::Overflow),
-            Share::Beyond => Err(Refusal::Share),
-        }
+/// Whether an envelope may be taken, whatever its topic's share is.
+pub(crate) fn admit(catalogue: &Catalogue, envelope: &Envelope, now: i64) -> Result<(), Refusal> {
+    let trusted = catalogue.clock_trusted();
+    let policy = catalogue.policy.as_ref();
+    if envelope.timestamp < catalogue.cutoff(now) || (trusted && envelope.timestamp < 0) {
+        Err(Refusal::Expired)
+    } else if trusted && envelope.timestamp > now.saturating_add(MAX_DRIFT_NANOS) {
+        Err(Refusal::Future)
+    } else if policy.is_some_and(|policy| policy.disk == DiskStage::ReadOnly) {
+        Err(Refusal::ReadOnly)
+    } else {
+        Ok(())
+    }
+}
+
+/// The kind of segment that takes an envelope, which is counted as its topic's.
+pub(crate) fn kind_for(catalogue: &mut Catalogue, envelope: &Envelope, now: i64) -> Result<Kind, Refusal> {
+    let trusted = catalogue.clock_trusted();
+    let Some(quota) = catalogue.policy.as_ref().and_then(|policy| policy.quota_bytes) else {
+        return Ok(if trusted { Kind::Main } else { Kind::Provisional });
+    };
+    if !trusted {
+        return provisional(catalogue, envelope, quota, now);
+    }
+    let (retention_secs, slice_secs) = (catalogue.retention().as_secs(), catalogue.slice_secs());
+    let budget = Budget::of(quota, retention_secs, slice_secs, envelope.timestamp, now);
+    let (live, sealed) = (&catalogue.live, &catalogue.sealed);
+    let already = || {
+        let here = |name: &SegmentName| name.kind == Kind::Main && name.covers(envelope.timestamp);
+        cost_of(live, sealed, here)
+    };
+    match catalogue.shares.admit(envelope, &budget, now, already) {
+        Share::Within => Ok(Kind::Main),
+        Share::Beyond if catalogue.cost_bytes < quota / 100 * ROOM_PERCENT => Ok(Kind::Overflow),
+        Share::Beyond => Err(Refusal::Share),
     }
 }
 
 /// Nothing expires while the clock is not trusted, so what arrives meanwhile has a part of the quota, shared as a slice
 /// is, that takes no room from the slices.
-fn admit_provisional(catalogue: &mut Catalogue, envelope: &Envelope, quota: u64, now: i64) -> Result<Kind, Refusal> {
+fn provisional(catalogue: &mut Catalogue, envelope: &Envelope, quota: u64, now: i64) -> Result<Kind, Refusal> {
     let budget = Budget {
         bytes: quota / 100 * PROVISIONAL_PERCENT,
         slice_start: i64::MIN,

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 
+use crate::mutex::may_wait;
+
 /// Left free for what a commit writes beside its rows: a new segment's tables, the index of its write-ahead log (32 KiB
 /// at a time), and what other programs write between two inserts.
 const RESERVE_BYTES: u64 = 512 << 10;
@@ -65,6 +67,7 @@ impl Durability {
     reason = "blocks are counted in 32 bits on 32-bit boards"
 )]
 pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
+    may_wait();
     let disk = statvfs(dir).ok()?;
     // A file system that counts no blocks does not say how full it is.
     (disk.blocks() > 0).then(|| u64::from(disk.blocks_available()) * u64::from(disk.fragment_size()))

@@ -2,56 +2,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::directory::files::remove_if_there;
 use crate::directory::listing::list;
 use crate::directory::names::Kind;
-use crate::directory::policy::Watched;
 use crate::directory::quarantine;
 use crate::error::Error;
-use crate::segment::file::OpenFiles;
 use crate::segment::harm::Harm;
 use crate::segment::open::segment;
 use crate::segment::probe::{Probe, probe};
 use crate::segment::sealed::Sealed;
-use crate::shares::Shares;
 use crate::writer::catalogue::Catalogue;
-use crate::writer::cursors::Cursors;
-use crate::writer::durability::Durability;
-use crate::writer::stats::Counters;
-use crate::writer::unreadable::Unreadable;
-use crate::writer::wear::Wear;
+use crate::writer::options::Options;
 
 /// A segment that cannot be opened keeps nothing else from being opened.
-pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catalogue, Error> {
+pub(crate) fn catalogue(dir: &Path, options: Options) -> Result<Catalogue, Error> {
     let listing = list(dir)?;
-    let mut catalogue = Catalogue {
-        live: Vec::new(),
-        sealed: Vec::new(),
-        filters: Arc::default(),
-        newer: Vec::new(),
-        judged: None,
-        unreadable: Unreadable::default(),
-        next_number: listing.next_number(),
-        pending_bytes: 0,
-        waiting_since: None,
-        durability: Durability::default(),
-        last_commit: Duration::ZERO,
-        policy: Watched::default(),
-        shares: Shares::default(),
-        cost_bytes: 0,
-        dropped_at: None,
-        wear: Wear::default(),
-        cursors: Cursors::default(),
-        counters: Counters::default(),
-    };
-    // No policy is known yet whose cut-off the clock could move.
-    catalogue.policy.refresh(dir, i64::MIN);
-    for path in &listing.unfinished {
-        remove_if_there(path)?;
-    }
-    for (_, path) in &listing.orphans {
+    let orphans = listing.orphans.iter().map(|(_, path)| path);
+    let mut catalogue = Catalogue::new(dir, options, listing.next_number());
+    for path in listing.unfinished.iter().chain(orphans) {
         remove_if_there(path)?;
     }
     for path in &listing.strangers {
@@ -60,9 +29,10 @@ pub(crate) fn catalogue(dir: &Path, open_files: &Arc<OpenFiles>) -> Result<Catal
             catalogue.counters.quarantined += 1;
         }
     }
+    let (open_files, filters) = (Arc::clone(&catalogue.open_files), Arc::clone(&catalogue.filters));
     for name in listing.segments {
         let path = name.path(dir);
-        let reason = match segment(dir, name, open_files) {
+        let reason = match segment(dir, name, &open_files, &filters) {
             Ok(opened) => match catalogue.take_in(name, opened) {
                 Some(reason) => reason,
                 None => continue,

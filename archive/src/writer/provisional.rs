@@ -12,71 +12,69 @@ use crate::directory::files::remove_with_sidecars;
 use crate::directory::names::Kind;
 use crate::directory::policy::{DiskStage, Policy};
 use crate::error::Error;
-use crate::mutex::lock;
 use crate::segment::file::SegmentFile;
 use crate::segment::live::Stage;
-use crate::writer::archive::{Archive, Inserted};
+use crate::writer::catalogue::Catalogue;
+use crate::writer::core::Core;
+use crate::writer::insert::{Inserted, insert};
 use crate::writer::stats::Refusal;
+use crate::writer::{commit, give_up, prune};
 
 /// Rows read at a time.
 const CHUNK: u32 = 256;
 /// How long one tick judges.
 const MOMENT: Duration = Duration::from_millis(100);
 
-impl Archive {
-    pub(crate) fn judge_provisional(&self, now: i64) -> Result<(), Error> {
-        let Some((file, uncommitted)) = self.next_to_judge() else {
-            return Ok(());
-        };
-        if uncommitted {
-            self.commit()?;
-        }
-        match self.judge(&file, now) {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                self.commit()?;
-                remove_with_sidecars(&file.path)?;
-                tracing::info!(segment = %file.name, "provisional segment judged");
-                self.close_removed()
-            }
-            Err(error) if self.give_up_segment(&error)? => Ok(()),
-            Err(error) => Err(error),
-        }
+pub(crate) fn judge(core: &Core, now: i64) -> Result<(), Error> {
+    let next = next(&mut core.catalogue());
+    let Some((file, uncommitted)) = next else { return Ok(()) };
+    if uncommitted {
+        commit::now(core)?;
     }
-
-    /// A provisional segment, when judging makes sense now, and whether it has rows in memory alone.
-    fn next_to_judge(&self) -> Option<(Arc<SegmentFile>, bool)> {
-        let mut catalogue = lock(&self.catalogue);
-        let judges = |policy: &Policy| policy.clock_trusted && !policy.held && policy.disk != DiskStage::ReadOnly;
-        if !catalogue.policy.policy.as_ref().is_none_or(judges) {
-            return None;
+    match judge_for_a_moment(core, &file, now) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            commit::now(core)?;
+            remove_with_sidecars(&file.path)?;
+            tracing::info!(segment = %file.name, "provisional segment judged");
+            prune::close_removed(core)
         }
-        let mut live = catalogue.live.iter_mut();
-        if let Some(live) = live.find(|live| live.file.name.kind == Kind::Provisional) {
-            live.stage = Stage::Sealing;
-            return Some((Arc::clone(&live.file), !live.pending.is_empty()));
-        }
-        let mut sealed = catalogue.sealed.iter().map(|sealed| &sealed.file);
-        let file = sealed.find(|file| file.name.kind == Kind::Provisional)?;
-        Some((Arc::clone(file), false))
+        Err(error) if give_up::after(core, &error)? => Ok(()),
+        Err(error) => Err(error),
     }
+}
 
-    /// Goes on where the tick before stopped; whether that was the last of it.
-    fn judge(&self, file: &Arc<SegmentFile>, now: i64) -> Result<bool, Error> {
-        let begun = Instant::now();
-        loop {
-            let judged = lock(&self.catalogue).judged.filter(|(name, _)| *name == file.name);
-            let rows = file.envelopes_after(judged.map_or(0, |(_, row)| row), CHUNK)?;
-            let Some((last, _)) = rows.last() else { return Ok(true) };
-            for (_, envelope) in &rows {
-                if self.insert(envelope, now)? == Inserted::Refused(Refusal::DiskFull) {
-                    return Ok(false);
-                }
-            }
-            lock(&self.catalogue).judged = Some((file.name, *last));
-            if begun.elapsed() >= MOMENT {
+/// A provisional segment, when judging makes sense now, and whether it has rows in memory alone.
+fn next(catalogue: &mut Catalogue) -> Option<(Arc<SegmentFile>, bool)> {
+    let judges = |policy: &Policy| policy.clock_trusted && !policy.held && policy.disk != DiskStage::ReadOnly;
+    if !catalogue.policy.as_ref().is_none_or(judges) {
+        return None;
+    }
+    let mut live = catalogue.live.iter_mut();
+    if let Some(live) = live.find(|live| live.file.name.kind == Kind::Provisional) {
+        live.stage = Stage::Sealing;
+        return Some((Arc::clone(&live.file), !live.pending.is_empty()));
+    }
+    let mut sealed = catalogue.sealed.iter().map(|sealed| &sealed.file);
+    let file = sealed.find(|file| file.name.kind == Kind::Provisional)?;
+    Some((Arc::clone(file), false))
+}
+
+/// Goes on where the tick before stopped; whether that was the last of it.
+fn judge_for_a_moment(core: &Core, file: &Arc<SegmentFile>, now: i64) -> Result<bool, Error> {
+    let begun = Instant::now();
+    loop {
+        let judged = core.catalogue().judged.filter(|(name, _)| *name == file.name);
+        let rows = file.envelopes_after(judged.map_or(0, |(_, row)| row), CHUNK)?;
+        let Some((last, _)) = rows.last() else { return Ok(true) };
+        for (_, envelope) in &rows {
+            if insert(core, envelope, now)? == Inserted::Refused(Refusal::DiskFull) {
                 return Ok(false);
             }
+        }
+        core.catalogue().judged = Some((file.name, *last));
+        if begun.elapsed() >= MOMENT {
+            return Ok(false);
         }
     }
 }

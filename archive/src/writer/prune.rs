@@ -5,11 +5,10 @@
 
 use crate::directory::names::SegmentName;
 use crate::error::Error;
-use crate::mutex::lock;
 use crate::nanos::NANOS;
 use crate::retention;
-use crate::writer::archive::Archive;
 use crate::writer::catalogue::Forgotten;
+use crate::writer::core::Core;
 
 /// Ticks further apart than this are a jump.
 const JUMP_NS: i64 = 60 * NANOS;
@@ -42,68 +41,54 @@ impl Clock {
     }
 }
 
-impl Archive {
-    /// Without a policy there is no daemon: expired segments are removed here.
-    pub(crate) fn prune_alone(&self, now: i64) -> Result<(), Error> {
-        if !lock(&self.clock).steady(now) {
+/// Without a policy there is no daemon: expired segments are removed here.
+pub(crate) fn alone(core: &Core, clock: &mut Clock, now: i64) -> Result<(), Error> {
+    if !clock.steady(now) {
+        return Ok(());
+    }
+    let cutoff = {
+        let catalogue = core.catalogue();
+        let cutoff = catalogue.cutoff(now);
+        if catalogue.policy.is_some() || !catalogue.names().any(|name| name.end() <= cutoff) {
             return Ok(());
         }
-        let cutoff = {
-            let catalogue = lock(&self.catalogue);
-            let cutoff = self.cutoff(&catalogue, now);
-            let mut names = catalogue.names();
-            if catalogue.policy.policy.is_some() || !names.any(|name| name.end() <= cutoff) {
-                return Ok(());
-            }
-            cutoff
-        };
-        retention::remove_expired(&self.dir, cutoff)?;
-        // What expired before it was ever committed has no file.
-        let mut catalogue = lock(&self.catalogue);
-        let unwritten: Vec<SegmentName> = catalogue
-            .live
-            .iter()
-            .filter(|live| !live.on_disk && live.file.name.end() <= cutoff)
-            .map(|live| live.file.name)
+        cutoff
+    };
+    retention::remove_expired(&core.dir, cutoff)?;
+    // What expired before it was ever committed has no file.
+    let forgotten: Vec<Forgotten> = {
+        let mut catalogue = core.catalogue();
+        let expired: Vec<SegmentName> = catalogue
+            .names_in_memory()
+            .filter(|name| name.end() <= cutoff)
             .collect();
-        let forgotten: Vec<Forgotten> = unwritten.into_iter().map(|name| catalogue.forget(name)).collect();
-        drop(catalogue);
-        drop(forgotten);
-        Ok(())
-    }
+        expired.into_iter().map(|name| catalogue.forget(name)).collect()
+    };
+    drop(forgotten);
+    Ok(())
+}
 
-    /// Lets go of segments whose files are gone: only then is their space free.
-    pub(crate) fn close_removed(&self) -> Result<(), Error> {
-        let on_disk: Vec<SegmentName> = {
-            let catalogue = lock(&self.catalogue);
-            let unwritten: Vec<SegmentName> = catalogue
-                .live
-                .iter()
-                .filter(|live| !live.on_disk)
-                .map(|live| live.file.name)
-                .collect();
-            catalogue.names().filter(|name| !unwritten.contains(name)).collect()
-        };
-        let gone: Vec<SegmentName> = on_disk
-            .into_iter()
-            .filter(|name| !name.path(&self.dir).exists())
-            .collect();
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let _committing = lock(&self.committer);
-        for name in gone {
-            let mut catalogue = lock(&self.catalogue);
-            let closing = catalogue.forget(name);
-            catalogue.counters.removed_segments += 1;
-            drop(catalogue);
-            if let Some(live) = &closing.live
-                && let Err(error) = live.close()
-            {
-                tracing::debug!(%error, "closing a removed segment");
-            }
-            tracing::info!(segment = %name, "closed a removed segment");
-        }
-        Ok(())
+/// Lets go of segments whose files are gone: only then is their space free.
+pub(crate) fn close_removed(core: &Core) -> Result<(), Error> {
+    let on_disk = core.catalogue().names_on_disk();
+    let gone = on_disk.into_iter().filter(|name| !name.path(&core.dir).exists());
+    let gone: Vec<SegmentName> = gone.collect();
+    if gone.is_empty() {
+        return Ok(());
     }
+    let _writing = core.writing();
+    for name in gone {
+        let closing = {
+            let mut catalogue = core.catalogue();
+            catalogue.counters.removed_segments += 1;
+            catalogue.forget(name)
+        };
+        if let Some(live) = &closing.live
+            && let Err(error) = live.close()
+        {
+            tracing::debug!(%error, "closing a removed segment");
+        }
+        tracing::info!(segment = %name, "closed a removed segment");
+    }
+    Ok(())
 }
