@@ -7,8 +7,11 @@ use sha2::{Digest, Sha256};
 /// One kept envelope. `ephemeral` is absent: ephemeral envelopes are never stored (RFC 13/WAKU2-STORE).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
+    /// The shard that it came by.
     pub pubsub_topic: String,
+    /// What applications filter by.
     pub content_topic: String,
+    /// Never looked into.
     pub payload: Vec<u8>,
     /// Absent is 0 on the wire (RFC 14).
     pub version: Option<u32>,
@@ -16,6 +19,7 @@ pub struct Envelope {
     pub timestamp: i64,
     /// At most 64 bytes (RFC 14).
     pub meta: Option<Vec<u8>>,
+    /// The proof of RFC 17/WAKU2-RLN-RELAY, as it came.
     pub rate_limit_proof: Option<Vec<u8>>,
 }
 

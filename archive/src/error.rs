@@ -4,30 +4,58 @@ use std::path::{Path, PathBuf};
 
 use crate::envelope::MessageHash;
 
+/// What was tried, on what, and why it did not work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Another process holds the writer's lock.
     #[error(
         "the archive {dir} is in use by another writer{holder}: only one mailserver may write it; stop the other one or give this one a directory of its own"
     )]
-    Locked { dir: PathBuf, holder: String },
+    Locked {
+        /// The archive's directory.
+        dir: PathBuf,
+        /// Its process, where that is known.
+        holder: String,
+    },
+    /// An operation on a file or a directory failed.
     #[error("cannot {what} {path}: {source}")]
     File {
+        /// What was tried.
         what: &'static str,
+        /// On what.
         path: PathBuf,
+        /// What the system said.
         source: std::io::Error,
     },
+    /// SQLite failed in a segment, or in a foreign archive.
     #[error("cannot {what} in segment {path}: {source}")]
     Segment {
+        /// What was tried.
         what: &'static str,
+        /// On what.
         path: PathBuf,
+        /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A cursor names an envelope that is neither kept nor remembered.
     #[error("the cursor {0} is not in the archive")]
     UnknownCursor(MessageHash),
+    /// The policy is not one that this version writes.
     #[error("the policy file {path} cannot be understood: {reason}")]
-    Policy { path: PathBuf, reason: String },
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file is a segment of a newer version, or no segment at all.
     #[error("{path} is not an archive that can be read here: {reason}")]
-    Foreign { path: PathBuf, reason: String },
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Error {

@@ -4,13 +4,11 @@
 //! implementation forwards in good faith, but that means nothing here, is ignored; the rest is relayed. What is relayed is stored unless it is ephemeral or its time is
 //! more than 20 s from now, as in nwaku (`waku_archive/archive.nim`).
 
+pub use archive::MAX_DRIFT_NANOS;
 use thiserror::Error;
 
 use crate::signed::Unsigned;
 use crate::wire::message::{Invalid, WakuMessage};
-
-/// RFC 13/WAKU2-STORE, "Eligibility"; nwaku's `MaxMessageTimestampVariance`.
-pub const MAX_DRIFT_NANOS: i64 = 20 * 1_000_000_000;
 
 /// Why a message goes no further.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -12,11 +12,14 @@ pub struct Over {
 /// By the clock after its leap only what was made after it is over: what is younger than `since`, and older than `cutoff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leap {
+    /// When the leap landed, nanoseconds since the Unix epoch.
     pub since: i64,
+    /// By the clock after the leap.
     pub cutoff: i64,
 }
 
 impl Over {
+    /// Everything older than `cutoff`, by a clock that has not leapt.
     pub fn before(cutoff: i64) -> Over {
         Over { cutoff, leap: None }
     }

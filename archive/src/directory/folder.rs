@@ -18,11 +18,17 @@ use crate::mutex::may_wait;
 /// What a file is that is none, or what a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
+    /// A symbolic link.
     Link,
+    /// A named pipe.
     Pipe,
+    /// A Unix socket.
     Socket,
+    /// A device, or whatever else there may be.
     Device,
+    /// A folder.
     Folder,
+    /// A regular file.
     File,
 }
 
@@ -155,6 +161,7 @@ impl Folder {
         &self.handle
     }
 
+    /// The metadata of the folder itself.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.handle.metadata()
     }

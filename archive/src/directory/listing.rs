@@ -17,6 +17,7 @@ const MAX_COUNTED: u64 = MAX_NUMBER / 2;
 pub struct Obstacle {
     /// Its name in the archive's directory.
     pub name: String,
+    /// What it is.
     pub what: Oddity,
 }
 

@@ -30,6 +30,7 @@ pub(crate) const MAX_NUMBER: u64 = 1_000_000_000_000;
 /// What SQLite keeps beside a file.
 pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// Which envelopes a segment takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Kept for the whole retention.
@@ -45,8 +46,11 @@ pub enum Kind {
 pub struct SegmentName {
     /// Seconds since the Unix epoch, a multiple of the length.
     pub start_secs: i64,
+    /// How long the slice is, in seconds.
     pub length_secs: i64,
+    /// Unique in the directory.
     pub number: u64,
+    /// Which envelopes it takes.
     pub kind: Kind,
 }
 
@@ -76,10 +80,12 @@ impl SegmentName {
         }
     }
 
+    /// Whether an envelope of this time (nanoseconds since the Unix epoch) belongs here.
     pub fn covers(&self, timestamp: i64) -> bool {
         self.start() <= timestamp && timestamp < self.end()
     }
 
+    /// Where it lies in `dir`.
     pub fn path(&self, dir: &Path) -> PathBuf {
         dir.join(self.to_string())
     }

@@ -21,9 +21,11 @@ const MAX_BYTES: u64 = 4096;
 /// Everybody may read it: it holds nothing secret, and the writer is another account than the daemon.
 const MODE: u32 = 0o644;
 
+/// What the daemon wants of whoever writes the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
+    /// How long envelopes are kept, in seconds.
     pub retention_secs: u64,
     /// Whether the system clock may be believed: then the cut-off is now − retention, and live ingest refuses what is
     /// more than 20 s from now. Untrusted, nothing is pruned and arrivals go to a provisional segment.
@@ -35,7 +37,9 @@ pub struct Policy {
     /// believed stays provisional.
     #[serde(default)]
     pub held: bool,
+    /// What the writer does about a disk that fills up.
     pub disk: DiskStage,
+    /// How much the archive may take, in bytes on disk; `None` without a limit.
     pub quota_bytes: Option<u64>,
 }
 
@@ -43,7 +47,9 @@ pub struct Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskStage {
+    /// There is room.
     Fine,
+    /// Room is getting short. The daemon says so; the writer does nothing about it.
     Warn,
     /// The oldest segments are dropped before their time.
     DropOldest,

@@ -14,6 +14,7 @@ use crate::nanos::NANOS;
 pub struct Quarantined {
     /// Its name in the quarantine directory.
     pub file: String,
+    /// Why, as it stands at the end of the name.
     pub reason: String,
 }
 

@@ -20,9 +20,12 @@ pub use crate::directory::quarantine::Quarantined;
 use survey::summary;
 pub use survey::{Survey, survey};
 
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
+    /// Whole files, without those of the quarantine.
     pub segments: u64,
+    /// By the segments' own count.
     pub envelopes: u64,
     /// On disk, with write-ahead logs.
     pub bytes: u64,

@@ -14,13 +14,17 @@ use crate::segment::summary::{Summary, earlier};
 /// What is in the archive, by what its files say of themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
+    /// All of them, whatever their state.
     pub segments: u64,
     /// Committed ones.
     pub envelopes: u64,
     /// On disk, with write-ahead logs, without the quarantine.
     pub bytes: u64,
+    /// The earliest timestamp, nanoseconds since the Unix epoch.
     pub oldest: Option<i64>,
+    /// The latest one.
     pub newest: Option<i64>,
+    /// What was put aside, and why.
     pub quarantined: Vec<Quarantined>,
     /// Segments that a newer Pillarbox wrote: kept, removed when their time is over, and otherwise left alone.
     pub newer: Vec<SegmentName>,

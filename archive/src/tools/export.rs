@@ -21,8 +21,10 @@ use crate::segment::summary::Summary;
 use crate::tools::foreign::TABLES;
 use crate::tools::progress::{Files, Told};
 
+/// What came out of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
+    /// Written to the target.
     pub envelopes: u64,
     /// What could not be read, with the reason.
     pub skipped: Vec<(SegmentName, String)>,

@@ -41,10 +41,14 @@ const PAUSE_TIMES: u32 = 4;
 /// The largest envelope that is read in: the largest that any of nwaku's presets relays (`status.prod`).
 const MAX_ENVELOPE_BYTES: i64 = 1 << 20;
 
+/// What came into an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
+    /// New ones.
     pub stored: u64,
+    /// Kept before.
     pub duplicates: u64,
+    /// Not taken, by reason.
     pub refused: BTreeMap<Refusal, u64>,
     /// Rows that are no envelope: a topic that is no text, a time that is no number, more than 1 MiB.
     pub unreadable: u64,

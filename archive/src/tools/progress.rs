@@ -8,6 +8,7 @@ use crate::directory::names::SegmentName;
 /// So many rows are read between two words.
 pub(crate) const ROWS_A_WORD: u64 = 512;
 
+/// How far the work has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Read so far.

@@ -16,15 +16,21 @@ use crate::segment::rows::{envelope_at, hash_at};
 use crate::segment::summary::Summary;
 use crate::tools::progress::{Files, Told};
 
+/// What was found in an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
+    /// In order of slice.
     pub segments: Vec<VerifiedSegment>,
+    /// What was put aside before.
     pub quarantined: Vec<quarantine::Quarantined>,
 }
 
+/// What was found in one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSegment {
+    /// Which one.
     pub name: SegmentName,
+    /// Read and checked.
     pub envelopes: u64,
     /// The version of the newer Pillarbox that wrote it: nothing is known of what is in it.
     pub newer: Option<u32>,
@@ -33,6 +39,7 @@ pub struct VerifiedSegment {
 }
 
 impl Verified {
+    /// Whether no segment has a fault.
     pub fn is_sound(&self) -> bool {
         self.segments.iter().all(|segment| segment.faults.is_empty())
     }
@@ -41,6 +48,8 @@ impl Verified {
 /// So many faults of one segment are told.
 const MAX_FAULTS: usize = 20;
 
+/// Checks every segment of the archive in `dir`. The error is only of the directory itself: what is wrong with a segment
+/// is among its faults.
 pub fn verify(dir: &Path, mut told: Told<'_>) -> Result<Verified, Error> {
     let mut verified = Verified::default();
     let segments = list(dir)?.segments;

@@ -12,7 +12,8 @@ use crate::shares::{Budget, ROOM_PERCENT, Share, cost};
 use crate::writer::catalogue::Catalogue;
 use crate::writer::stats::Refusal;
 
-/// How far into the future an envelope may be dated (nwaku's `MaxMessageTimestampVariance`).
+/// How far into the future an envelope may be dated, in nanoseconds (RFC 13/WAKU2-STORE, "Eligibility"; nwaku's
+/// `MaxMessageTimestampVariance`).
 pub const MAX_DRIFT_NANOS: i64 = 20 * NANOS;
 /// Of the quota, for what arrives while the clock is not trusted; with the slices' part (`shares`) less than what is
 /// full.

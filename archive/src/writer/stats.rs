@@ -12,13 +12,14 @@ pub enum Refusal {
     Future,
     /// Above its topic's share, and the quota has no room.
     Share,
-    /// The disk ladder stands at read-only.
+    /// The policy says that the disk has no room for more.
     ReadOnly,
     /// The disk has no room for it, or what waits to be committed fills its memory already.
     DiskFull,
 }
 
 impl Refusal {
+    /// Every reason, for metrics that show the absent ones as 0.
     pub const ALL: [Refusal; 5] = [
         Refusal::Expired,
         Refusal::Future,
@@ -44,21 +45,31 @@ impl fmt::Display for Refusal {
 /// Since this writer opened the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Taken in.
     pub stored: u64,
+    /// Sent again while kept.
     pub duplicates: u64,
+    /// Not taken, by reason.
     pub refused: BTreeMap<Refusal, u64>,
+    /// Answered, or answered with an error.
     pub queries: u64,
+    /// Transactions, one per segment.
     pub commits: u64,
+    /// Transactions that failed.
     pub commit_failures: u64,
+    /// Segments that got their indexes.
     pub sealed_segments: u64,
+    /// Files that were put aside.
     pub quarantined: u64,
     /// Stored above their topics' shares: kept while there is room.
     pub overflowed: u64,
-    /// Removed before their time, for the quota or the disk ladder.
+    /// Removed before their time, for the quota or for a full disk.
     pub dropped_early_segments: u64,
+    /// The envelopes in them.
     pub dropped_early_envelopes: u64,
-    /// Written to the file system by commits and sealing, and the payload in it.
+    /// Written to the file system by commits and sealing.
     pub written_bytes: u64,
+    /// The payload of what was committed.
     pub committed_payload_bytes: u64,
     /// Segments found removed by the daemon, or removed by this writer.
     pub removed_segments: u64,
@@ -67,19 +78,25 @@ pub struct Counters {
 /// The archive as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
+    /// Since this writer opened the archive.
     pub counters: Counters,
+    /// Known to the writer, whatever their state.
     pub segments: u64,
     /// Of those, with their look-ups in memory.
     pub live_segments: u64,
     /// With those that are not committed yet.
     pub envelopes: u64,
+    /// The payloads alone.
     pub payload_bytes: u64,
     /// On disk, write-ahead logs included.
     pub bytes: u64,
+    /// The earliest timestamp, nanoseconds since the Unix epoch.
     pub oldest: Option<i64>,
+    /// The latest one.
     pub newest: Option<i64>,
     /// Not committed yet.
     pub pending_envelopes: u64,
+    /// About what they take in memory.
     pub pending_bytes: u64,
     /// Written to the file system in the last 24 hours (of this writer's life).
     pub written_bytes_last_day: u64,
