@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::nanos::Nanos;
+
 /// One kept envelope. `ephemeral` is absent: ephemeral envelopes are never stored (RFC 13/WAKU2-STORE).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
@@ -24,6 +26,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Its timestamp.
+    pub fn time(&self) -> Nanos {
+        Nanos::new(self.timestamp)
+    }
+
     /// The deterministic message hash of RFC 14/WAKU2-MESSAGE: SHA-256 over pubsub topic, payload, content topic, meta
     /// and the timestamp as eight big-endian bytes. Version, proof and ephemeral are not hashed.
     pub fn hash(&self) -> MessageHash {

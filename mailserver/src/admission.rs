@@ -4,11 +4,13 @@
 //! implementation forwards in good faith, but that means nothing here, is ignored; the rest is relayed. What is relayed is stored unless it is ephemeral or its time is
 //! more than 20 s from now, as in nwaku (`waku_archive/archive.nim`).
 
-pub use archive::MAX_DRIFT_NANOS;
 use thiserror::Error;
 
 use crate::signed::Unsigned;
 use crate::wire::message::{Invalid, WakuMessage};
+
+/// How far from now what is stored may be dated.
+pub const MAX_DRIFT_NANOS: i64 = archive::MAX_DRIFT.as_nanos() as i64;
 
 /// Why a message goes no further.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

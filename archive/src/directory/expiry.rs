@@ -1,5 +1,7 @@
 //! Which times are over: what retention goes by, for segments, for the quarantine and for foreign archives alike.
 
+use crate::nanos::Nanos;
+
 /// Which times are over, in nanoseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Over {
@@ -20,12 +22,16 @@ pub struct Leap {
 
 impl Over {
     /// Everything older than `cutoff`, by a clock that has not leapt.
-    pub fn before(cutoff: i64) -> Over {
-        Over { cutoff, leap: None }
+    pub fn before(cutoff: impl Into<Nanos>) -> Over {
+        Over {
+            cutoff: cutoff.into().get(),
+            leap: None,
+        }
     }
 
     /// Whether all times of this span are; its end is not one of them.
-    pub(crate) fn holds(&self, start: i64, end: i64) -> bool {
+    pub(crate) fn holds(&self, start: Nanos, end: Nanos) -> bool {
+        let (start, end) = (start.get(), end.get());
         end <= self.cutoff || self.leap.is_some_and(|leap| leap.since <= start && end <= leap.cutoff)
     }
 }

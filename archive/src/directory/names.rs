@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const LOCK: &str = "writer.lock";
@@ -65,23 +65,23 @@ impl SegmentName {
     }
 
     /// The first nanosecond of the slice. A provisional segment may hold any time.
-    pub fn start(&self) -> i64 {
+    pub fn start(&self) -> Nanos {
         match self.kind {
-            Kind::Provisional => i64::MIN,
-            _ => self.start_secs.saturating_mul(NANOS),
+            Kind::Provisional => Nanos::MIN,
+            Kind::Main | Kind::Overflow => Nanos::from_secs(self.start_secs),
         }
     }
 
     /// The first nanosecond after the slice.
-    pub fn end(&self) -> i64 {
+    pub fn end(&self) -> Nanos {
         match self.kind {
-            Kind::Provisional => i64::MAX,
-            _ => self.start_secs.saturating_add(self.length_secs).saturating_mul(NANOS),
+            Kind::Provisional => Nanos::MAX,
+            Kind::Main | Kind::Overflow => Nanos::from_secs(self.start_secs.saturating_add(self.length_secs)),
         }
     }
 
-    /// Whether an envelope of this time (nanoseconds since the Unix epoch) belongs here.
-    pub fn covers(&self, timestamp: i64) -> bool {
+    /// Whether an envelope of this time belongs here.
+    pub fn covers(&self, timestamp: Nanos) -> bool {
         self.start() <= timestamp && timestamp < self.end()
     }
 
@@ -196,7 +196,7 @@ mod tests {
                 if let Some(parsed) = SegmentName::parse(name) {
                     assert_eq!(parsed.path(Path::new("/a")), Path::new("/a").join(name));
                     assert!(parsed.start() <= parsed.end());
-                    parsed.covers(i64::MAX);
+                    parsed.covers(Nanos::MAX);
                 }
             }
         }

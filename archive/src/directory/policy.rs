@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::directory::folder::Folder;
 use crate::directory::names::{POLICY, POLICY_NEW};
 use crate::error::Error;
 use crate::mutex::may_wait;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 
 /// The file's six values take less than 300 bytes.
 const MAX_BYTES: u64 = 4096;
@@ -58,11 +59,11 @@ pub enum DiskStage {
 }
 
 impl Policy {
-    /// The time before which nothing is served, seen from `now` (nanoseconds since the Unix epoch).
-    pub fn cutoff_at(&self, now: i64) -> i64 {
-        let known = self.cutoff.unwrap_or(i64::MIN);
+    /// The time before which nothing is served, seen from `now`.
+    pub fn cutoff_at(&self, now: impl Into<Nanos>) -> Nanos {
+        let known = self.cutoff.map_or(Nanos::MIN, Nanos::new);
         if self.clock_trusted {
-            known.max(cutoff(now, self.retention_secs))
+            known.max(cutoff(now.into(), Duration::from_secs(self.retention_secs)))
         } else {
             known
         }
@@ -70,9 +71,8 @@ impl Policy {
 }
 
 /// now − retention.
-pub(crate) fn cutoff(now: i64, retention_secs: u64) -> i64 {
-    let retention = i64::try_from(retention_secs).unwrap_or(i64::MAX).saturating_mul(NANOS);
-    now.saturating_sub(retention)
+pub(crate) fn cutoff(now: Nanos, retention: Duration) -> Nanos {
+    now.earlier(retention)
 }
 
 /// Replaces the policy: whole or not at all, also across a power cut.
@@ -157,7 +157,7 @@ impl News {
 
 /// Takes over what was read. `now` is the caller's clock: what it makes of a trusted policy's cut-off holds when that
 /// policy is lost.
-pub(crate) fn obey(policy: &mut Option<Policy>, read: Result<Option<Policy>, Error>, now: i64) -> Option<News> {
+pub(crate) fn obey(policy: &mut Option<Policy>, read: Result<Option<Policy>, Error>, now: Nanos) -> Option<News> {
     match read {
         Ok(None) if policy.is_some() => {
             *policy = Some(safe(policy.take(), now));
@@ -176,12 +176,12 @@ pub(crate) fn obey(policy: &mut Option<Policy>, read: Result<Option<Policy>, Err
 }
 
 /// The safe state, after `last` held.
-fn safe(last: Option<Policy>, now: i64) -> Policy {
+fn safe(last: Option<Policy>, now: Nanos) -> Policy {
     let cutoff = last.as_ref().map(|policy| policy.cutoff_at(now));
     Policy {
         retention_secs: last.as_ref().map_or(u64::MAX, |policy| policy.retention_secs),
         clock_trusted: false,
-        cutoff: cutoff.filter(|cutoff| *cutoff != i64::MIN),
+        cutoff: cutoff.filter(|cutoff| *cutoff != Nanos::MIN).map(Nanos::get),
         held: true,
         disk: last.as_ref().map_or(DiskStage::Fine, |policy| policy.disk),
         quota_bytes: last.and_then(|policy| policy.quota_bytes),
@@ -202,13 +202,14 @@ mod tests {
             disk: DiskStage::Fine,
             quota_bytes: None,
         };
-        let now = 100 * NANOS;
+        let secs = Nanos::from_secs;
+        let now = secs(100);
         for (policy, expected) in [
-            (policy(true, None), 90 * NANOS),
-            (policy(true, Some(5)), 90 * NANOS),
-            (policy(true, Some(95 * NANOS)), 95 * NANOS),
-            (policy(false, Some(95 * NANOS)), 95 * NANOS),
-            (policy(false, None), i64::MIN),
+            (policy(true, None), secs(90)),
+            (policy(true, Some(5)), secs(90)),
+            (policy(true, Some(secs(95).get())), secs(95)),
+            (policy(false, Some(secs(95).get())), secs(95)),
+            (policy(false, None), Nanos::MIN),
         ] {
             assert_eq!(policy.cutoff_at(now), expected, "{policy:?}");
         }
@@ -222,7 +223,7 @@ mod tests {
     }
 
     impl Watched {
-        fn refresh(&mut self, dir: &Path, now: i64) {
+        fn refresh(&mut self, dir: &Path, now: Nanos) {
             if let Some(read) = self.watch.look(dir) {
                 obey(&mut self.policy, read, now);
             }
@@ -244,8 +245,8 @@ mod tests {
         write_policy(dir.path(), &policy).unwrap();
         assert_eq!(read_policy(dir.path()).unwrap(), Some(policy.clone()));
 
-        let now = 100_000 * NANOS;
-        let held = now - 86_400 * NANOS;
+        let now = Nanos::from_secs(100_000);
+        let held = Nanos::from_secs(100_000 - 86_400).get();
         let path = dir.path().join(POLICY);
         let whole = std::fs::read(&path).unwrap();
         for (broken, text) in [

@@ -7,7 +7,7 @@ use crate::directory::files::{give_to_owner, remove_with_sidecars, sync_dir};
 use crate::directory::folder::Folder;
 use crate::directory::names::{Kind, QUARANTINE, SIDECARS, SegmentName, sidecar};
 use crate::error::Error;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 
 /// A file that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,8 +114,8 @@ fn is_expired(name: SegmentName, path: &Path, over: &Over) -> bool {
     use std::os::unix::fs::MetadataExt;
     match name.kind {
         Kind::Provisional => path.symlink_metadata().is_ok_and(|meta| {
-            let written = meta.mtime().saturating_mul(NANOS);
-            over.holds(written, written.saturating_add(1))
+            let written = Nanos::from_secs(meta.mtime());
+            over.holds(written, written.next())
         }),
         Kind::Main | Kind::Overflow => over.holds(name.start(), name.end()),
     }

@@ -1,13 +1,14 @@
 //! Putting pages together: keys in (timestamp, hash) order out of many segments, opening no segment before the page
 //! reaches its slice.
 
+use crate::nanos::Nanos;
 use crate::order::Key;
 use crate::query::Direction;
 
 /// Something that holds keys between two times, asked for them only when the page gets there.
 pub(crate) struct Source<S> {
-    pub(crate) oldest: i64,
-    pub(crate) newest: i64,
+    pub(crate) oldest: Nanos,
+    pub(crate) newest: Nanos,
     pub(crate) from: S,
 }
 
@@ -70,7 +71,7 @@ mod tests {
 
     fn key(timestamp: i64, byte: u8) -> Key {
         Key {
-            timestamp,
+            timestamp: Nanos::new(timestamp),
             hash: MessageHash([byte; 32]),
         }
     }

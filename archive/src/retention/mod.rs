@@ -11,6 +11,7 @@ use crate::directory::listing::list;
 use crate::directory::names::Kind;
 use crate::directory::quarantine;
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::summary::Summary;
 
 pub use crate::directory::expiry::{Leap, Over};
@@ -31,9 +32,9 @@ pub struct Removed {
     pub bytes: u64,
 }
 
-/// Removes every segment whose whole slice is older than `cutoff` (nanoseconds since the Unix epoch). What cannot be
+/// Removes every segment whose whole slice is older than `cutoff`. What cannot be
 /// removed keeps nothing else: the rest goes, then the first error is given.
-pub fn remove_expired(dir: &Path, cutoff: i64) -> Result<Removed, Error> {
+pub fn remove_expired(dir: &Path, cutoff: impl Into<Nanos>) -> Result<Removed, Error> {
     remove(dir, &Over::before(cutoff))
 }
 
@@ -90,7 +91,7 @@ pub fn remove(dir: &Path, over: &Over) -> Result<Removed, Error> {
 }
 
 fn is_over(summary: &Summary, over: &Over) -> bool {
-    let newest = summary.newest.map(|newest| newest.saturating_add(1));
+    let newest = summary.newest.map(|newest| newest.next());
     summary
         .oldest
         .zip(newest)

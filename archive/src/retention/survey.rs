@@ -7,6 +7,7 @@ use crate::directory::listing::{Obstacle, list};
 use crate::directory::names::SegmentName;
 use crate::directory::quarantine::{self, Quarantined};
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::connect::open_for_reading;
 use crate::segment::probe::Probe;
 use crate::segment::summary::{Summary, earlier};
@@ -20,10 +21,10 @@ pub struct Survey {
     pub envelopes: u64,
     /// On disk, with write-ahead logs, without the quarantine.
     pub bytes: u64,
-    /// The earliest timestamp, nanoseconds since the Unix epoch.
-    pub oldest: Option<i64>,
+    /// The earliest timestamp.
+    pub oldest: Option<Nanos>,
     /// The latest one.
-    pub newest: Option<i64>,
+    pub newest: Option<Nanos>,
     /// What was put aside, and why.
     pub quarantined: Vec<Quarantined>,
     /// Segments that a newer Pillarbox wrote: kept, removed when their time is over, and otherwise left alone.

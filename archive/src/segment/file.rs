@@ -13,9 +13,10 @@ use crate::directory::names::SegmentName;
 use crate::envelope::{Envelope, MessageHash, OVERHEAD_BYTES, weight};
 use crate::error::Error;
 use crate::mutex::{lock, may_wait};
+use crate::nanos::Nanos;
 use crate::query::Query;
 use crate::segment::connect::{open_complete, open_for_reading};
-use crate::segment::rows::{envelope_at, hash_at};
+use crate::segment::rows::{COLUMNS, ID, TABLES, envelope_at, hash_at};
 
 /// How many segments are open for reading at once.
 const OPEN_FILES: usize = 48;
@@ -150,20 +151,17 @@ impl SegmentFile {
     /// The next rows with their envelopes, in order of arrival.
     pub(crate) fn envelopes_after(self: &Arc<Self>, row: u32, limit: u32) -> Result<Vec<(u32, Envelope)>, Error> {
         self.read("read envelopes", |conn| {
-            conn.prepare_cached(
-                "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.id
-                 FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub
-                 WHERE e.id > ? ORDER BY e.id LIMIT ?",
-            )?
-            .query_map([row, limit], |row| Ok((row.get(7)?, envelope_at(row)?)))?
-            .collect()
+            let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE e.id > ? ORDER BY e.id LIMIT ?");
+            conn.prepare_cached(&sql)?
+                .query_map([row, limit], |row| Ok((row.get(ID)?, envelope_at(row)?)))?
+                .collect()
         })
     }
 
     /// Every row's number, time, hash, topic and pubsub topic, in order of arrival, without its payload.
     pub(crate) fn each_row(
         self: &Arc<Self>,
-        mut each: impl FnMut(u32, i64, MessageHash, u32, u32),
+        mut each: impl FnMut(u32, Nanos, MessageHash, u32, u32),
     ) -> Result<(), Error> {
         self.read("read the rows", |conn| {
             let mut rows = conn.prepare("SELECT id, timestamp, hash, topic, pubsub FROM envelope ORDER BY id")?;

@@ -4,11 +4,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::envelope::{MessageHash, TopicKey};
+use crate::nanos::Nanos;
 use crate::order::{Key, Span};
 use crate::query::{Direction, Query};
 
 /// One row's place in an order: (topic or pubsub topic, timestamp, first eight bytes of the hash, row).
-type Ordered = (u32, i64, u64, u32);
+type Ordered = (u32, Nanos, u64, u32);
 
 #[derive(Default)]
 pub(crate) struct LiveIndex {
@@ -23,7 +24,7 @@ pub(crate) struct LiveIndex {
 
 struct Row {
     hash: MessageHash,
-    timestamp: i64,
+    timestamp: Nanos,
 }
 
 /// A topic's number in its segment, and whether it was met for the first time.
@@ -46,7 +47,7 @@ impl LiveIndex {
         self.by_hash.get(hash).copied()
     }
 
-    pub(crate) fn timestamp(&self, row: u32) -> Option<i64> {
+    pub(crate) fn timestamp(&self, row: u32) -> Option<Nanos> {
         self.rows.get(row as usize - 1).map(|row| row.timestamp)
     }
 
@@ -71,7 +72,7 @@ impl LiveIndex {
     }
 
     /// Appends a row; returns its number.
-    pub(crate) fn push(&mut self, hash: MessageHash, timestamp: i64, topic: u32, pubsub: u32) -> u32 {
+    pub(crate) fn push(&mut self, hash: MessageHash, timestamp: Nanos, topic: u32, pubsub: u32) -> u32 {
         self.rows.push(Row { hash, timestamp });
         let row = self.len();
         self.by_hash.insert(hash, row);
@@ -90,11 +91,11 @@ impl LiveIndex {
         let wanted: Vec<TopicKey> = query.content_topics.iter().map(|name| TopicKey::of(name)).collect();
         for (pubsub, _) in pubsubs {
             if wanted.is_empty() {
-                self.collect(&self.by_pubsub, pubsub, span, query.direction, limit, &mut found);
+                self.collect(&self.by_pubsub, pubsub, span, limit, &mut found);
             }
             for key in &wanted {
                 if let Some(&topic) = self.topics.get(&(pubsub, *key)) {
-                    self.collect(&self.by_topic, topic, span, query.direction, limit, &mut found);
+                    self.collect(&self.by_topic, topic, span, limit, &mut found);
                 }
             }
         }
@@ -103,15 +104,7 @@ impl LiveIndex {
         found
     }
 
-    fn collect(
-        &self,
-        order: &BTreeSet<Ordered>,
-        group: u32,
-        span: &Span,
-        direction: Direction,
-        limit: usize,
-        found: &mut Vec<(Key, u32)>,
-    ) {
+    fn collect(&self, order: &BTreeSet<Ordered>, group: u32, span: &Span, limit: usize, found: &mut Vec<(Key, u32)>) {
         let (first, last) = span.bounds();
         if first > last {
             return;
@@ -135,7 +128,7 @@ impl LiveIndex {
             }
             true
         };
-        match direction {
+        match span.direction {
             Direction::Forward => range.take_while(|&place| take(place)).for_each(drop),
             Direction::Backward => range.rev().take_while(|&place| take(place)).for_each(drop),
         }

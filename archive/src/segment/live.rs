@@ -10,6 +10,7 @@ use crate::directory::names::{Kind, SegmentName};
 use crate::envelope::{Envelope, MessageHash, TopicKey};
 use crate::error::Error;
 use crate::mutex::{lock, may_wait};
+use crate::nanos::Nanos;
 use crate::order::Key;
 use crate::segment::file::{OpenFiles, SegmentFile};
 use crate::segment::index::LiveIndex;
@@ -38,7 +39,7 @@ pub(crate) struct Live {
     pub(crate) on_disk: bool,
     pub(crate) stage: Stage,
     /// By the caller's clock.
-    pub(crate) last_push: i64,
+    pub(crate) last_push: Nanos,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl Live {
             committed: Summary::default(),
             on_disk: false,
             stage: Stage::Taking,
-            last_push: i64::MIN,
+            last_push: Nanos::MIN,
         }
     }
 
@@ -106,11 +107,11 @@ impl Live {
             committed: summary,
             on_disk: true,
             stage: if summary.sealed { Stage::Sealing } else { Stage::Taking },
-            last_push: i64::MIN,
+            last_push: Nanos::MIN,
         })
     }
 
-    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>, now: i64) {
+    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>, now: Nanos) {
         self.last_push = now;
         let pubsub = self.index.pubsub(&envelope.pubsub_topic);
         if pubsub.new {
@@ -122,7 +123,7 @@ impl Live {
                 .topics
                 .push((topic.id, pubsub.id, envelope.content_topic.clone()));
         }
-        let row = self.index.push(hash, envelope.timestamp, topic.id, pubsub.id);
+        let row = self.index.push(hash, envelope.time(), topic.id, pubsub.id);
         self.summary.add(&envelope);
         self.pending.push_back(Pending {
             row,
@@ -133,7 +134,7 @@ impl Live {
         });
     }
 
-    pub(crate) fn takes(&self, kind: Kind, timestamp: i64) -> bool {
+    pub(crate) fn takes(&self, kind: Kind, timestamp: Nanos) -> bool {
         let name = &self.file.name;
         name.kind == kind && name.covers(timestamp) && self.stage == Stage::Taking && self.index.len() < MAX_ROWS
     }

@@ -2,7 +2,16 @@
 
 use crate::envelope::{Envelope, MessageHash};
 
-/// A row of pubsub topic, content topic, payload, version, timestamp, meta, proof.
+/// The columns of a whole envelope, in the order in which they are read here, with its tables named as in [`TABLES`].
+pub(crate) const COLUMNS: &str =
+    "pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash, e.id";
+/// Where [`COLUMNS`] come from.
+pub(crate) const TABLES: &str = "envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub";
+/// The places of the last two.
+pub(crate) const HASH: usize = 7;
+pub(crate) const ID: usize = 8;
+
+/// The envelope of a row of [`COLUMNS`].
 pub(crate) fn envelope_at(row: &rusqlite::Row<'_>) -> rusqlite::Result<Envelope> {
     Ok(Envelope {
         pubsub_topic: row.get(0)?,

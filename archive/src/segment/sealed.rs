@@ -132,12 +132,12 @@ impl Sealed {
             let mut found = Vec::new();
             if query.content_topics.is_empty() {
                 for pubsub in pubsubs(conn, query)? {
-                    collect(conn, "pubsub", pubsub, query.direction, span, limit, &mut found)?;
+                    collect(conn, "pubsub", pubsub, span, limit, &mut found)?;
                 }
             }
             for name in &query.content_topics {
                 for topic in topics(conn, query, name)? {
-                    collect(conn, "topic", topic, query.direction, span, limit, &mut found)?;
+                    collect(conn, "topic", topic, span, limit, &mut found)?;
                 }
             }
             Ok(found)
@@ -208,13 +208,12 @@ fn collect(
     conn: &Connection,
     column: &str,
     group: u32,
-    direction: Direction,
     span: &Span,
     limit: usize,
     found: &mut Vec<(Key, u32)>,
 ) -> rusqlite::Result<()> {
     let (first, last) = span.bounds();
-    let order = match direction {
+    let order = match span.direction {
         Direction::Forward => "ASC",
         Direction::Backward => "DESC",
     };

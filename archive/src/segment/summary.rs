@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use crate::envelope::Envelope;
 use crate::error::Error;
+use crate::nanos::Nanos;
 
 /// The rows of a segment are numbered in 32 bits.
 const MAX_ENVELOPES: u64 = u32::MAX as u64;
@@ -18,13 +19,13 @@ pub(crate) struct Summary {
     pub(crate) sealed: bool,
     pub(crate) envelopes: u64,
     pub(crate) payload_bytes: u64,
-    pub(crate) oldest: Option<i64>,
-    pub(crate) newest: Option<i64>,
+    pub(crate) oldest: Option<Nanos>,
+    pub(crate) newest: Option<Nanos>,
 }
 
 impl Summary {
     pub(crate) fn add(&mut self, envelope: &Envelope) {
-        let at = envelope.timestamp;
+        let at = envelope.time();
         self.envelopes += 1;
         self.payload_bytes += envelope.payload.len() as u64;
         self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
@@ -72,7 +73,7 @@ fn unsigned(row: &rusqlite::Row<'_>, column: usize, most: u64) -> rusqlite::Resu
 }
 
 /// The earlier of two times that may both be unknown.
-pub(crate) fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+pub(crate) fn earlier(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

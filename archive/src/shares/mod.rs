@@ -21,7 +21,7 @@ mod known_topics;
 use std::collections::HashMap;
 
 use crate::envelope::{Envelope, TopicKey};
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 use fair_level::fair_level;
 use known_topics::{KnownTopics, REMEMBERED};
 
@@ -60,7 +60,7 @@ pub(crate) struct Shares {
 }
 
 struct SliceUse {
-    start: i64,
+    start: Nanos,
     /// How much of the slice had gone when this writer began to count.
     since_permille: u64,
     /// What was there then.
@@ -93,21 +93,25 @@ struct Level {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     pub(crate) bytes: u64,
-    pub(crate) slice_start: i64,
+    pub(crate) slice_start: Nanos,
     /// Of the slice's time, in thousandths.
     pub(crate) gone_permille: u64,
 }
 
 impl Budget {
-    pub(crate) fn of(quota_bytes: u64, retention_secs: u64, slice_secs: i64, timestamp: i64, now: i64) -> Budget {
+    pub(crate) fn of(quota_bytes: u64, retention_secs: u64, slice_secs: i64, timestamp: Nanos, now: Nanos) -> Budget {
         let length = slice_secs.max(1);
         let slices = retention_secs.div_ceil(length.cast_unsigned()) + 1;
-        let slice_start = timestamp.div_euclid(length * NANOS) * length * NANOS;
-        let gone = now.saturating_sub(slice_start).clamp(0, length * NANOS);
+        let slice_start = timestamp.slice_start(length);
+        let gone = now
+            .since(slice_start)
+            .unwrap_or_default()
+            .as_secs()
+            .min(length.cast_unsigned());
         Budget {
             bytes: quota_bytes / 100 * MAIN_PERCENT / slices.max(1),
             slice_start,
-            gone_permille: (gone / NANOS * 1000 / length).cast_unsigned(),
+            gone_permille: gone * 1000 / length.cast_unsigned(),
         }
     }
 }
@@ -120,9 +124,15 @@ pub(crate) fn cost(payload_bytes: u64, envelopes: u64) -> u64 {
 impl Shares {
     /// Judges an envelope, and counts it as used when it is within its share. `already` is what the slice's main
     /// segments held before this writer knew of them.
-    pub(crate) fn admit(&mut self, envelope: &Envelope, budget: &Budget, now: i64, already: impl Fn() -> u64) -> Share {
+    pub(crate) fn admit(
+        &mut self,
+        envelope: &Envelope,
+        budget: &Budget,
+        now: Nanos,
+        already: impl Fn() -> u64,
+    ) -> Share {
         let topic = TopicKey::of(&envelope.content_topic);
-        let established = self.topics.see(topic, now.div_euclid(60 * NANOS));
+        let established = self.topics.see(topic, now.secs().div_euclid(60));
         let bytes = cost(envelope.payload.len() as u64, 1);
         self.ask(topic, established, bytes, budget, already);
         let limit = if established {
@@ -268,10 +278,12 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    const HOUR: i64 = 3600 * NANOS;
-    const START: i64 = 500_000 * HOUR;
+    const HOUR: Duration = Duration::from_secs(3600);
+    const START: Nanos = Nanos::from_secs(500_000 * 3600);
 
     fn envelope(topic: String) -> Envelope {
         Envelope {
@@ -291,7 +303,7 @@ mod tests {
         let mut shares = Shares::default();
         let (mut asked, mut admitted, mut bytes, mut number) = (0u64, 0u64, 0u64, 0u64);
         for second in 0..2400i64 {
-            let now = START + second * NANOS;
+            let now = START.later(Duration::from_secs(second.cast_unsigned()));
             let budget = Budget::of((5 << 30) / 3, 28_800, 1200, now, now);
             let mut ask = |topic: String| {
                 let share = shares.admit(&envelope(topic), &budget, now, || 0);
@@ -337,13 +349,13 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_a_slice_that_was_there_counts() {
         let mut shares = Shares::default();
-        let budget = Budget::of(1 << 30, 86_400, 3600, START, START + HOUR);
+        let budget = Budget::of(1 << 30, 86_400, 3600, START, START.later(HOUR));
         for number in 0..200_000 {
             shares.admit(&envelope(format!("/t/{number}")), &budget, START, || 0);
         }
         assert_eq!(shares.slices[0].topics.len(), REMEMBERED);
         let next = Budget {
-            slice_start: START + HOUR,
+            slice_start: START.later(HOUR),
             ..budget
         };
         shares.know("/t");

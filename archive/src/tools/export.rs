@@ -14,11 +14,12 @@ use crate::directory::listing::list;
 use crate::directory::names::SegmentName;
 use crate::envelope::{Envelope, MessageHash};
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::connect::open_for_reading;
 use crate::segment::probe::Probe;
-use crate::segment::rows::{envelope_at, hash_at};
+use crate::segment::rows::{COLUMNS, HASH, TABLES, envelope_at, hash_at};
 use crate::segment::summary::Summary;
-use crate::tools::foreign::TABLES;
+use crate::tools::foreign;
 use crate::tools::progress::{Files, Told};
 
 /// What came out of an archive.
@@ -47,8 +48,13 @@ struct Line<'a> {
 }
 
 /// Writes every envelope not older than `cutoff` as a line of JSON.
-pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write, told: Told<'_>) -> Result<Exported, Error> {
-    each(dir, cutoff, told, |hash, envelope| {
+pub fn to_json_lines(
+    dir: &Path,
+    cutoff: impl Into<Nanos>,
+    out: &mut dyn Write,
+    told: Told<'_>,
+) -> Result<Exported, Error> {
+    each(dir, cutoff.into(), told, |hash, envelope| {
         let line = Line {
             hash: hash.to_string(),
             pubsub_topic: &envelope.pubsub_topic,
@@ -69,10 +75,10 @@ pub fn to_json_lines(dir: &Path, cutoff: i64, out: &mut dyn Write, told: Told<'_
 
 /// Writes every envelope not older than `cutoff` into a new SQLite file, in the schema that nwaku reads (`user_version`
 /// 10). Rate limit proofs have no place there. A file that could not be finished is removed.
-pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
+pub fn to_sqlite(dir: &Path, cutoff: impl Into<Nanos>, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
     // Made here, so that it is nobody else's; an empty file is an empty database.
     std::fs::File::create_new(target).map_err(Error::file("create", target))?;
-    let written = write_sqlite(dir, cutoff, target, told);
+    let written = write_sqlite(dir, cutoff.into(), target, told);
     if written.is_err()
         && let Err(error) = remove_with_sidecars(target)
     {
@@ -81,9 +87,9 @@ pub fn to_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Resu
     written
 }
 
-fn write_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
+fn write_sqlite(dir: &Path, cutoff: Nanos, target: &Path, told: Told<'_>) -> Result<Exported, Error> {
     let conn = Connection::open(target).map_err(Error::segment("create", target))?;
-    conn.execute_batch(TABLES)
+    conn.execute_batch(foreign::TABLES)
         .and_then(|()| conn.execute_batch("BEGIN"))
         .map_err(Error::segment("make the tables", target))?;
     let exported = each(dir, cutoff, told, |hash, envelope| {
@@ -111,7 +117,7 @@ fn write_sqlite(dir: &Path, cutoff: i64, target: &Path, told: Told<'_>) -> Resul
 /// `give` says whether the envelope was new to it.
 fn each(
     dir: &Path,
-    cutoff: i64,
+    cutoff: Nanos,
     mut told: Told<'_>,
     mut give: impl FnMut(MessageHash, &Envelope) -> Result<bool, Error>,
 ) -> Result<Exported, Error> {
@@ -145,7 +151,7 @@ enum Stopped {
 
 fn each_of(
     path: &Path,
-    cutoff: i64,
+    cutoff: Nanos,
     mut give: impl FnMut(u64, u64, MessageHash, &Envelope) -> Result<(), Error>,
 ) -> Result<(), Stopped> {
     let conn = open_for_reading(path).map_err(Stopped::Reading)?;
@@ -168,16 +174,14 @@ fn each_of(
     let all = Summary::get(&conn).map_err(reading)?.envelopes;
     let mut row_number = 0;
     let mut rows = conn
-        .prepare(
-            "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash
-             FROM envelope e JOIN topic ON topic.id = e.topic JOIN pubsub ON pubsub.id = e.pubsub
-             WHERE e.timestamp >= ? ORDER BY e.id",
-        )
+        .prepare(&format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE e.timestamp >= ? ORDER BY e.id"
+        ))
         .map_err(reading)?;
     let mut rows = rows.query([cutoff]).map_err(reading)?;
     while let Some(row) = rows.next().map_err(reading)? {
         let envelope = envelope_at(row).map_err(reading)?;
-        let hash = hash_at(row, 7).map_err(reading)?;
+        let hash = hash_at(row, HASH).map_err(reading)?;
         row_number += 1;
         give(row_number, all, hash, &envelope).map_err(Stopped::Writing)?;
     }

@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use crate::directory::expiry::Over;
 use crate::envelope::Envelope;
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::connect::{OURS, only_files, run_nothing};
 use crate::tools::progress::{Progress, ROWS_A_WORD, Told};
 use crate::writer::archive::Archive;
@@ -56,10 +57,10 @@ pub struct Imported {
 
 /// Reads nwaku's file into `archive`. What is older than its cut-off is refused there. What was read in before an error
 /// is kept.
-pub fn import(archive: &Archive, file: &Path, now: i64, mut told: Told<'_>) -> Result<Imported, Error> {
+pub fn import(archive: &Archive, file: &Path, now: impl Into<Nanos>, mut told: Told<'_>) -> Result<Imported, Error> {
     let conn = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let version = version(&conn, file)?;
-    let outcome = rows(archive, &conn, version, file, now, &mut told);
+    let outcome = rows(archive, &conn, version, file, now.into(), &mut told);
     archive.commit()?;
     outcome
 }
@@ -69,7 +70,7 @@ fn rows(
     conn: &Connection,
     version: u32,
     file: &Path,
-    now: i64,
+    now: Nanos,
     told: &mut Told<'_>,
 ) -> Result<Imported, Error> {
     let failed = |error| Error::segment("import", file)(error);
@@ -167,7 +168,7 @@ fn envelope(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Envelope>> {
 }
 
 /// Deletes what is older than `cutoff` from nwaku's file while nwaku may be writing it; returns how many rows.
-pub fn remove_expired(file: &Path, cutoff: i64) -> Result<u64, Error> {
+pub fn remove_expired(file: &Path, cutoff: impl Into<Nanos>) -> Result<u64, Error> {
     remove(file, &Over::before(cutoff))
 }
 

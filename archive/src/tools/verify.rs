@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::segment::bloom::{Bloom, MAX_BYTES};
 use crate::segment::connect::open_for_reading;
 use crate::segment::probe::Probe;
-use crate::segment::rows::{envelope_at, hash_at};
+use crate::segment::rows::{COLUMNS, HASH, ID, envelope_at, hash_at};
 use crate::segment::summary::Summary;
 use crate::tools::progress::{Files, Told};
 
@@ -128,22 +128,22 @@ fn envelopes(conn: &Connection, segment: &mut VerifiedSegment, mut read: impl Fn
     }
     let filter = found.and_then(|(_, bits)| bits).and_then(Bloom::from_bytes);
     let mut counted = Summary::default();
-    let mut rows = conn.prepare(
-        "SELECT pubsub.name, topic.name, e.payload, e.version, e.timestamp, e.meta, e.proof, e.hash, e.id
-         FROM envelope e LEFT JOIN topic ON topic.id = e.topic LEFT JOIN pubsub ON pubsub.id = e.pubsub",
-    )?;
+    // Rows whose topics are missing are no envelopes, and are to be found.
+    let mut rows = conn.prepare(&format!(
+        "SELECT {COLUMNS} FROM envelope e LEFT JOIN topic ON topic.id = e.topic LEFT JOIN pubsub ON pubsub.id = e.pubsub"
+    ))?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         segment.envelopes += 1;
         read(segment.envelopes);
-        let id: i64 = row.get(8)?;
+        let id: i64 = row.get(ID)?;
         let fault = match envelope_at(row) {
             Ok(envelope) => {
                 counted.add(&envelope);
-                let hash = hash_at(row, 7)?;
+                let hash = hash_at(row, HASH)?;
                 if envelope.hash() != hash {
                     Some(format!("row {id} is not what its hash says"))
-                } else if !segment.name.covers(envelope.timestamp) {
+                } else if !segment.name.covers(envelope.time()) {
                     Some(format!("row {id} is of another slice"))
                 } else if filter.as_ref().is_some_and(|filter| !filter.may_have(&hash)) {
                     Some(format!("row {id} is not in the filter"))

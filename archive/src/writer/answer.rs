@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::envelope::MessageHash;
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::order::{Key, Span};
 use crate::page::fill;
 use crate::page::merge::{Source, merge};
@@ -20,7 +21,7 @@ use crate::writer::give_up;
 /// How often a query starts again because a segment went away under it.
 const QUERY_ATTEMPTS: usize = 8;
 
-pub(crate) fn query(core: &Core, query: &Query, now: i64) -> Result<Page, Error> {
+pub(crate) fn query(core: &Core, query: &Query, now: Nanos) -> Result<Page, Error> {
     core.catalogue().counters.queries += 1;
     let mut attempts = 0;
     loop {
@@ -50,7 +51,7 @@ pub(crate) fn read_one_filter(core: &Core) -> Result<(), Error> {
     }
 }
 
-fn page(core: &Core, query: &Query, now: i64) -> Result<Page, Error> {
+fn page(core: &Core, query: &Query, now: Nanos) -> Result<Page, Error> {
     let limit = query.limit.clamp(1, MAX_PAGE);
     let cursor = query.cursor.map(|cursor| cursor_key(core, &cursor)).transpose()?;
     let cutoff = core.catalogue().cutoff(now);

@@ -8,6 +8,7 @@ use crate::directory::policy::{News, Watch, obey};
 use crate::envelope::{Envelope, MessageHash};
 use crate::error::Error;
 use crate::mutex::lock;
+use crate::nanos::Nanos;
 use crate::query::{Page, Query};
 use crate::writer::core::Core;
 use crate::writer::insert::Inserted;
@@ -21,8 +22,8 @@ use crate::writer::{answer, commit, durability, give_up, insert, open, periodic,
 pub struct Outlook {
     /// Whether the clock may be believed.
     pub clock_trusted: bool,
-    /// Nanoseconds since the Unix epoch: what is older is neither kept nor served.
-    pub cutoff: i64,
+    /// What is older is neither kept nor served.
+    pub cutoff: Nanos,
 }
 
 /// An open archive, of which this is the only writer. All of it may be called by several threads.
@@ -47,7 +48,7 @@ impl Archive {
         let mut policy = Watch::default();
         if let Some(read) = policy.look(dir)
             // No policy is known yet whose cut-off the clock could move.
-            && let Some(news) = obey(&mut catalogue.policy, read, i64::MIN)
+            && let Some(news) = obey(&mut catalogue.policy, read, Nanos::MIN)
         {
             news.log();
         }
@@ -66,15 +67,15 @@ impl Archive {
         &self.core.dir
     }
 
-    /// Keeps an envelope; `now` is the caller's clock, nanoseconds since the Unix epoch. It can be queried at once and
+    /// Keeps an envelope; `now` is the caller's clock. It can be queried at once and
     /// is on disk within the durability window, unless the answer is [`Inserted::Unwritten`].
-    pub fn insert(&self, envelope: &Envelope, now: i64) -> Result<Inserted, Error> {
-        insert::insert(&self.core, envelope, now)
+    pub fn insert(&self, envelope: &Envelope, now: impl Into<Nanos>) -> Result<Inserted, Error> {
+        insert::insert(&self.core, envelope, now.into())
     }
 
     /// One page. Never holds an envelope older than the cut-off at `now`, whether its segment is removed yet or not.
-    pub fn query(&self, query: &Query, now: i64) -> Result<Page, Error> {
-        answer::query(&self.core, query, now)
+    pub fn query(&self, query: &Query, now: impl Into<Nanos>) -> Result<Page, Error> {
+        answer::query(&self.core, query, now.into())
     }
 
     /// Whether the hash is kept (also when it is about to expire).
@@ -84,18 +85,18 @@ impl Archive {
 
     /// Whether the clock may be believed, and what is too old at `now`: the policy as of the last tick, without one the
     /// clock itself.
-    pub fn outlook(&self, now: i64) -> Outlook {
+    pub fn outlook(&self, now: impl Into<Nanos>) -> Outlook {
         let catalogue = self.core.catalogue();
         Outlook {
             clock_trusted: catalogue.clock_trusted(),
-            cutoff: catalogue.cutoff(now),
+            cutoff: catalogue.cutoff(now.into()),
         }
     }
 
     /// The periodic work, to be called every 250 ms, from another thread than the inserts' where these must not wait
     /// for the disk: takes note of the policy and of removed segments, commits, seals, and without a daemon prunes.
-    pub fn tick(&self, now: i64) -> Result<(), Error> {
-        let core = &self.core;
+    pub fn tick(&self, now: impl Into<Nanos>) -> Result<(), Error> {
+        let (core, now) = (&self.core, now.into());
         let mut ticks = lock(&self.ticks);
         let free = durability::free_bytes(&core.dir);
         core.catalogue().durability.free = free;

@@ -10,7 +10,7 @@ use crate::directory::names::{Kind, SegmentName, slice_secs};
 use crate::directory::policy::{self, Policy};
 use crate::envelope::{Envelope, MessageHash, weight};
 use crate::mutex::may_wait;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 use crate::segment::file::OpenFiles;
 use crate::segment::live::Live;
 use crate::segment::open::Opened;
@@ -40,7 +40,7 @@ pub(crate) struct Catalogue {
     next_number: u64,
     pub(crate) pending_bytes: usize,
     /// When the oldest row that is not committed arrived: by the caller's clock, and by the monotonic one.
-    pub(crate) waiting_since: Option<(i64, Instant)>,
+    pub(crate) waiting_since: Option<(Nanos, Instant)>,
     pub(crate) durability: Durability,
     /// How long the last commit took.
     pub(crate) last_commit: Duration,
@@ -50,7 +50,7 @@ pub(crate) struct Catalogue {
     /// What all segments take of the quota, by the shares' estimate.
     pub(crate) cost_bytes: u64,
     /// When something was last removed because the disk was full.
-    pub(crate) dropped_at: Option<i64>,
+    pub(crate) dropped_at: Option<Nanos>,
     pub(crate) wear: Wear,
     pub(crate) cursors: Cursors,
     pub(crate) counters: Counters,
@@ -96,18 +96,18 @@ impl Catalogue {
     }
 
     /// What is older is neither stored nor served.
-    pub(crate) fn cutoff(&self, now: i64) -> i64 {
+    pub(crate) fn cutoff(&self, now: Nanos) -> Nanos {
         match &self.policy {
             Some(policy) => policy.cutoff_at(now),
-            None => policy::cutoff(now, self.options.retention.as_secs()),
+            None => policy::cutoff(now, self.options.retention),
         }
     }
 
     /// Takes a new envelope in, which is committed with the next commit.
-    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>, kind: Kind, slice_secs: i64, now: i64) {
+    pub(crate) fn push(&mut self, hash: MessageHash, envelope: Arc<Envelope>, kind: Kind, slice_secs: i64, now: Nanos) {
         self.pending_bytes += weight(&envelope);
         self.cost_bytes += cost(envelope.payload.len() as u64, 1);
-        self.live_for(kind, envelope.timestamp, slice_secs)
+        self.live_for(kind, envelope.time(), slice_secs)
             .push(hash, envelope, now);
     }
 
@@ -117,13 +117,13 @@ impl Catalogue {
     }
 
     /// The segment that takes envelopes of `timestamp`, made in memory if there is none.
-    fn live_for(&mut self, kind: Kind, timestamp: i64, slice_secs: i64) -> &mut Live {
+    fn live_for(&mut self, kind: Kind, timestamp: Nanos, slice_secs: i64) -> &mut Live {
         let found = self.live.iter().position(|live| live.takes(kind, timestamp));
         let at = found.unwrap_or_else(|| {
             let name = match kind {
                 Kind::Provisional => SegmentName::provisional(self.next_number),
                 Kind::Main | Kind::Overflow => SegmentName {
-                    start_secs: timestamp.div_euclid(NANOS * slice_secs) * slice_secs,
+                    start_secs: timestamp.slice_start(slice_secs).secs(),
                     length_secs: slice_secs,
                     number: self.next_number,
                     kind,
@@ -172,14 +172,13 @@ impl Catalogue {
     /// Whether what waits would become older than the durability window before the next tick, `until_next_tick` from
     /// now, is through. What arrives while a commit runs waits for that one and for its own, so a slow disk is asked
     /// earlier.
-    pub(crate) fn has_waited_long(&self, now: i64, until_next_tick: Duration) -> bool {
+    pub(crate) fn has_waited_long(&self, now: Nanos, until_next_tick: Duration) -> bool {
         let durability = self.options.durability;
         let slow = durability.saturating_sub(until_next_tick + 2 * self.last_commit);
         let patience = durability.mul_f64(0.75).min(slow);
         self.waiting_since.is_some_and(|(since, instant)| {
-            let waited = u64::try_from(now.saturating_sub(since));
-            // A negative wait is a clock that went back.
-            waited.map_or(true, |ns| Duration::from_nanos(ns) >= patience) || instant.elapsed() >= patience
+            // No wait at all is a clock that went back.
+            now.since(since).is_none_or(|waited| waited >= patience) || instant.elapsed() >= patience
         })
     }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use crate::envelope::weight;
 use crate::error::Error;
 use crate::mutex::lock;
+use crate::nanos::Nanos;
 use crate::segment::connect::open_for_writing;
 use crate::segment::file::SegmentFile;
 use crate::segment::harm::Harm;
@@ -71,7 +72,7 @@ pub(crate) fn waiting(writing: &Writing<'_>) -> Result<(), Error> {
     catalogue.durability.ended(outcome.is_ok());
     // What is left, of a commit that failed or of a damaged segment, goes with the next tick.
     if catalogue.waiting_since.is_none() && catalogue.pending_bytes > 0 {
-        catalogue.waiting_since = Some((i64::MIN, Instant::now()));
+        catalogue.waiting_since = Some((Nanos::MIN, Instant::now()));
     }
     outcome
 }

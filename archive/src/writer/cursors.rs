@@ -3,12 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::envelope::MessageHash;
+use crate::nanos::Nanos;
 use crate::order::Key;
 
 /// The cursors given out last: one stays good when its envelope has been removed meanwhile.
 #[derive(Default)]
 pub(crate) struct Cursors {
-    times: HashMap<MessageHash, i64>,
+    times: HashMap<MessageHash, Nanos>,
     order: VecDeque<MessageHash>,
 }
 

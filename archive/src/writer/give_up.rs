@@ -7,6 +7,7 @@
 use crate::directory::names::SegmentName;
 use crate::directory::quarantine;
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::harm::Harm;
 use crate::segment::live::Pending;
 use crate::segment::open;
@@ -62,7 +63,7 @@ pub(crate) fn set_aside(writing: &Writing<'_>, name: SegmentName, reason: &str) 
         let forgotten = catalogue.forget(name);
         let slice_secs = name.length_secs.max(1);
         for row in pending {
-            catalogue.push(row.hash, row.envelope, name.kind, slice_secs, i64::MIN);
+            catalogue.push(row.hash, row.envelope, name.kind, slice_secs, Nanos::MIN);
         }
         forgotten
     };
@@ -86,7 +87,7 @@ pub(crate) fn suspect(writing: &Writing<'_>, name: SegmentName) {
 }
 
 /// Opens a segment that could not be opened before.
-pub(crate) fn read_again(core: &Core, now: i64) {
+pub(crate) fn read_again(core: &Core, now: Nanos) {
     let (next, open_files, filters) = {
         let mut catalogue = core.catalogue();
         let next = catalogue.unreadable.next(now);

@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::directory::names::{Kind, SegmentName};
 use crate::envelope::{Envelope, MessageHash, weight};
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::sealed::Sealed;
 use crate::writer::catalogue::Catalogue;
 use crate::writer::commit::MAX_PENDING_BYTES;
@@ -48,7 +49,7 @@ enum Known {
     Nowhere,
 }
 
-pub(crate) fn insert(core: &Core, envelope: &Envelope, now: i64) -> Result<Inserted, Error> {
+pub(crate) fn insert(core: &Core, envelope: &Envelope, now: Nanos) -> Result<Inserted, Error> {
     let hash = envelope.hash();
     if let Err(error) = make_room(core, now) {
         return if error.is_full() {
@@ -75,7 +76,7 @@ pub(crate) fn insert(core: &Core, envelope: &Envelope, now: i64) -> Result<Inser
 }
 
 /// An insert does the periodic work itself when it is faster than the ticks.
-fn make_room(core: &Core, now: i64) -> Result<(), Error> {
+fn make_room(core: &Core, now: Nanos) -> Result<(), Error> {
     let full = core.catalogue().pending_bytes >= MAX_PENDING_BYTES;
     if full {
         periodic::ahead_of_tick(core, now)
@@ -88,7 +89,7 @@ fn in_memory(
     catalogue: &mut Catalogue,
     envelope: &Envelope,
     hash: MessageHash,
-    now: i64,
+    now: Nanos,
     asked: &[SegmentName],
 ) -> Step {
     take(catalogue, envelope, hash, now, asked).unwrap_or_else(|refusal| Step::Done(refuse(catalogue, refusal)))
@@ -98,7 +99,7 @@ fn take(
     catalogue: &mut Catalogue,
     envelope: &Envelope,
     hash: MessageHash,
-    now: i64,
+    now: Nanos,
     asked: &[SegmentName],
 ) -> Result<Step, Refusal> {
     admit::admit(catalogue, envelope, now)?;
@@ -127,7 +128,7 @@ fn known(catalogue: &Catalogue, envelope: &Envelope, hash: MessageHash, asked: &
         return Known::Live { written };
     }
     // The hash covers the timestamp: a duplicate can only be in the same slice.
-    let same_slice = |name: &SegmentName| stays(name) && name.covers(envelope.timestamp) && !asked.contains(name);
+    let same_slice = |name: &SegmentName| stays(name) && name.covers(envelope.time()) && !asked.contains(name);
     let probable = catalogue
         .sealed
         .iter()
@@ -150,7 +151,7 @@ fn find(probable: &[Arc<Sealed>], hash: MessageHash) -> Result<bool, Error> {
     Ok(false)
 }
 
-fn place(catalogue: &mut Catalogue, envelope: &Envelope, now: i64) -> Result<Kind, Refusal> {
+fn place(catalogue: &mut Catalogue, envelope: &Envelope, now: Nanos) -> Result<Kind, Refusal> {
     let waiting = catalogue.pending_bytes + weight(envelope);
     if !catalogue.durability.has_room(waiting) {
         return Err(Refusal::DiskFull);
@@ -158,7 +159,7 @@ fn place(catalogue: &mut Catalogue, envelope: &Envelope, now: i64) -> Result<Kin
     admit::kind_for(catalogue, envelope, now)
 }
 
-fn push(catalogue: &mut Catalogue, envelope: &Envelope, hash: MessageHash, kind: Kind, now: i64) {
+fn push(catalogue: &mut Catalogue, envelope: &Envelope, hash: MessageHash, kind: Kind, now: Nanos) {
     let slice_secs = catalogue.slice_secs();
     catalogue.push(hash, Arc::new(envelope.clone()), kind, slice_secs, now);
     catalogue.waiting_since.get_or_insert((now, Instant::now()));

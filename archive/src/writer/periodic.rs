@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::writer::commit::EARLY_PENDING_BYTES;
 use crate::writer::core::Core;
 use crate::writer::{commit, seal, wear};
@@ -10,7 +11,7 @@ use crate::writer::{commit, seal, wear};
 /// How far apart the ticks are.
 const TICK: Duration = Duration::from_millis(250);
 
-pub(crate) fn at_tick(core: &Core, now: i64) -> Result<(), Error> {
+pub(crate) fn at_tick(core: &Core, now: Nanos) -> Result<(), Error> {
     metered(core, now, || {
         let writing = core.writing();
         if commit_is_due(core, now) {
@@ -21,7 +22,7 @@ pub(crate) fn at_tick(core: &Core, now: i64) -> Result<(), Error> {
 }
 
 /// As a tick does, at once.
-pub(crate) fn ahead_of_tick(core: &Core, now: i64) -> Result<(), Error> {
+pub(crate) fn ahead_of_tick(core: &Core, now: Nanos) -> Result<(), Error> {
     metered(core, now, || {
         let writing = core.writing();
         commit::waiting(&writing)?;
@@ -30,13 +31,13 @@ pub(crate) fn ahead_of_tick(core: &Core, now: i64) -> Result<(), Error> {
     })
 }
 
-fn commit_is_due(core: &Core, now: i64) -> bool {
+fn commit_is_due(core: &Core, now: Nanos) -> bool {
     let catalogue = core.catalogue();
     catalogue.has_waited_long(now, TICK) || catalogue.pending_bytes >= EARLY_PENDING_BYTES
 }
 
 /// Counts what `work` writes.
-fn metered(core: &Core, now: i64, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+fn metered(core: &Core, now: Nanos, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     let before = wear::written_by_this_thread();
     let outcome = work();
     if let (Some(before), Some(after)) = (before, wear::written_by_this_thread()) {

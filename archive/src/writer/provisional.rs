@@ -12,6 +12,7 @@ use crate::directory::files::remove_with_sidecars;
 use crate::directory::names::Kind;
 use crate::directory::policy::{DiskStage, Policy};
 use crate::error::Error;
+use crate::nanos::Nanos;
 use crate::segment::file::SegmentFile;
 use crate::segment::live::Stage;
 use crate::writer::catalogue::Catalogue;
@@ -25,7 +26,7 @@ const CHUNK: u32 = 256;
 /// How long one tick judges.
 const MOMENT: Duration = Duration::from_millis(100);
 
-pub(crate) fn judge(core: &Core, now: i64) -> Result<(), Error> {
+pub(crate) fn judge(core: &Core, now: Nanos) -> Result<(), Error> {
     let next = next(&mut core.catalogue());
     let Some((file, uncommitted)) = next else { return Ok(()) };
     if uncommitted {
@@ -61,7 +62,7 @@ fn next(catalogue: &mut Catalogue) -> Option<(Arc<SegmentFile>, bool)> {
 }
 
 /// Goes on where the tick before stopped; whether that was the last of it.
-fn judge_for_a_moment(core: &Core, file: &Arc<SegmentFile>, now: i64) -> Result<bool, Error> {
+fn judge_for_a_moment(core: &Core, file: &Arc<SegmentFile>, now: Nanos) -> Result<bool, Error> {
     let begun = Instant::now();
     loop {
         let judged = core.catalogue().judged.filter(|(name, _)| *name == file.name);

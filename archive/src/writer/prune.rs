@@ -3,38 +3,44 @@
 //! Alone, a clock that jumps prunes nothing until it has gone steadily for a while: a jump back loses nothing, a jump
 //! ahead that is taken back in time loses nothing either.
 
+use std::time::Duration;
+
 use crate::directory::names::SegmentName;
 use crate::error::Error;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 use crate::retention;
 use crate::writer::catalogue::Forgotten;
 use crate::writer::core::Core;
 
 /// Ticks further apart than this are a jump.
-const JUMP_NS: i64 = 60 * NANOS;
+const JUMP: Duration = Duration::from_secs(60);
 /// How long a clock must go steadily after a jump.
-const STEADY_NS: i64 = 300 * NANOS;
+const STEADY: Duration = Duration::from_secs(300);
 
 /// The clock as the ticks show it.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    last: Option<i64>,
-    jumped_at: Option<i64>,
+    last: Option<Nanos>,
+    jumped_at: Option<Nanos>,
 }
 
 impl Clock {
     /// Whether pruning by this clock is safe.
-    fn steady(&mut self, now: i64) -> bool {
+    fn steady(&mut self, now: Nanos) -> bool {
         if let Some(last) = self.last.replace(now)
-            && (now < last || now - last > JUMP_NS)
+            && now.since(last).is_none_or(|gap| gap > JUMP)
         {
             tracing::warn!(
-                by_secs = (now - last) / NANOS,
+                by_secs = now.secs() - last.secs(),
                 "the clock jumped: not pruning for a while"
             );
             self.jumped_at = Some(now);
         }
-        if self.jumped_at.is_some_and(|at| now - at > STEADY_NS) {
+        if self
+            .jumped_at
+            .and_then(|at| now.since(at))
+            .is_some_and(|since| since > STEADY)
+        {
             self.jumped_at = None;
         }
         self.jumped_at.is_none()
@@ -42,7 +48,7 @@ impl Clock {
 }
 
 /// Without a policy there is no daemon: expired segments are removed here.
-pub(crate) fn alone(core: &Core, clock: &mut Clock, now: i64) -> Result<(), Error> {
+pub(crate) fn alone(core: &Core, clock: &mut Clock, now: Nanos) -> Result<(), Error> {
     if !clock.steady(now) {
         return Ok(());
     }

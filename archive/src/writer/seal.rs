@@ -5,12 +5,13 @@
 //! wait. A crash at any point leaves either an unsealed segment or a sealed one whose log the next opening copies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::directory::names::{Kind, SegmentName};
 use crate::envelope::MessageHash;
 use crate::error::Error;
 use crate::mutex::lock;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 use crate::segment::bloom::Bloom;
 use crate::segment::connect::open_for_writing;
 use crate::segment::file::SegmentFile;
@@ -23,7 +24,7 @@ use crate::writer::core::{Core, Writing};
 use crate::writer::give_up;
 
 /// A slice that is over, and that nothing came for so long, is sealed.
-const IDLE_NS: i64 = 60 * NANOS;
+const IDLE: Duration = Duration::from_secs(60);
 /// All live segments together; back-fill into many slices seals the oldest ones early.
 const MAX_LIVE: usize = 32;
 const MAX_LIVE_ROWS: u64 = 3 << 15;
@@ -31,7 +32,7 @@ const MAX_LIVE_ROWS: u64 = 3 << 15;
 const SEALS_A_TICK: usize = 4;
 
 /// Seals what is due.
-pub(crate) fn due(writing: &Writing<'_>, now: i64) -> Result<(), Error> {
+pub(crate) fn due(writing: &Writing<'_>, now: Nanos) -> Result<(), Error> {
     let core = writing.core;
     for _ in 0..SEALS_A_TICK {
         let Some(name) = next(&core.catalogue(), now) else {
@@ -127,14 +128,14 @@ fn finish(file: &SegmentFile, writer: &Writer, summary: &Summary, filter: &Bloom
     Ok(true)
 }
 
-fn next(catalogue: &Catalogue, now: i64) -> Option<SegmentName> {
+fn next(catalogue: &Catalogue, now: Nanos) -> Option<SegmentName> {
     // A provisional segment is sealed only when it is full; else it waits to be judged.
     let settled = |live: &Live| live.file.name.kind != Kind::Provisional || live.index.len() >= MAX_ROWS;
     let ready = |live: &&Live| live.on_disk && live.pending.is_empty() && settled(live);
     let due = |live: &&Live| {
         live.stage == Stage::Sealing
             || live.index.len() >= MAX_ROWS
-            || (live.file.name.end() <= now && now.saturating_sub(live.last_push) >= IDLE_NS)
+            || (live.file.name.end() <= now && now.since(live.last_push).is_some_and(|idle| idle >= IDLE))
     };
     let crowded = catalogue.live.len() > MAX_LIVE || rows(catalogue) > MAX_LIVE_ROWS;
     let due = catalogue.live.iter().filter(ready).find(due);

@@ -1,11 +1,12 @@
 //! When room is short: what the quota and the disk ask for is removed before its time, overflow first, then the oldest.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::directory::files::size_with_sidecars;
 use crate::directory::policy::DiskStage;
 use crate::error::Error;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 use crate::retention;
 use crate::shares::{FULL_PERCENT, ROOM_PERCENT};
 use crate::writer::catalogue::Catalogue;
@@ -13,10 +14,10 @@ use crate::writer::core::Core;
 use crate::writer::prune::close_removed;
 
 /// Between two removals for a full disk: the daemon looks at the disk again in between.
-const DROP_EVERY_NS: i64 = 5 * NANOS;
+const DROP_EVERY: Duration = Duration::from_secs(5);
 
 /// Removes early what the quota or the disk asks for.
-pub(crate) fn shed(core: &Core, now: i64) -> Result<(), Error> {
+pub(crate) fn shed(core: &Core, now: Nanos) -> Result<(), Error> {
     let asked = {
         let catalogue = core.catalogue();
         let policy = catalogue.policy.as_ref();
@@ -38,9 +39,9 @@ pub(crate) fn shed(core: &Core, now: i64) -> Result<(), Error> {
     Ok(())
 }
 
-fn has_waited(catalogue: &Catalogue, now: i64) -> bool {
-    let since = catalogue.dropped_at.map(|at| now.saturating_sub(at));
-    since.is_none_or(|since| !(0..DROP_EVERY_NS).contains(&since))
+fn has_waited(catalogue: &Catalogue, now: Nanos) -> bool {
+    let since = catalogue.dropped_at.and_then(|at| now.since(at));
+    since.is_none_or(|since| since >= DROP_EVERY)
 }
 
 /// `false` when nothing is left to remove.

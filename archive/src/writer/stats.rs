@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::nanos::Nanos;
+
 /// Why an envelope was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
@@ -90,10 +92,10 @@ pub struct Stats {
     pub payload_bytes: u64,
     /// On disk, write-ahead logs included.
     pub bytes: u64,
-    /// The earliest timestamp, nanoseconds since the Unix epoch.
-    pub oldest: Option<i64>,
+    /// The earliest timestamp.
+    pub oldest: Option<Nanos>,
     /// The latest one.
-    pub newest: Option<i64>,
+    pub newest: Option<Nanos>,
     /// Not committed yet.
     pub pending_envelopes: u64,
     /// About what they take in memory.

@@ -1,18 +1,19 @@
 //! Segments that cannot be read just now: which is tried next, and in which the device has failed once.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::directory::names::SegmentName;
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 
 /// Between two tries, each of one segment.
-const AGAIN_NS: i64 = 5 * NANOS;
+const AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub(crate) struct Unreadable {
     /// The next to be tried first.
     names: VecDeque<SegmentName>,
-    tried_at: Option<i64>,
+    tried_at: Option<Nanos>,
     /// The device failed to read something in these, once.
     suspects: Vec<SegmentName>,
 }
@@ -32,9 +33,9 @@ impl Unreadable {
     }
 
     /// Which one's turn it is.
-    pub(crate) fn next(&mut self, now: i64) -> Option<SegmentName> {
-        let since = self.tried_at.map(|at| now.saturating_sub(at));
-        if self.names.is_empty() || since.is_some_and(|since| (0..AGAIN_NS).contains(&since)) {
+    pub(crate) fn next(&mut self, now: Nanos) -> Option<SegmentName> {
+        let since = self.tried_at.and_then(|at| now.since(at));
+        if self.names.is_empty() || since.is_some_and(|since| since < AGAIN) {
             return None;
         }
         self.tried_at = Some(now);

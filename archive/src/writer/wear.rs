@@ -1,7 +1,7 @@
 //! What the archive writes: the bytes that its own threads hand to the file system while they commit, seal and remove,
 //! by the kernel's count. The file system's own journal comes on top, and is not seen here.
 
-use crate::nanos::NANOS;
+use crate::nanos::Nanos;
 
 /// Bytes that this thread has written so far (`write_bytes` of proc(5)); `None` where the kernel does not count them.
 pub(crate) fn written_by_this_thread() -> Option<u64> {
@@ -28,10 +28,10 @@ struct Hour {
 }
 
 impl Wear {
-    pub(crate) fn add(&mut self, now: i64, written_bytes: u64) {
+    pub(crate) fn add(&mut self, now: Nanos, written_bytes: u64) {
         self.written_bytes += written_bytes;
 
-        let number = now.div_euclid(3600 * NANOS);
+        let number = now.secs().div_euclid(3600);
         match self.hours.back_mut() {
             Some(hour) if hour.number == number => hour.written_bytes += written_bytes,
             _ => self.hours.push_back(Hour { number, written_bytes }),

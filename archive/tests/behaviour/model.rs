@@ -303,7 +303,7 @@ fn run(steps: Vec<Step>, daemon: bool) {
         let on_disk: Vec<i64> = crate::segments(dir.path())
             .iter()
             .filter_map(|name| archive::SegmentName::parse(name))
-            .map(|name| name.start())
+            .map(|name| name.start().get())
             .collect();
         let gone = model.kept.keys().filter(|(at, _)| *at < now - RETENTION);
         let gone: Vec<(i64, MessageHash)> = gone

@@ -227,7 +227,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     tokio::spawn(protocols::serve_all(servers, inbound));
     if let (true, Some((archivist, _)), Some(archive)) = (settings.services.store_resume, &archive, &settings.archive) {
         // Before the first envelope of this run is in it.
-        let newest = archivist.stats().and_then(|stats| stats.newest);
+        let newest = archivist.stats().and_then(|stats| stats.newest).map(i64::from);
         let (handle, archivist) = (handle.clone(), archivist.clone());
         tokio::spawn(
             Resume::new(
