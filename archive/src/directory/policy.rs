@@ -38,13 +38,13 @@ pub struct Policy {
     /// believed stays provisional.
     #[serde(default)]
     pub held: bool,
-    /// What the writer does about a disk that fills up.
+    /// What the writer does about the disk.
     pub disk: DiskStage,
     /// How much the archive may take, in bytes on disk; `None` without a limit.
     pub quota_bytes: Option<u64>,
 }
 
-/// The disk ladder's step (with hysteresis, decided by the daemon).
+/// What is done about a disk that fills up, one step after the other (decided by the daemon, with hysteresis).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DiskStage {
