@@ -4,11 +4,16 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use crate::nanos::Nanos;
+
 /// One kept envelope. `ephemeral` is absent: ephemeral envelopes are never stored (RFC 13/WAKU2-STORE).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
+    /// The shard that it came by.
     pub pubsub_topic: String,
+    /// What applications filter by.
     pub content_topic: String,
+    /// Never looked into.
     pub payload: Vec<u8>,
     /// Absent is 0 on the wire (RFC 14).
     pub version: Option<u32>,
@@ -16,10 +21,16 @@ pub struct Envelope {
     pub timestamp: i64,
     /// At most 64 bytes (RFC 14).
     pub meta: Option<Vec<u8>>,
+    /// The proof of RFC 17/WAKU2-RLN-RELAY, as it came.
     pub rate_limit_proof: Option<Vec<u8>>,
 }
 
 impl Envelope {
+    /// Its timestamp.
+    pub fn time(&self) -> Nanos {
+        Nanos::new(self.timestamp)
+    }
+
     /// The deterministic message hash of RFC 14/WAKU2-MESSAGE: SHA-256 over pubsub topic, payload, content topic, meta
     /// and the timestamp as eight big-endian bytes. Version, proof and ephemeral are not hashed.
     pub fn hash(&self) -> MessageHash {
@@ -56,6 +67,33 @@ impl fmt::Debug for MessageHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MessageHash({self})")
     }
+}
+
+/// Sixteen bytes of a content topic's SHA-256: a topic may be as long as an envelope, and anyone may invent thousands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TopicKey([u8; 16]);
+
+impl TopicKey {
+    pub(crate) fn of(content_topic: &str) -> TopicKey {
+        let digest: [u8; 32] = Sha256::digest(content_topic.as_bytes()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        TopicKey(key)
+    }
+}
+
+/// What an envelope takes in memory beside its bytes, roughly.
+pub(crate) const OVERHEAD_BYTES: usize = 256;
+
+/// Roughly what an envelope takes in memory.
+pub(crate) fn weight(envelope: &Envelope) -> usize {
+    let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    OVERHEAD_BYTES
+        + envelope.payload.len()
+        + envelope.content_topic.len()
+        + envelope.pubsub_topic.len()
+        + optional(&envelope.meta)
+        + optional(&envelope.rate_limit_proof)
 }
 
 #[cfg(test)]

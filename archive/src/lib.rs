@@ -9,48 +9,34 @@
 //! An envelope that arrives is in memory at once, where queries find it, and on disk with the next group commit, within
 //! [`Options::durability`]. Every segment is one SQLite file for one slice of time; the file's name says when it may go.
 
-mod archive;
-mod catalogue;
-mod commit;
-mod durability;
+#![warn(missing_docs)]
+
+mod directory;
 mod envelope;
 mod error;
-pub mod export;
-mod file;
-mod filter;
-pub mod folder;
-pub mod foreign;
-mod ladder;
-mod layout;
-mod level;
-mod live;
-mod lock;
-mod open;
+mod mutex;
+mod nanos;
+mod order;
 mod page;
-mod policy;
-mod progress;
-mod provisional;
-mod pruning;
-mod quarantine;
 mod query;
-mod regulars;
 pub mod retention;
-mod schema;
-mod seal;
-mod sealed;
-mod search;
+mod segment;
 mod shares;
-mod stats;
-mod unreadable;
-mod verify;
-mod wear;
+mod tools;
+mod writer;
 
-pub use archive::{Archive, Inserted, Options, Outlook};
+pub use directory::folder;
+pub use directory::names::{Kind, SegmentName, slice_secs};
+pub use directory::policy::{DiskStage, Policy};
 pub use envelope::{Envelope, MessageHash};
 pub use error::Error;
-pub use layout::{Kind, SegmentName, slice_secs};
-pub use policy::{DiskStage, Policy};
-pub use progress::{Progress, Told};
+pub use nanos::Nanos;
 pub use query::{Direction, Entry, MAX_PAGE, MAX_PAGE_BYTES, Page, Query};
-pub use stats::{Counters, Refusal, Stats};
-pub use verify::{Verified, VerifiedSegment, verify};
+pub use tools::progress::{Progress, Told};
+pub use tools::verify::{Verified, VerifiedSegment, verify};
+pub use tools::{export, foreign};
+pub use writer::admit::MAX_DRIFT;
+pub use writer::archive::{Archive, Outlook};
+pub use writer::insert::Inserted;
+pub use writer::options::Options;
+pub use writer::stats::{Counters, Refusal, Stats};

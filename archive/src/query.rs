@@ -1,6 +1,6 @@
 //! What can be asked of the archive: the filters, cursor, direction and page of Waku store 3.0.0 (RFC 13/WAKU2-STORE).
 
-use crate::{Envelope, MessageHash};
+use crate::envelope::{Envelope, MessageHash};
 
 /// The largest page (nwaku's `MaxPageSize`).
 pub const MAX_PAGE: usize = 100;
@@ -12,6 +12,7 @@ pub const MAX_PAGE_BYTES: usize = 4 << 20;
 /// A query. All filters that are set must hold. Order is (timestamp, hash) in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
+    /// Only of this shard.
     pub pubsub_topic: Option<String>,
     /// Any of these; empty means every content topic.
     pub content_topics: Vec<String>,
@@ -23,6 +24,7 @@ pub struct Query {
     pub hashes: Vec<MessageHash>,
     /// Exclusive: what comes after it (forward) or before it (backward).
     pub cursor: Option<MessageHash>,
+    /// Which end of the order the page is taken from.
     pub direction: Direction,
     /// Clamped to 1..=[`MAX_PAGE`]; a page of envelopes also ends at [`MAX_PAGE_BYTES`].
     pub limit: usize,
@@ -30,8 +32,10 @@ pub struct Query {
     pub include_data: bool,
 }
 
+/// Which end of the order a page is taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
+    /// The oldest first.
     Forward,
     /// The default of store 3.0.0: newest page first, ascending inside the page.
     #[default]
@@ -49,13 +53,16 @@ impl Query {
 /// One page, ascending in (timestamp, hash) whatever the direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
+    /// In (timestamp, hash) order.
     pub entries: Vec<Entry>,
     /// Set when there is more: the last entry's hash (forward) or the first's (backward).
     pub cursor: Option<MessageHash>,
 }
 
+/// One envelope of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its hash, which is also its cursor.
     pub hash: MessageHash,
     /// Present when [`Query::include_data`] was set.
     pub envelope: Option<Envelope>,

@@ -77,8 +77,8 @@ fn prune_segments(dir: &Path, policy: &Policy, over: Option<Over>) -> Result<Pru
         survey: SurveyReport {
             envelopes: Some(survey.envelopes),
             bytes: survey.bytes,
-            oldest_ns: survey.oldest,
-            newest_ns: survey.newest,
+            oldest_ns: survey.oldest.map(i64::from),
+            newest_ns: survey.newest.map(i64::from),
             quarantined: survey
                 .quarantined
                 .into_iter()

@@ -216,7 +216,8 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
     let newest = archivist
         .as_ref()
         .and_then(Archivist::stats)
-        .and_then(|stats| stats.newest);
+        .and_then(|stats| stats.newest)
+        .map(i64::from);
     let handle = put_together(&settings, prepared.handle().clone(), archivist.clone(), metrics);
     let metadata = metadata::server::Server::new(settings.cluster_id, &settings.shards);
     let sync = match (settings.sync, &archivist, ids) {

@@ -41,7 +41,7 @@ fn an_envelope_is_whole_before_and_after_the_commit_and_after_reopening() {
     check(&archive);
     let survey = retention::survey(dir.path()).unwrap();
     assert_eq!((survey.envelopes, survey.segments), (1, 1));
-    assert_eq!((survey.oldest, survey.newest), (Some(NOW), Some(NOW)));
+    assert_eq!((survey.oldest, survey.newest), (Some(NOW.into()), Some(NOW.into())));
     assert!(survey.bytes > 0);
     archive.close().unwrap();
 

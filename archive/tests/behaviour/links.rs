@@ -181,7 +181,7 @@ fn a_leap_ends_only_what_came_after_it() {
         ..over
     };
     assert_eq!(retention::remove(dir.path(), &over).unwrap().segments, 1);
-    assert_eq!(survey(dir.path()).unwrap().newest, Some(NOW));
+    assert_eq!(survey(dir.path()).unwrap().newest, Some(NOW.into()));
 }
 
 /// What arrived before the time was known is not judged by a leap.

@@ -173,150 +173,201 @@ fn check_page(page: &Page, query: &Query, model: &Model, expected: &(Vec<Message
     }
 }
 
-fn run(steps: Vec<Step>, daemon: bool) {
-    let dir = tempfile::tempdir().unwrap();
-    if daemon {
-        write_policy(dir.path(), &policy(RETENTION_SECS)).unwrap();
+/// An archive, the list that it is held to, and the time.
+struct Run {
+    archive: Option<Archive>,
+    dir: tempfile::TempDir,
+    daemon: bool,
+    model: Model,
+    now: i64,
+    /// The furthest that anything was pruned, while the clock may go back behind it.
+    pruned: i64,
+}
+
+impl Run {
+    fn begin(daemon: bool) -> Run {
+        let dir = tempfile::tempdir().unwrap();
+        if daemon {
+            write_policy(dir.path(), &policy(RETENTION_SECS)).unwrap();
+        }
+        Run {
+            archive: Some(open(dir.path(), RETENTION_SECS)),
+            dir,
+            daemon,
+            model: Model {
+                kept: BTreeMap::new(),
+                arrived: Vec::new(),
+                stored_at: BTreeMap::new(),
+            },
+            now: NOW,
+            pruned: i64::MIN,
+        }
     }
-    let mut archive: Archive = open(dir.path(), RETENTION_SECS);
-    let mut model = Model {
-        kept: BTreeMap::new(),
-        arrived: Vec::new(),
-        stored_at: BTreeMap::new(),
-    };
-    let mut now = NOW;
-    // The furthest that anything was pruned, while the clock may go back behind it.
-    let mut pruned = i64::MIN;
-    for step in steps {
-        let cutoff = now - RETENTION;
+
+    fn archive(&self) -> &Archive {
+        self.archive.as_ref().unwrap()
+    }
+
+    fn cutoff(&self) -> i64 {
+        self.now - RETENTION
+    }
+
+    fn step(&mut self, step: Step) {
         match step {
             Step::Insert {
                 age_secs,
                 topic: topic_number,
                 shard: shard_number,
                 byte,
-            } => {
-                let envelope = Envelope {
-                    pubsub_topic: shard(shard_number),
-                    content_topic: topic(topic_number),
-                    payload: vec![byte; 1 + 700 * byte as usize],
-                    version: Some(u32::from(byte)),
-                    timestamp: now - age_secs * SECOND,
-                    meta: (byte % 2 == 0).then(|| vec![byte; 10]),
-                    rate_limit_proof: None,
-                };
-                let key = (envelope.timestamp, envelope.hash());
-                let expected = if envelope.timestamp < cutoff {
-                    Inserted::Refused(Refusal::Expired)
-                } else if envelope.timestamp > now + 20 * SECOND {
-                    Inserted::Refused(Refusal::Future)
-                } else if model.kept.contains_key(&key) {
-                    Inserted::Duplicate(key.1)
-                } else {
-                    Inserted::Stored(key.1)
-                };
-                assert_eq!(archive.insert(&envelope, now).unwrap(), expected);
-                if expected == Inserted::Stored(key.1) {
-                    model.arrived.push(envelope.clone());
-                    model.stored_at.insert(key, now);
-                    model.kept.insert(key, envelope);
-                }
-            }
+            } => self.insert(Envelope {
+                pubsub_topic: shard(shard_number),
+                content_topic: topic(topic_number),
+                payload: vec![byte; 1 + 700 * byte as usize],
+                version: Some(u32::from(byte)),
+                timestamp: self.now - age_secs * SECOND,
+                meta: (byte % 2 == 0).then(|| vec![byte; 10]),
+                rate_limit_proof: None,
+            }),
             Step::Again(number) => {
-                if let Some(envelope) = model.arrived.get(number as usize % model.arrived.len().max(1)) {
-                    let key = (envelope.timestamp, envelope.hash());
-                    let inserted = archive.insert(envelope, now).unwrap();
-                    if envelope.timestamp < cutoff {
-                        assert_eq!(inserted, Inserted::Refused(Refusal::Expired));
-                    } else if model.kept.contains_key(&key) && envelope.timestamp <= now + 20 * SECOND {
-                        assert_eq!(inserted, Inserted::Duplicate(key.1));
-                    } else if inserted == Inserted::Stored(key.1) {
-                        model.stored_at.insert(key, now);
-                        model.kept.insert(key, envelope.clone());
-                    }
+                let arrived = &self.model.arrived;
+                if let Some(envelope) = arrived.get(number as usize % arrived.len().max(1)).cloned() {
+                    self.insert_again(envelope);
                 }
             }
-            Step::Query(asked) => {
-                let query = to_query(&asked, &model, now);
-                let cursor = query.cursor.map(|cursor| {
-                    let known = model.arrived.iter().find(|envelope| envelope.hash() == cursor);
-                    known.map(|envelope| (envelope.timestamp, cursor))
-                });
-                match (archive.query(&query, now), cursor) {
-                    (Err(Error::UnknownCursor(_)), Some(None)) => {}
-                    // What is removed may be unknown, or remembered; nothing else may.
-                    (Err(Error::UnknownCursor(_)), Some(Some(key))) => {
-                        assert!(key.0 < pruned.max(cutoff), "{query:?}");
-                    }
-                    (Ok(page), cursor) => {
-                        let expected = model.page(&query, cursor.flatten(), cutoff);
-                        check_page(&page, &query, &model, &expected);
-                    }
-                    (Err(error), _) => panic!("{error}"),
-                }
-            }
-            Step::Walk(asked) => {
-                let mut query = to_query(&asked, &model, now);
-                query.cursor = None;
-                let (mut walked, mut cursor) = (Vec::new(), None);
-                loop {
-                    let page = archive.query(&query, now).unwrap();
-                    check_page(&page, &query, &model, &model.page(&query, cursor, cutoff));
-                    match query.direction {
-                        Direction::Forward => walked.extend(page.entries.iter().map(|entry| entry.hash)),
-                        Direction::Backward => {
-                            walked.splice(..0, page.entries.iter().map(|entry| entry.hash));
-                        }
-                    }
-                    let Some(next) = page.cursor else { break };
-                    query.cursor = Some(next);
-                    let envelope = model.arrived.iter().find(|envelope| envelope.hash() == next).unwrap();
-                    cursor = Some((envelope.timestamp, next));
-                }
-                let whole = Query {
-                    limit: archive::MAX_PAGE,
-                    ..query
-                };
-                assert_eq!(walked, model.page(&whole, None, cutoff).0);
-            }
-            Step::Elapse { millis } => {
-                now += millis * SECOND / 1000;
-                archive.tick(now).unwrap();
-            }
-            Step::Jump { secs } => {
-                now += secs * SECOND;
-                archive.tick(now).unwrap();
-            }
+            Step::Query(asked) => self.query(&asked),
+            Step::Walk(asked) => self.walk(&asked),
+            Step::Elapse { millis } => self.tick_after(millis * SECOND / 1000),
+            Step::Jump { secs } => self.tick_after(secs * SECOND),
             Step::Prune => {
-                if daemon {
-                    remove_expired(dir.path(), cutoff).unwrap();
+                if self.daemon {
+                    remove_expired(self.dir.path(), self.cutoff()).unwrap();
                 }
-                archive.tick(now).unwrap();
+                self.tick_after(0);
             }
             Step::Reopen => {
-                archive.close().unwrap();
-                archive = open(dir.path(), RETENTION_SECS);
+                self.archive.take().unwrap().close().unwrap();
+                self.archive = Some(open(self.dir.path(), RETENTION_SECS));
             }
         }
-        // Alone, the writer may have pruned at any tick; the daemon only when it was told to. What has no file is gone,
-        // unless it still waits in memory to be committed: a clock that goes back may find it there.
-        let on_disk: Vec<i64> = crate::segments(dir.path())
+    }
+
+    fn tick_after(&mut self, nanos: i64) {
+        self.now += nanos;
+        self.archive().tick(self.now).unwrap();
+    }
+
+    fn stored(&mut self, key: (i64, MessageHash), envelope: Envelope) {
+        self.model.stored_at.insert(key, self.now);
+        self.model.kept.insert(key, envelope);
+    }
+
+    fn insert(&mut self, envelope: Envelope) {
+        let key = (envelope.timestamp, envelope.hash());
+        let expected = if envelope.timestamp < self.cutoff() {
+            Inserted::Refused(Refusal::Expired)
+        } else if envelope.timestamp > self.now + 20 * SECOND {
+            Inserted::Refused(Refusal::Future)
+        } else if self.model.kept.contains_key(&key) {
+            Inserted::Duplicate(key.1)
+        } else {
+            Inserted::Stored(key.1)
+        };
+        assert_eq!(self.archive().insert(&envelope, self.now).unwrap(), expected);
+        if expected == Inserted::Stored(key.1) {
+            self.model.arrived.push(envelope.clone());
+            self.stored(key, envelope);
+        }
+    }
+
+    fn insert_again(&mut self, envelope: Envelope) {
+        let key = (envelope.timestamp, envelope.hash());
+        let inserted = self.archive().insert(&envelope, self.now).unwrap();
+        if envelope.timestamp < self.cutoff() {
+            assert_eq!(inserted, Inserted::Refused(Refusal::Expired));
+        } else if self.model.kept.contains_key(&key) && envelope.timestamp <= self.now + 20 * SECOND {
+            assert_eq!(inserted, Inserted::Duplicate(key.1));
+        } else if inserted == Inserted::Stored(key.1) {
+            self.stored(key, envelope);
+        }
+    }
+
+    fn query(&self, asked: &Asked) {
+        let query = to_query(asked, &self.model, self.now);
+        let cursor = query.cursor.map(|cursor| {
+            let known = self.model.arrived.iter().find(|envelope| envelope.hash() == cursor);
+            known.map(|envelope| (envelope.timestamp, cursor))
+        });
+        match (self.archive().query(&query, self.now), cursor) {
+            (Err(Error::UnknownCursor(_)), Some(None)) => {}
+            // What is removed may be unknown, or remembered; nothing else may.
+            (Err(Error::UnknownCursor(_)), Some(Some(key))) => {
+                assert!(key.0 < self.pruned.max(self.cutoff()), "{query:?}");
+            }
+            (Ok(page), cursor) => {
+                let expected = self.model.page(&query, cursor.flatten(), self.cutoff());
+                check_page(&page, &query, &self.model, &expected);
+            }
+            (Err(error), _) => panic!("{error}"),
+        }
+    }
+
+    fn walk(&self, asked: &Asked) {
+        let mut query = to_query(asked, &self.model, self.now);
+        query.cursor = None;
+        let (mut walked, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.archive().query(&query, self.now).unwrap();
+            let expected = self.model.page(&query, cursor, self.cutoff());
+            check_page(&page, &query, &self.model, &expected);
+            match query.direction {
+                Direction::Forward => walked.extend(page.entries.iter().map(|entry| entry.hash)),
+                Direction::Backward => {
+                    walked.splice(..0, page.entries.iter().map(|entry| entry.hash));
+                }
+            }
+            let Some(next) = page.cursor else { break };
+            query.cursor = Some(next);
+            let mut arrived = self.model.arrived.iter();
+            let envelope = arrived.find(|envelope| envelope.hash() == next).unwrap();
+            cursor = Some((envelope.timestamp, next));
+        }
+        let whole = Query {
+            limit: archive::MAX_PAGE,
+            ..query
+        };
+        assert_eq!(walked, self.model.page(&whole, None, self.cutoff()).0);
+    }
+
+    /// Alone, the writer may have pruned at any tick; the daemon only when it was told to. What has no file is gone,
+    /// unless it still waits in memory to be committed: a clock that goes back may find it there.
+    fn forget_what_is_gone(&mut self) {
+        let on_disk: Vec<i64> = crate::segments(self.dir.path())
             .iter()
             .filter_map(|name| archive::SegmentName::parse(name))
-            .map(|name| name.start())
+            .map(|name| name.start().get())
             .collect();
-        let gone = model.kept.keys().filter(|(at, _)| *at < now - RETENTION);
+        let gone = self.model.kept.keys().filter(|(at, _)| *at < self.cutoff());
         let gone: Vec<(i64, MessageHash)> = gone
             .filter(|(at, _)| !on_disk.iter().any(|start| *start <= *at && *at < *start + 10 * SECOND))
-            .filter(|key| now - model.stored_at[*key] >= DURABILITY || !archive.contains(&key.1).unwrap())
+            .filter(|key| {
+                self.now - self.model.stored_at[*key] >= DURABILITY || !self.archive().contains(&key.1).unwrap()
+            })
             .copied()
             .collect();
         for key in gone {
-            pruned = pruned.max(key.0 + 1);
-            model.kept.remove(&key);
+            self.pruned = self.pruned.max(key.0 + 1);
+            self.model.kept.remove(&key);
         }
     }
-    archive.close().unwrap();
+}
+
+fn run(steps: Vec<Step>, daemon: bool) {
+    let mut run = Run::begin(daemon);
+    for step in steps {
+        run.step(step);
+        run.forget_what_is_gone();
+    }
+    run.archive.take().unwrap().close().unwrap();
 }
 
 proptest! {

@@ -99,7 +99,7 @@ fn prune(dir: &Path, older_than: Duration, json: bool) -> anyhow::Result<ExitCod
 
 fn stats(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let survey = retention::survey(dir)?;
-    let secs = |ns: Option<i64>| ns.map(|ns| ns.div_euclid(1_000_000_000));
+    let secs = |time: Option<archive::Nanos>| time.map(archive::Nanos::secs);
     let (oldest, newest) = (secs(survey.oldest), secs(survey.newest));
     let names = |segments: &[archive::SegmentName]| segments.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (newer, unreadable) = (names(&survey.newer), names(&survey.unreadable));
@@ -198,8 +198,9 @@ fn aside_lines(dir: &Path, files: &[retention::Quarantined]) -> String {
 }
 
 fn export_to(dir: &Path, format: Format, target: &Path) -> anyhow::Result<ExitCode> {
-    let cutoff =
-        retention::read_policy(dir)?.map_or(i64::MIN, |policy: Policy| policy.cutoff_at(before(Duration::ZERO)));
+    let cutoff = retention::read_policy(dir)?.map_or(archive::Nanos::MIN, |policy: Policy| {
+        policy.cutoff_at(before(Duration::ZERO))
+    });
     let mut meter = Meter::new("exporting");
     let told: archive::Told<'_> = &mut |progress| meter.tell(progress);
     let exported = match format {

@@ -18,8 +18,6 @@ use crate::snapshot::{ArchiveStatus, DiskStatus};
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_secs(10);
-/// The archive's segments are a 24th of the retention long.
-const SEGMENTS_PER_RETENTION: u32 = 24;
 /// A run that takes longer hangs: removing files takes milliseconds.
 const OVERDUE: Duration = Duration::from_secs(120);
 
@@ -74,7 +72,7 @@ impl Pruning {
     }
 
     pub fn interval(&self) -> Duration {
-        (self.retention / SEGMENTS_PER_RETENTION).clamp(MIN_INTERVAL, MAX_INTERVAL)
+        Duration::from_secs(archive::slice_secs(self.retention).cast_unsigned()).clamp(MIN_INTERVAL, MAX_INTERVAL)
     }
 
     pub fn tick(

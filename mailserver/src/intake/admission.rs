@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::signed::Unsigned;
 use crate::wire::message::{Invalid, WakuMessage};
 
-/// RFC 13/WAKU2-STORE, "Eligibility"; nwaku's `MaxMessageTimestampVariance`.
-pub const MAX_DRIFT_NANOS: i64 = 20 * 1_000_000_000;
+/// How far from now what is stored may be dated.
+pub const MAX_DRIFT_NANOS: i64 = archive::MAX_DRIFT.as_nanos() as i64;
 
 /// Why a message goes no further.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

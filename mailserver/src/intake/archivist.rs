@@ -420,7 +420,7 @@ impl Ticker {
             }
         }
         let outlook = self.archive.outlook(clock::now_nanos());
-        self.cutoff.store(outlook.cutoff, Ordering::Relaxed);
+        self.cutoff.store(outlook.cutoff.get(), Ordering::Relaxed);
         let trusted = outlook.clock_trusted;
         if self.clock_trusted.swap(trusted, Ordering::Relaxed) != trusted {
             tracing::info!(trusted, "clock");

@@ -11,15 +11,17 @@ use fuser::{
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::disk::{Disk, File, Name, ROOT, Refused};
 
-/// The longest that a sync is held. Whoever waits for one can neither go on nor end: nobody must wait for ever.
-const LONGEST_SYNC: Duration = Duration::from_secs(60);
+/// The longest that an operation is held. Whoever waits for one can neither go on nor end: nobody must wait for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The kernel asks again each time: names and sizes change under it only by itself, but nothing here needs speed.
 const TTL: Duration = Duration::ZERO;
 const BLOCK: u32 = 4096;
 
-/// The disk, and the gate that its syncs pass, as its file system and whoever gives it orders have them in common.
+/// The disk, and the gate that its operations pass, as its file system and whoever gives it orders have them in common.
 #[derive(Clone)]
 pub(crate) struct Mounted {
     disk: Arc<Mutex<Disk>>,
@@ -37,9 +39,33 @@ impl Mounted {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// As [`Gate::pass_file`], by the file's number.
+    fn pass_inode(&self, inode: INodeNo) {
+        let called = {
+            let disk = self.lock();
+            let mut names = disk.names.iter();
+            names
+                .find(|(_, named)| **named == inode.0)
+                .map(|((_, name), _)| name.clone())
+        };
+        if let Some(called) = called {
+            self.gate.pass_file(&called);
+        }
+    }
 }
 
-/// Where every sync passes: a card that takes its time is one that keeps it closed.
+/// What a card takes its time for. While it does, it answers nothing else either.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Held {
+    #[default]
+    Nothing,
+    Syncs,
+    /// Looking for a file whose name begins so, or into it.
+    Files(String),
+}
+
+/// Where every operation that can be held passes.
 #[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<GateState>,
@@ -48,7 +74,7 @@ pub(crate) struct Gate {
 
 #[derive(Default)]
 struct GateState {
-    closed: bool,
+    held: Held,
     waiting: bool,
 }
 
@@ -57,23 +83,28 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_closed(&self, closed: bool) {
-        self.state().closed = closed;
+    pub(crate) fn hold(&self, held: Held) {
+        self.state().held = held;
         self.changed.notify_all();
     }
 
-    /// Whether a sync stands before it.
+    /// Whether an operation stands before it.
     pub(crate) fn has_waiter(&self) -> bool {
         self.state().waiting
     }
 
-    fn pass(&self) {
+    /// Waits while what `is_it` says of is held.
+    fn pass(&self, is_it: impl Fn(&Held) -> bool) {
         let mut state = self.state();
-        state.waiting = state.closed;
+        state.waiting = is_it(&state.held);
         let opened = self
             .changed
-            .wait_timeout_while(state, LONGEST_SYNC, |state| state.closed);
+            .wait_timeout_while(state, LONGEST_WAIT, |state| is_it(&state.held));
         opened.unwrap_or_else(PoisonError::into_inner).0.waiting = false;
+    }
+
+    fn pass_file(&self, called: &str) {
+        self.pass(|held| matches!(held, Held::Files(prefix) if called.starts_with(prefix)));
     }
 }
 
@@ -124,6 +155,7 @@ fn done(outcome: Result<(), Refused>, reply: ReplyEmpty) {
 
 impl Filesystem for Mounted {
     fn lookup(&self, _: &Request, parent: INodeNo, called: &OsStr, reply: ReplyEntry) {
+        self.gate.pass_file(&called.to_string_lossy());
         let disk = self.lock();
         let inode = disk.names.get(&name(parent, called)).copied();
         match inode.and_then(|inode| Some((inode, disk.files.get(&inode)?))) {
@@ -133,6 +165,7 @@ impl Filesystem for Mounted {
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.pass_inode(inode);
         match self.lock().files.get(&inode.0) {
             Some(file) => reply.attr(&TTL, &attributes(inode.0, file)),
             None => reply.error(Errno::ENOENT),
@@ -219,6 +252,7 @@ impl Filesystem for Mounted {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        self.pass_inode(inode);
         match self.lock().files.get_mut(&inode.0) {
             Some(file) => {
                 let start = (offset as usize).min(file.bytes.len());
@@ -255,7 +289,7 @@ impl Filesystem for Mounted {
     }
 
     fn fsync(&self, _: &Request, inode: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        self.gate.pass();
+        self.gate.pass(|held| *held == Held::Syncs);
         done(self.lock().sync(inode.0), reply);
     }
 

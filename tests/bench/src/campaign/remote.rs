@@ -13,6 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use super::disk::{Fault, Worn};
+use super::mount::Held;
 use super::server::{Answer, Order, State};
 
 /// Orders are carried out in milliseconds; a busy machine may take longer.
@@ -87,8 +88,8 @@ impl Remote {
         self.order(&Order::LosePower { seed }).map(|_| ())
     }
 
-    pub(crate) fn hold_syncs(&mut self, held: bool) -> Result<()> {
-        self.order(&Order::HoldSyncs(held)).map(|_| ())
+    pub(crate) fn hold(&mut self, held: Held) -> Result<()> {
+        self.order(&Order::Hold(held)).map(|_| ())
     }
 
     pub(crate) fn wear_out(&mut self, prefix: &str, worn: Worn) -> Result<()> {

@@ -17,7 +17,7 @@ use nix::mount::{MntFlags, umount, umount2};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{Fault, Refused, Worn};
-use super::mount::Mounted;
+use super::mount::{Held, Mounted};
 use crate::workload::Random;
 
 /// How long a disk may be busy when it is to be unmounted.
@@ -31,8 +31,8 @@ pub(crate) enum Order {
     LosePower {
         seed: u64,
     },
-    /// Whether syncs take for ever.
-    HoldSyncs(bool),
+    /// What takes for ever from now on.
+    Hold(Held),
     /// The first file whose name begins so cannot be read.
     WearOut {
         prefix: String,
@@ -48,7 +48,7 @@ pub(crate) enum Order {
 pub(crate) struct State {
     pub(crate) operations: u64,
     pub(crate) is_off: bool,
-    pub(crate) holds_a_sync: bool,
+    pub(crate) is_waited_for: bool,
 }
 
 /// The state, or why the order was not carried out. The first one comes unasked, when the disk is mounted.
@@ -69,7 +69,7 @@ pub(crate) fn run(at: &Path) -> Result<()> {
             .and_then(|order| served.carry_out(order));
         answer(done.map(|()| served.state()))?;
     }
-    served.disk.gate.set_closed(false);
+    served.disk.gate.hold(Held::Nothing);
     served.detach()
 }
 
@@ -92,7 +92,7 @@ impl Served<'_> {
         State {
             operations: disk.operations,
             is_off: disk.is_off(),
-            holds_a_sync: self.disk.gate.has_waiter(),
+            is_waited_for: self.disk.gate.has_waiter(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Served<'_> {
                 self.disk.lock().after_power_cut(&mut Random::new(seed));
                 self.attach()?;
             }
-            Order::HoldSyncs(held) => self.disk.gate.set_closed(held),
+            Order::Hold(held) => self.disk.gate.hold(held),
             Order::WearOut { prefix, worn } => {
                 let worn = self.disk.lock().wear_out(&prefix, worn);
                 worn.map_err(|refused: Refused| anyhow!("{refused:?}: {prefix}*"))?;
