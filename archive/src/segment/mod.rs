@@ -1,5 +1,6 @@
 //! One segment: a SQLite file of one slice of time. All SQL about our own files but the tools' is here.
 
+pub(crate) mod batch;
 pub(crate) mod bloom;
 pub(crate) mod connect;
 pub(crate) mod file;

@@ -3,21 +3,16 @@
 //! What fails to be committed stays in memory, is served from there, and goes with the next attempt; a segment that is
 //! found damaged is put aside and its uncommitted rows go to a new one of the same slice.
 
-use std::sync::Arc;
 use std::time::Instant;
-
-use rusqlite::{Connection, TransactionBehavior, params};
 
 use crate::envelope::weight;
 use crate::error::Error;
 use crate::mutex::lock;
 use crate::nanos::Nanos;
+use crate::segment::batch::Batch;
 use crate::segment::connect::open_for_writing;
-use crate::segment::file::SegmentFile;
 use crate::segment::harm::Harm;
-use crate::segment::live::{Live, NewNames, Pending, Writer};
 use crate::segment::schema;
-use crate::segment::summary::Summary;
 use crate::writer::core::{Core, Writing};
 use crate::writer::{durability, give_up};
 
@@ -26,21 +21,12 @@ pub(crate) const MAX_PENDING_BYTES: usize = 4 << 20;
 /// So much is committed with the next tick, however short it has waited: an insert should not come to that.
 pub(crate) const EARLY_PENDING_BYTES: usize = MAX_PENDING_BYTES / 2;
 
-/// What one segment has to commit.
-struct Batch {
-    file: Arc<SegmentFile>,
-    writer: Writer,
-    on_disk: bool,
-    names: NewNames,
-    rows: Vec<Pending>,
-    summary: Summary,
-}
-
+/// Commits what waits, after whoever writes just now.
 pub(crate) fn now(core: &Core) -> Result<(), Error> {
     waiting(&core.writing())
 }
 
-/// Commits what waits.
+/// As [`now`], for who may write already.
 pub(crate) fn waiting(writing: &Writing<'_>) -> Result<(), Error> {
     let core = writing.core;
     let batches = batches(core);
@@ -119,55 +105,5 @@ fn write(core: &Core, batch: &Batch) -> Result<(), Error> {
         let made = schema::create(&core.dir, batch.file.name, core.page_bytes, |conn| batch.write(conn));
         *writer = Some(made?);
         Ok(())
-    }
-}
-
-impl Batch {
-    fn of(live: &Live) -> Batch {
-        let rows: Vec<Pending> = live.pending.iter().cloned().collect();
-        let mut summary = live.committed;
-        rows.iter().for_each(|row| summary.add(&row.envelope));
-        Batch {
-            file: Arc::clone(&live.file),
-            writer: Arc::clone(&live.writer),
-            on_disk: live.on_disk,
-            names: live.names.clone(),
-            rows,
-            summary,
-        }
-    }
-
-    fn write(&self, conn: &mut Connection) -> rusqlite::Result<()> {
-        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut insert = transaction.prepare_cached("INSERT INTO pubsub(id, name) VALUES (?, ?)")?;
-            for (id, name) in &self.names.pubsubs {
-                insert.execute(params![id, name])?;
-            }
-            let mut insert = transaction.prepare_cached("INSERT INTO topic(id, pubsub, name) VALUES (?, ?, ?)")?;
-            for (id, pubsub, name) in &self.names.topics {
-                insert.execute(params![id, pubsub, name])?;
-            }
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO envelope(id, timestamp, hash, topic, pubsub, version, meta, proof, payload)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?;
-            for row in &self.rows {
-                let envelope = &row.envelope;
-                insert.execute(params![
-                    row.row,
-                    envelope.timestamp,
-                    row.hash.0,
-                    row.topic,
-                    row.pubsub,
-                    envelope.version,
-                    envelope.meta,
-                    envelope.rate_limit_proof,
-                    envelope.payload
-                ])?;
-            }
-        }
-        self.summary.write(&transaction)?;
-        transaction.commit()
     }
 }

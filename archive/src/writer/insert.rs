@@ -176,3 +176,60 @@ fn refuse(catalogue: &mut Catalogue, refusal: Refusal) -> Inserted {
     *catalogue.counters.refused.entry(refusal).or_default() += 1;
     Inserted::Refused(refusal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::writer::archive::Archive;
+    use crate::writer::open;
+    use crate::writer::options::Options;
+
+    const NOW: Nanos = Nanos::from_secs(1_795_000_000);
+
+    fn back_fill(payload: &[u8]) -> Envelope {
+        Envelope {
+            pubsub_topic: "/waku/2/rs/16/32".into(),
+            content_topic: "/t".into(),
+            payload: payload.to_vec(),
+            version: None,
+            timestamp: NOW.get(),
+            meta: None,
+            rate_limit_proof: None,
+        }
+    }
+
+    /// The disk is asked without the catalogue's lock, so others come by in between.
+    #[test]
+    fn of_two_that_ask_the_disk_for_the_same_envelope_one_stores_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::open(dir.path(), Options::default()).unwrap();
+        archive.insert(&back_fill(b"first"), NOW).unwrap();
+        let later = |secs| Nanos::from_secs(NOW.secs() + secs);
+        archive.tick(later(3)).unwrap();
+        archive.tick(later(7200)).unwrap();
+        assert_eq!(archive.stats().counters.sealed_segments, 1);
+        archive.close().unwrap();
+
+        // Opened again, it has no filter in memory.
+        let catalogue = open::catalogue(dir.path(), Options::default()).unwrap();
+        let core = Core::new(dir.path(), 1024, catalogue);
+        let (second, now) = (back_fill(b"second"), later(7210));
+        let hash = second.hash();
+        let step = |asked: &[SegmentName]| in_memory(&mut core.catalogue(), &second, hash, now, asked);
+        let asks = || match step(&[]) {
+            Step::Ask(probable) => probable,
+            Step::Done(inserted) => panic!("{inserted:?} without asking"),
+        };
+        let (mine, theirs) = (asks(), asks());
+        let inserted = [mine, theirs].map(|probable| {
+            assert!(!find(&probable, hash).unwrap());
+            let asked: Vec<SegmentName> = probable.iter().map(|sealed| sealed.file.name).collect();
+            match step(&asked) {
+                Step::Done(inserted) => inserted,
+                Step::Ask(_) => panic!("asked before"),
+            }
+        });
+        assert_eq!(inserted, [Inserted::Stored(hash), Inserted::Duplicate(hash)]);
+        assert_eq!(core.catalogue().stats().envelopes, 2);
+    }
+}

@@ -113,38 +113,6 @@ fn walk(archive: &Archive, now: i64) -> Vec<archive::MessageHash> {
     }
 }
 
-/// Whoever asks a sealed segment whether it has an envelope does so without the catalogue, and others come by meanwhile.
-#[test]
-fn back_fill_that_several_send_at_once_is_stored_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let archive = open(dir.path(), 86_400);
-    let of_slice = |slice: i64, number: u8| envelope("/t", NOW - slice * 3600 * SECOND, &[number; 40]);
-    for slice in 2..14 {
-        store(&archive, &of_slice(slice, 0), NOW);
-    }
-    archive.tick(NOW + 3 * SECOND).unwrap();
-    for turn in 0..4 {
-        archive.tick(NOW + (120 + turn) * SECOND).unwrap();
-    }
-    assert_eq!(archive.stats().counters.sealed_segments, 12);
-    archive.close().unwrap();
-    // No filter is in memory any more: every slice's first envelope has to ask.
-    let archive = open(dir.path(), 86_400);
-    let now = NOW + 130 * SECOND;
-    let fill = || {
-        let all = (2..14).flat_map(|slice| (0..5).map(move |number| of_slice(slice, number)));
-        all.filter(|sent| matches!(archive.insert(sent, now).unwrap(), Inserted::Stored(_)))
-            .count()
-    };
-    let stored: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(fill)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    });
-    assert_eq!(stored, 12 * 4, "all but the one that each slice had");
-    let stats = archive.stats();
-    assert_eq!((stats.counters.duplicates, stats.envelopes), (4 * 60 - 48, 60));
-}
-
 #[test]
 fn another_reader_delays_the_sealing_and_is_not_disturbed() {
     let dir = tempfile::tempdir().unwrap();
