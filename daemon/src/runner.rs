@@ -5,7 +5,7 @@
 //! which is the sign of life that the LEDs and the watchdogs go by.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(3600);
 const LAST_SAVE: Duration = Duration::from_millis(400);
 /// Beside it, in the state directory: the month's traffic.
 const TRAFFIC: &str = "traffic";
+/// What is saved is no secret.
+const SAVED_MODE: u32 = 0o644;
 
 pub struct Runner {
     state: State,
@@ -266,21 +268,14 @@ fn write(saves: Vec<Save>) -> JoinHandle<()> {
     tokio::task::spawn_blocking(move || {
         for (file, text) in saves {
             let done = match text {
-                Some(text) => replace(&file, &text),
-                None => std::fs::remove_file(&file),
+                Some(text) => durable_file::replace(&file, text.as_bytes(), SAVED_MODE),
+                None => durable_file::remove(&file),
             };
             if let Err(error) = done {
-                tracing::warn!(file = %file.display(), %error, "not saved");
+                tracing::warn!(%error, "not saved");
             }
         }
     })
-}
-
-/// The file with this text, or as it was.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
-    let temporary = file.with_extension("new");
-    std::fs::write(&temporary, text)?;
-    std::fs::rename(&temporary, file)
 }
 
 fn forget_ended(runs: &mut BTreeMap<ServiceId, Live>, event: &Event) {
