@@ -51,7 +51,7 @@ fn every_mistake_in_the_network_names_key_and_mend() {
         let mistake = Tree::new(&main, &[("one.toml", SERVICE)]).read().expect_err(&main);
         assert_eq!(mistake.key, Some(format!("network.{key}")), "{mistake}");
         assert!(
-            mistake.what.contains(what) && mistake.mend.contains(mend),
+            mistake.what().contains(what) && mistake.fix().contains(mend),
             "{mistake}\n  wanted {what} and {mend}"
         );
     }
