@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use archive::Policy;
 use archive::retention::Leap;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Mistake};
-use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
+use crate::snapshot::{MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -216,33 +215,4 @@ pub enum Action {
     Restore,
     /// All children are gone (or the time for it is over): leave the loop.
     Exit,
-}
-
-/// Two clocks read at one moment: the monotonic one, which all deadlines are in, and the wall clock, which only the
-/// cut-off, the page and the lock's end are in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Now {
-    /// Since the daemon's start.
-    pub mono: Duration,
-    /// Nanoseconds since the Unix epoch.
-    pub wall_ns: i64,
-    /// Whether `wall_ns` may be believed.
-    pub trusted: bool,
-}
-
-impl From<&SurveyReport> for ArchiveStatus {
-    fn from(survey: &SurveyReport) -> ArchiveStatus {
-        const NS: i64 = 1_000_000_000;
-        ArchiveStatus {
-            envelopes: survey.envelopes,
-            bytes: Some(survey.bytes),
-            oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
-            newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
-            quarantined: survey.quarantined.clone(),
-            newer: survey.newer.clone(),
-            unreadable: survey.unreadable.clone(),
-            in_the_way: survey.in_the_way.clone(),
-            ..ArchiveStatus::default()
-        }
-    }
 }

@@ -5,7 +5,6 @@
 //! which is the sign of life that the LEDs and the watchdogs go by.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +15,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::clock::{Clock, Save};
-use crate::config::service::{Node, Schema, Service as Spec};
-use crate::event::{Action, ArchiveId, Event, Now, Receiver, RunId, Sender, ServiceId};
+use crate::clock::{Clock, Now, Save};
+use crate::config::service::{Node, Service as Spec};
+use crate::event::{Action, ArchiveId, Event, Receiver, RunId, Sender, ServiceId};
 use crate::health::probe::{self, Probe};
-use crate::lifeline::Lifeline;
 use crate::process::cgroup::Tree;
 use crate::process::{Launch, run};
 use crate::retention;
+use crate::sd_notify::Systemd;
 use crate::snapshot::{ServiceStateName, Snapshot};
 use crate::supervisor::State;
 
@@ -48,7 +47,7 @@ pub struct Runner {
     runs: BTreeMap<ServiceId, Live>,
     saved_at: Option<Duration>,
     ending: Ending,
-    lifeline: Lifeline,
+    systemd: Systemd,
     /// For the limits of services, where it can be had.
     tree: Option<Tree>,
     /// The node that is asked about itself.
@@ -88,7 +87,7 @@ impl Runner {
             runs: BTreeMap::new(),
             saved_at: None,
             ending: Ending::Exit,
-            lifeline: Lifeline::new(),
+            systemd: Systemd::new(),
             tree: None,
             nodes: watch::channel(None).0,
         }
@@ -123,7 +122,7 @@ impl Runner {
                 self.act(action);
             }
             let snapshot = Arc::new(self.state.snapshot(now));
-            self.lifeline.beat(&snapshot, self.state.is_stopping(), now.mono);
+            self.systemd.beat(&snapshot, self.state.is_stopping(), now.mono);
             self.snapshots.send_replace(snapshot);
             self.nodes.send_if_modified(|node| {
                 let asked = self.state.node();
@@ -224,7 +223,7 @@ impl Runner {
         let job = run::Job {
             service,
             run,
-            launch: launch(spec),
+            launch: Launch::of(spec),
             output: spec.output.clone(),
             tree: self.tree.clone(),
             limits: spec.limits,
@@ -283,38 +282,5 @@ fn forget_ended(runs: &mut BTreeMap<ServiceId, Live>, event: &Event) {
         && runs.get(service).is_some_and(|live| live.run == *run)
     {
         runs.remove(service);
-    }
-}
-
-/// The directory that its archive is in.
-fn archive_dir(spec: &Spec) -> Option<&PathBuf> {
-    let archive = spec.archive.as_ref()?;
-    (archive.schema == Schema::Pillarbox).then_some(&archive.path)
-}
-
-fn launch(spec: &Spec) -> Launch {
-    let mut environment = BTreeMap::from([
-        (
-            "PATH".to_owned(),
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        ),
-        ("HOME".to_owned(), spec.directory.display().to_string()),
-        ("LANG".to_owned(), "C.UTF-8".to_owned()),
-    ]);
-    environment.extend(spec.environment.clone());
-    Launch {
-        name: spec.name.clone(),
-        program: spec.program.clone(),
-        arguments: spec.arguments.clone(),
-        environment,
-        directory: spec.directory.clone(),
-        owned: [Some(&spec.directory), archive_dir(spec)]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect(),
-        user: spec.user.clone(),
-        writes_to: spec.writes_to.clone(),
-        entrance: None,
     }
 }

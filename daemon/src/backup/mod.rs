@@ -103,7 +103,7 @@ impl Vault {
         let mut input = serde_json::to_vec(&order).map_err(|error| format!("cannot write the order: {error}"))?;
         input.push(b'\n');
         input.extend_from_slice(sealed);
-        vault::work(input).await
+        vault::work(input, MAX_SEALED_BYTES as u64).await
     }
 }
 

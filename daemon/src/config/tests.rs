@@ -417,7 +417,7 @@ fn the_main_file_sets_a_quota_and_names_reports() {
     let config = tree.read().unwrap();
     assert_eq!(config.reported.settings.as_deref(), Some("name: no host name"));
     assert_eq!(config.reported.disk, None, "an empty report says nothing");
-    let now = crate::event::Now {
+    let now = crate::clock::Now {
         mono: Duration::ZERO,
         wall_ns: 0,
         trusted: true,

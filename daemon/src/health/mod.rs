@@ -3,6 +3,7 @@
 //! being fine ([`limits`], [`disk`]).
 
 pub mod disk;
+mod exposition;
 mod http;
 pub mod limits;
 pub mod network;

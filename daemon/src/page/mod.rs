@@ -9,7 +9,7 @@ mod change;
 mod chart;
 mod crowd;
 pub(crate) mod form;
-pub(crate) mod format;
+mod format;
 pub(crate) mod fuzzed;
 mod history;
 mod host;

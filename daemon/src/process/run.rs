@@ -16,7 +16,7 @@ use tracing::Level;
 
 use super::cgroup::{Group, Tree};
 use super::output::{Lines, Piece};
-use super::{End, KEEPER, Launch, Order, Report, stamp};
+use super::{End, KEEPER, Launch, Order, Report, strip};
 use crate::config::service::{Limits, OutputRules};
 use crate::event::{Event, Exit, RunId, Sender, ServiceId};
 use crate::log::SERVICE;
@@ -151,7 +151,7 @@ async fn run_to_end(
         Some(End::Signal(signal)) => Exit::Signal(signal),
         None => Exit::Unknown,
     };
-    let last_line = lines.last().map(|line| stamp::strip(&line).1.to_owned());
+    let last_line = lines.last().map(|line| strip::strip(&line).1.to_owned());
     let verdict = group.as_ref().and_then(Group::verdict);
     Ok((exit, verdict.or(last_line)))
 }
@@ -221,7 +221,7 @@ async fn sleep_until(at: Option<Instant>) {
 fn log(name: &str, pieces: &mut Vec<Piece>) {
     for piece in pieces.drain(..) {
         match piece {
-            Piece::Line(line) => match stamp::strip(&line) {
+            Piece::Line(line) => match strip::strip(&line) {
                 (Some(Level::ERROR), line) => tracing::error!(target: SERVICE, service = name, "{line}"),
                 (Some(Level::WARN), line) => tracing::warn!(target: SERVICE, service = name, "{line}"),
                 (Some(Level::DEBUG | Level::TRACE), line) => tracing::debug!(target: SERVICE, service = name, "{line}"),

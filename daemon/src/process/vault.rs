@@ -6,14 +6,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-use crate::backup::MAX_SEALED_BYTES;
-
 /// Scrypt takes about two seconds on the slowest board; the page gives up after 30 s.
 const WITHIN: Duration = Duration::from_secs(25);
 const MAX_SENTENCE_BYTES: u64 = 2048;
 
-/// What the worker answers, or the sentence that it ends with. Dropping the future kills it.
-pub(crate) async fn work(input: Vec<u8>) -> Result<Vec<u8>, String> {
+/// What the worker answers, at most `max_bytes` of it, or the sentence that it ends with. Dropping the future kills it.
+pub(crate) async fn work(input: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, String> {
     let worker = Command::new(super::own_program())
         .arg(super::VAULT)
         .stdin(Stdio::piped())
@@ -22,12 +20,12 @@ pub(crate) async fn work(input: Vec<u8>) -> Result<Vec<u8>, String> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("cannot start a process for it: {error}"))?;
-    tokio::time::timeout(WITHIN, converse(worker, input))
+    tokio::time::timeout(WITHIN, converse(worker, input, max_bytes))
         .await
         .map_err(|_| format!("not done within {} s; is the box busy? Try again", WITHIN.as_secs()))?
 }
 
-async fn converse(mut worker: Child, input: Vec<u8>) -> Result<Vec<u8>, String> {
+async fn converse(mut worker: Child, input: Vec<u8>, max_bytes: u64) -> Result<Vec<u8>, String> {
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (worker.stdin.take(), worker.stdout.take(), worker.stderr.take())
     else {
@@ -38,7 +36,7 @@ async fn converse(mut worker: Child, input: Vec<u8>) -> Result<Vec<u8>, String> 
         // A worker that refuses may not have read all of it.
         let _ = stdin.write_all(&input).await;
     };
-    let mut stdout = stdout.take(MAX_SEALED_BYTES as u64);
+    let mut stdout = stdout.take(max_bytes);
     let mut stderr = stderr.take(MAX_SENTENCE_BYTES);
     let ((), read, said) = tokio::join!(
         give,

@@ -20,10 +20,10 @@ pub use backoff::Random;
 pub use retention::Pruning;
 pub use service::{Service, ServiceState, Then};
 
-use crate::clock::Outlook;
+use crate::clock::{Now, Outlook};
 use crate::config::service::{Disabled, Node};
 use crate::config::{Config, Mistake};
-use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
+use crate::event::{Action, Event, Part, Request, RunId, ServiceId};
 use crate::snapshot::{ServiceStateName, WriterStatus};
 use presses::Presses;
 use surroundings::Surroundings;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::backoff::Random;
 use super::{Finally, State};
 use crate::asking::{Asker, Queue};
-use crate::event::{Action, Gesture, Now};
+use crate::clock::Now;
+use crate::event::{Action, Gesture};
 use crate::snapshot::Unlock;
 
 /// A second press within this time restarts everything.

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use super::{Pruning, Service, State, Then};
+use crate::clock::Now;
 use crate::config::{Config, Mistake};
-use crate::event::{Action, ArchiveId, Now, ServiceId};
+use crate::event::{Action, ArchiveId, ServiceId};
 
 impl State {
     pub(super) fn reread(&mut self, read: Result<Config, Mistake>, now: Now, actions: &mut Vec<Action>) {

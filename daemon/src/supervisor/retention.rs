@@ -11,9 +11,9 @@ use std::time::Duration;
 use archive::retention::Leap;
 use archive::{DiskStage, Policy};
 
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::config::service::ArchiveRules;
-use crate::event::{Action, ArchiveId, Now, PruneReport};
+use crate::event::{Action, ArchiveId, PruneReport, SurveyReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -152,6 +152,23 @@ impl Pruning {
                 self.trouble = None;
             }
             Err(error) => self.trouble = Some(error),
+        }
+    }
+}
+
+impl From<&SurveyReport> for ArchiveStatus {
+    fn from(survey: &SurveyReport) -> ArchiveStatus {
+        const NS: i64 = 1_000_000_000;
+        ArchiveStatus {
+            envelopes: survey.envelopes,
+            bytes: Some(survey.bytes),
+            oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
+            newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
+            quarantined: survey.quarantined.clone(),
+            newer: survey.newer.clone(),
+            unreadable: survey.unreadable.clone(),
+            in_the_way: survey.in_the_way.clone(),
+            ..ArchiveStatus::default()
         }
     }
 }

@@ -11,11 +11,10 @@ use archive::DiskStage;
 
 use super::surroundings::last_envelope_finding;
 use super::{Finally, Service, ServiceState, State};
-use crate::clock::{Doubt, Outlook, utc_of};
-use crate::event::Now;
+use crate::clock::{Doubt, Now, Outlook, utc_of};
 use crate::fault::Fault;
+use crate::figures::bytes;
 use crate::health::watchdog;
-use crate::page::format::bytes;
 use crate::snapshot::{
     Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
     Subject, TrafficStatus,
@@ -49,7 +48,7 @@ impl State {
         find(
             Subject::Services,
             Some(services_fault),
-            Some(services.unwrap_or_else(|| ok("all run"))),
+            Some(services.unwrap_or_else(|| Finding::ok("all run"))),
         );
         find(
             Subject::Clock,
@@ -240,7 +239,7 @@ impl State {
         first
             .status
             .envelopes
-            .map(|envelopes| ok(&format!("{envelopes} envelopes")))
+            .map(|envelopes| Finding::ok(format!("{envelopes} envelopes")))
     }
 
     fn disk_finding(&self) -> Option<Finding> {
@@ -276,7 +275,7 @@ impl State {
                 level: Level::Warn,
                 detail: trouble.clone(),
             },
-            None => ok("all there"),
+            None => Finding::ok("all there"),
         }
     }
 
@@ -288,8 +287,8 @@ impl State {
             return None;
         }
         Some(match &self.limits {
-            Ok(()) => ok(&format!("{count} services are held to theirs")),
-            Err(why) => ok(&format!("services run without theirs: {why}")),
+            Ok(()) => Finding::ok(format!("{count} services are held to theirs")),
+            Err(why) => Finding::ok(format!("services run without theirs: {why}")),
         })
     }
 
@@ -313,7 +312,7 @@ impl State {
                 level: Level::Warn,
                 detail: mistake,
             },
-            None => ok("no mistakes"),
+            None => Finding::ok("no mistakes"),
         }
     }
 
@@ -335,19 +334,12 @@ impl State {
     }
 }
 
-pub(super) fn ok(detail: &str) -> Finding {
-    Finding {
-        level: Level::Ok,
-        detail: detail.to_owned(),
-    }
-}
-
 fn clock_finding(now: Now, outlook: &Outlook) -> Finding {
     let utc = |ns: i64| utc_of(ns.div_euclid(1_000_000_000));
     if now.trusted {
         return match outlook.leap {
-            None => ok("the time is known"),
-            Some(leap) => ok(&format!(
+            None => Finding::ok("the time is known"),
+            Some(leap) => Finding::ok(format!(
                 "the time is known; it is more than a day ahead of what was known before ({}), so nothing is removed for it in \
                  the next {} h",
                 utc(leap.old_ns),

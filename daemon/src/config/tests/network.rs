@@ -166,7 +166,7 @@ fn a_cap_on_traffic_reaches_the_services_that_can_be_held_to_it() {
     let held = format!("{SERVICE}{arguments}");
     let files = [("held.toml", held.as_str()), ("other.toml", SERVICE)];
     let shown = |config: &Config| {
-        let now = crate::event::Now {
+        let now = crate::clock::Now {
             mono: Duration::ZERO,
             wall_ns: 0,
             trusted: true,
