@@ -8,13 +8,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use archive::Policy;
 use archive::retention::Leap;
 use tokio::sync::mpsc;
 
+use crate::config::service::{ArchiveRules, Service, StopSignal};
 use crate::config::{Config, Mistake};
-use crate::snapshot::{MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
+use crate::snapshot::{
+    MailserverStatus, NetworkStatus, QuarantinedFile, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus,
+};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -131,13 +135,21 @@ pub enum Request {
     Restart {
         service: String,
     },
+    /// Stop all services, and then this.
+    End(Ending),
+    /// A person says that the box's clock is right.
+    ConfirmTime,
+}
+
+/// What follows when all services have ended, beside the daemon's own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
     Reboot,
     PowerOff,
+    /// Set the state aside, and start anew.
     FactoryReset,
     /// Put what a restore has staged in its place, and start anew.
     Restore,
-    /// A person says that the box's clock is right.
-    ConfirmTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,35 +196,51 @@ pub struct SurveyReport {
     pub in_the_way: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Each carries all that is needed to do it.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Spawn {
         service: ServiceId,
         run: RunId,
+        spec: Arc<Service>,
     },
-    /// Ask a run to end: its stop signal to the whole process group.
+    /// Ask a run to end: this signal to the whole process group.
     Terminate {
         service: ServiceId,
         run: RunId,
+        signal: StopSignal,
     },
     /// End a run now: SIGKILL to everything it started.
-    Kill {
-        service: ServiceId,
-        run: RunId,
-    },
+    Kill { service: ServiceId, run: RunId },
     /// Write the policy file and remove what is older than the policy's cut-off; after a leap of the clock, also what is
     /// over among what is younger than that.
     Prune {
         archive: ArchiveId,
+        rules: Arc<ArchiveRules>,
         policy: Policy,
         leap: Option<Leap>,
     },
     /// Take the present time for right, whatever was saved.
     ConfirmTime,
-    Reboot,
-    PowerOff,
-    FactoryReset,
-    Restore,
-    /// All children are gone (or the time for it is over): leave the loop.
-    Exit,
+    /// All children are gone (or the time for it is over): leave the loop, and do what was asked for.
+    Leave(Option<Ending>),
+}
+
+/// A service is in another state than before the event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    pub from: ServiceStateName,
+    /// Of the service, now.
+    pub status: ServiceStatus,
+    /// In a row.
+    pub failures: u32,
+}
+
+/// What the supervisor made of an event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// What is to be done, in this order.
+    pub actions: Vec<Action>,
+    /// What became of the services.
+    pub transitions: Vec<Transition>,
 }

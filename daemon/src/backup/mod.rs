@@ -26,7 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::event::{Event, Request, Sender};
+use crate::event::{Ending, Event, Request, Sender};
 use crate::process::vault;
 
 pub use passphrase::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS, Passphrase};
@@ -87,7 +87,7 @@ impl Vault {
             tracing::warn!(settings = left_out.join(", "), "left out of the restored backup");
         }
         events
-            .try_send(Event::Asked(Request::Restore))
+            .try_send(Event::Asked(Request::End(Ending::Restore)))
             .map_err(|_| "the daemon is busy; try again".to_owned())?;
         // What is staged now is what will be put in place: no other restore may begin.
         permit.forget();

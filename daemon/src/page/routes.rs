@@ -26,7 +26,7 @@ use super::view::{self, View};
 use super::{Options, form, host, metrics, program, texts, upload};
 use crate::backup::Passphrase;
 use crate::diagnostics;
-use crate::event::{self, Event, Sender};
+use crate::event::{self, Ending, Event, Sender};
 use crate::indicator::SILENCE;
 use crate::snapshot::{BoxState, Snapshot};
 
@@ -254,7 +254,7 @@ impl Desk {
         else {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
-        if matches!(asked, event::Request::Reboot | event::Request::PowerOff) && !self.options.switches {
+        if matches!(asked, event::Request::End(Ending::Reboot | Ending::PowerOff)) && !self.options.switches {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
         }
         let word = change::done(&asked);

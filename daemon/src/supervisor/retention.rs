@@ -6,6 +6,7 @@
 //! clock it goes on by the old time until the leap has stood for a day. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use archive::retention::Leap;
@@ -26,7 +27,7 @@ const OVERDUE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Pruning {
     id: ArchiveId,
-    pub rules: ArchiveRules,
+    pub(super) rules: Arc<ArchiveRules>,
     pub retention: Duration,
     next: Duration,
     running_since: Option<Duration>,
@@ -47,7 +48,7 @@ impl Pruning {
         let cutoff_ns = past_ns.map(|past_ns| past_ns.saturating_sub(nanos(retention)));
         Pruning {
             id,
-            rules,
+            rules: Arc::new(rules),
             retention,
             next: Duration::ZERO,
             running_since: None,
@@ -112,6 +113,7 @@ impl Pruning {
         };
         Some(Action::Prune {
             archive: self.id,
+            rules: self.rules.clone(),
             policy,
             leap: leap.map(|leap| Leap {
                 since: leap.since_ns,

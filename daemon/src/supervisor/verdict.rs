@@ -10,8 +10,9 @@ use std::time::Duration;
 use archive::DiskStage;
 
 use super::surroundings::last_envelope_finding;
-use super::{Finally, Service, ServiceState, State};
+use super::{Service, ServiceState, State};
 use crate::clock::{Doubt, Now, Outlook, utc_of};
+use crate::event::Ending;
 use crate::fault::Fault;
 use crate::figures::bytes;
 use crate::health::watchdog;
@@ -137,7 +138,7 @@ impl State {
     fn activity(&self) -> Option<Activity> {
         let resetting = self
             .stopping
-            .is_some_and(|stopping| stopping.finally == Finally::FactoryReset);
+            .is_some_and(|stopping| stopping.finally == Some(Ending::FactoryReset));
         if resetting {
             Some(Activity::Resetting)
         } else {
