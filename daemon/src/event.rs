@@ -16,9 +16,9 @@ use tokio::sync::mpsc;
 
 use crate::config::service::{ArchiveRules, Service, StopSignal};
 use crate::config::{Config, Mistake};
-use crate::snapshot::{
-    MailserverStatus, NetworkStatus, QuarantinedFile, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus,
-};
+use crate::health::check;
+use crate::retention::{self, PruneReport};
+use crate::snapshot::{MailserverStatus, NetworkStatus, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -42,7 +42,7 @@ pub struct RunId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArchiveId(pub usize);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Event {
     /// The time that the supervisor asked to be woken at has come.
     Tick,
@@ -67,7 +67,7 @@ pub enum Event {
     Checked {
         service: ServiceId,
         run: RunId,
-        result: Result<(), String>,
+        result: Result<(), check::Failed>,
     },
     /// Load, memory, disk, temperature and supply were read, and the network's tables.
     Sampled(SystemStatus, NetworkStatus),
@@ -78,7 +78,7 @@ pub enum Event {
     /// A pruning run ended.
     Pruned {
         archive: ArchiveId,
-        result: Result<PruneReport, String>,
+        result: Result<PruneReport, retention::Error>,
     },
     Button(Gesture),
     Asked(Request),
@@ -171,29 +171,6 @@ impl fmt::Display for Exit {
             Exit::Unknown => write!(f, "unknown"),
         }
     }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    pub removed_envelopes: u64,
-    pub removed_segments: u64,
-    pub removed_bytes: u64,
-    pub survey: SurveyReport,
-}
-
-/// An archive after pruning; times in nanoseconds since the Unix epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SurveyReport {
-    /// `None` where counting would cost too much.
-    pub envelopes: Option<u64>,
-    pub bytes: u64,
-    pub oldest_ns: Option<i64>,
-    pub newest_ns: Option<i64>,
-    pub quarantined: Vec<QuarantinedFile>,
-    pub newer: Vec<String>,
-    pub unreadable: Vec<String>,
-    /// Links and pipes where files belong, each a few words.
-    pub in_the_way: Vec<String>,
 }
 
 /// Each carries all that is needed to do it.

@@ -20,7 +20,7 @@ use crate::clock::{Clock, Now, Save};
 use crate::config::service::{ArchiveRules, Node, Service as Spec};
 use crate::event::{Action, ArchiveId, Ending, Event, Receiver, RunId, Sender, ServiceId, Transition};
 use crate::health::probe::{self, Probe};
-use crate::process::cgroup::Tree;
+use crate::process::cgroup::{self, Tree};
 use crate::process::{Launch, run};
 use crate::retention;
 use crate::sd_notify::Systemd;
@@ -88,8 +88,8 @@ impl Runner {
     }
 
     /// With limits on its services, or the reason why there are none.
-    pub fn limited(mut self, tree: Result<Tree, String>) -> Runner {
-        self.state.set_limits(tree.as_ref().map(drop).map_err(String::clone));
+    pub fn limited(mut self, tree: Result<Tree, cgroup::Error>) -> Runner {
+        self.state.set_unlimited(tree.as_ref().err().map(ToString::to_string));
         self.tree = tree.ok();
         self
     }
@@ -198,7 +198,7 @@ impl Runner {
         let events = self.events.clone();
         tokio::spawn(async move {
             let pruned = tokio::task::spawn_blocking(move || retention::prune(&rules, &policy, leap)).await;
-            let result = pruned.unwrap_or_else(|error| Err(format!("pruning ended early: {error}")));
+            let result = pruned.unwrap_or_else(|error| Err(error.into()));
             // Closed only when the daemon ends.
             let _ = events.send(Event::Pruned { archive, result }).await;
         });

@@ -55,7 +55,7 @@ impl Desk {
             Request::Diagnose => Answer::Text(diagnostics::report(&self.snapshots.borrow(), &self.log)),
             Request::Backup { passphrase } => match self.vault.backup(passphrase).await {
                 Ok(sealed) => Answer::Sealed(BASE64.encode(&sealed)),
-                Err(why) => Answer::Refused(why),
+                Err(why) => Answer::Refused(why.to_string()),
             },
             Request::Restore {
                 passphrase,
@@ -88,7 +88,7 @@ impl Desk {
         let restored = self.vault.restore(passphrase, &sealed, identity_only, &self.events);
         match restored.await {
             Ok(left_out) => Answer::Restored(left_out),
-            Err(why) => Answer::Refused(why),
+            Err(why) => Answer::Refused(why.to_string()),
         }
     }
 

@@ -55,8 +55,8 @@ pub struct State {
     writer: WriterStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
-    /// Whether limits on services hold, or why they cannot.
-    limits: Result<(), String>,
+    /// Why limits on services do not hold, where they do not.
+    unlimited: Option<String>,
     outlook: Outlook,
     /// What a factory reset could not keep.
     lost: Option<String>,
@@ -128,7 +128,7 @@ impl State {
             writer: WriterStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
-            limits: Err("nobody looked for control groups".to_owned()),
+            unlimited: Some("nobody looked for control groups".to_owned()),
             outlook: Outlook::default(),
             lost: None,
         };
@@ -228,8 +228,9 @@ impl State {
         present.filter_map(|service| service.spec.node.as_ref()).next()
     }
 
-    pub fn set_limits(&mut self, limits: Result<(), String>) {
-        self.limits = limits;
+    /// Why limits on services do not hold, where they do not.
+    pub fn set_unlimited(&mut self, why: Option<String>) {
+        self.unlimited = why;
     }
 
     /// What is known of the time beside the time, before each step.

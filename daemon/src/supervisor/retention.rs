@@ -14,7 +14,8 @@ use archive::{DiskStage, Policy};
 
 use crate::clock::{self, Now};
 use crate::config::service::ArchiveRules;
-use crate::event::{Action, ArchiveId, PruneReport, SurveyReport};
+use crate::event::{Action, ArchiveId};
+use crate::retention::{Error, PruneReport, SurveyReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -129,7 +130,7 @@ impl Pruning {
         self.next = Duration::ZERO;
     }
 
-    pub fn pruned(&mut self, result: Result<PruneReport, String>, now: Now) {
+    pub fn pruned(&mut self, result: Result<PruneReport, Error>, now: Now) {
         self.running_since = None;
         self.next = now.mono.saturating_add(self.interval());
         match result {
@@ -153,7 +154,7 @@ impl Pruning {
                 };
                 self.trouble = None;
             }
-            Err(error) => self.trouble = Some(error),
+            Err(error) => self.trouble = Some(error.to_string()),
         }
     }
 }

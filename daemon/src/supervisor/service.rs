@@ -10,6 +10,7 @@ use super::backoff::{self, Random};
 use crate::config::EXIT_CONFIG;
 use crate::config::service::{RestartPolicy, Service as Spec};
 use crate::event::{Action, Exit, RunId, ServiceId, Transition};
+use crate::health::check;
 use crate::snapshot::{ServiceHealth, ServiceStateName, ServiceStatus};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +181,7 @@ impl Service {
         }
     }
 
-    pub fn checked(&mut self, of: RunId, result: Result<(), String>, now: Duration) -> Option<Action> {
+    pub fn checked(&mut self, of: RunId, result: Result<(), check::Failed>, now: Duration) -> Option<Action> {
         if self.run() != Some(of) || matches!(self.state, ServiceState::Deactivating { .. }) {
             return None;
         }

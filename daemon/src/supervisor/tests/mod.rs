@@ -13,7 +13,9 @@ use super::*;
 use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Services};
 use crate::config::service::{HealthRules, Limits, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
-use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport, Transition};
+use crate::event::{ArchiveId, Exit, Gesture, Transition};
+use crate::health::check::Failed;
+use crate::retention::{self, PruneReport, SurveyReport};
 use crate::snapshot::{
     Activity, BoxState, DiskStatus, MailserverStatus, MemoryStatus, NetworkStatus, ServiceStateName, SystemStatus,
 };
@@ -61,6 +63,12 @@ fn spec(name: &str, checked: bool) -> Spec {
         output: OutputRules::default(),
         bandwidth_kib_per_sec: None,
     }
+}
+
+/// Why an archive could not be pruned.
+fn no_disk() -> retention::Error {
+    let (path, source) = ("/nonexistent".into(), std::io::ErrorKind::ReadOnlyFilesystem.into());
+    retention::Error::Make { path, source }
 }
 
 fn rules(path: &str) -> ArchiveRules {
@@ -196,7 +204,11 @@ impl Bench {
 
     fn checked(&mut self, service: usize, healthy: bool) {
         let run = self.run(service);
-        let result = if healthy { Ok(()) } else { Err("no".to_owned()) };
+        let result = if healthy {
+            Ok(())
+        } else {
+            Err(Failed::Late(Duration::ZERO))
+        };
         self.feed(Event::Checked {
             service: ServiceId(service),
             run,

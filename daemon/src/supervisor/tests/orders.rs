@@ -123,7 +123,7 @@ fn play(bench: &mut Bench, step: &Move) {
                     ..PruneReport::default()
                 })
             } else {
-                Err("no".to_owned())
+                Err(no_disk())
             };
             let archive = ArchiveId(0);
             bench.feed(Event::Pruned { archive, result });
