@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use strict_toml::{Format, MAX_DEPTH};
 
 use crate::check::Checker;
 use crate::image::{self, ImagePart};
@@ -21,8 +22,12 @@ const DEBOUNCE_MS: std::ops::RangeInclusive<u64> = 1..=200;
 const MAX_LEDS: usize = 8;
 /// A title stands in the page's head, and names in messages.
 const MAX_NAME_BYTES: usize = 80;
-/// A quoted line of the file can be as long as the file.
-const MAX_MESSAGE: usize = 1000;
+/// Its length is seen to where it is read; nothing in it is a secret.
+const FORMAT: Format = Format {
+    max_bytes: crate::MAX_KIB as usize * 1024,
+    max_depth: MAX_DEPTH,
+    is_secret: |_| false,
+};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,20 +79,7 @@ pub(crate) fn assemble(name: &str, path: &Path, text: &str) -> Result<Board, Err
 }
 
 fn parse(path: &Path, text: &str) -> Result<File, Error> {
-    let clear = |letter: char| match letter {
-        letter if letter.is_control() && letter != '\n' => '\u{fffd}',
-        letter => letter,
-    };
-    toml::from_str(text).map_err(|error| Error::Malformed {
-        path: path.to_owned(),
-        message: error
-            .to_string()
-            .trim_end()
-            .chars()
-            .take(MAX_MESSAGE)
-            .map(clear)
-            .collect(),
-    })
+    Ok(FORMAT.parse(path, text.as_bytes())?)
 }
 
 /// `near` laid over `far`; `like` is the far one's, which leads on.

@@ -242,8 +242,8 @@ pub enum Error {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("the board's file {} is longer than {MAX_KIB} KiB; a board's file says only what is different", path.display())]
     TooLong { path: PathBuf },
-    #[error("the board's file {} is not usable: {message}", path.display())]
-    Malformed { path: PathBuf, message: String },
+    #[error("the board's file is not usable: {0}")]
+    Malformed(#[from] strict_toml::Mistake),
     #[error("{}: `like = {like:?}` names no file that ships; leave it out, or use one of: {known}", path.display())]
     NoSuchBase { path: PathBuf, like: String, known: String },
     #[error("{}: `like = {like:?}` leads back to itself; leave it out", path.display())]

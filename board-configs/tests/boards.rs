@@ -74,7 +74,7 @@ fn boards_that_nobody_ran_say_so() {
 fn mistakes_name_file_key_and_mend() {
     const HEAD: &str = "title = \"Mine\"\narch = \"arm64\"\ngpio_chip = \"c\"\n";
     let cases: &[(&str, String, &[&str])] = &[
-        ("unknown key", format!("{HEAD}colour = 1\n"), &["colour", "line 4"]),
+        ("unknown key", format!("{HEAD}colour = 1\n"), &["colour", ":4:"]),
         (
             "unknown key in an LED",
             format!("{HEAD}[leds.a]\nshows = \"all\"\nsize = 1\ndriver = \"simulated\"\n"),
@@ -90,7 +90,7 @@ fn mistakes_name_file_key_and_mend() {
             format!("{HEAD}[leds.a]\nshows = \"all\"\ndriver.gpiocdev = {{ line = 1, pin = 2 }}\n"),
             &["pin"],
         ),
-        ("not TOML", "title = ".to_owned(), &["line 1"]),
+        ("not TOML", "title = ".to_owned(), &[":1:"]),
         ("no title", "arch = \"arm64\"\n".to_owned(), &["title", "add it"]),
         (
             "no chip",

@@ -13,7 +13,7 @@ pub const FILE: &str = "pillarbox-answer.txt";
 pub fn text(version: &str, settings: &Settings, mistakes: &[Mistake], unused: &BTreeSet<&'static str>) -> String {
     let mut lines = Vec::new();
     for mistake in mistakes {
-        let file = mistake.file;
+        let file = mistake.file.display();
         lines.push(format!(
             "Pillarbox {version} does not use {file}, because of a mistake in it:\n\n  {mistake}\n"
         ));

@@ -22,6 +22,7 @@ use crate::imager::Wishes;
 use crate::kept::Kept;
 use crate::settings::{Mistake, Settings};
 use crate::{address, answer, daemon, network, trial, wifi};
+use strict_toml::Problem;
 
 use card::Card;
 pub use places::Places;
@@ -134,16 +135,20 @@ fn restored(places: &Places) -> Result<Settings, Mistake> {
         return Ok(Settings::default());
     };
     let settings = crate::settings::parse(&bytes).and_then(|settings| known_zone(settings, &places.zones));
-    settings.map_err(|mistake| Mistake {
-        what: format!("(of the restored backup) {}", mistake.what),
-        ..mistake
+    settings.map_err(|mistake| {
+        let problem = Problem::BadValue {
+            what: format!("(of the restored backup) {}", mistake.what()),
+            fix: mistake.fix(),
+        };
+        Mistake { problem, ..mistake }
     })
 }
 
 fn known_zone(settings: Settings, zones: &Path) -> Result<Settings, Mistake> {
     match &settings.time_zone {
-        Some(zone) if !zones.join(zone).is_file() => Err(Mistake::new(
-            Some("time_zone"),
+        Some(zone) if !zones.join(zone).is_file() => Err(Mistake::in_key(
+            crate::settings::FILE,
+            "time_zone",
             format!("{zone:?} is not in the box's list of time zones"),
             "write one such as \"Europe/Vienna\"",
         )),

@@ -62,7 +62,7 @@ fn one_sentence(mistake: &Mistake) {
     let sentence = mistake.to_string();
     assert!(!sentence.contains(char::is_control), "{sentence:?}");
     assert!(sentence.chars().count() < 1000, "{sentence}");
-    assert!(!mistake.mend.is_empty(), "{sentence}");
+    assert!(!mistake.fix().is_empty(), "{sentence}");
 }
 
 /// What others read line by line has as many lines as it should, and what is kept says the same when it is read again.

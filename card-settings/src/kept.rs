@@ -1,12 +1,16 @@
 //! What the box remembers of a card on its data partition, because the card no longer shows it: secrets that were taken
 //! off `pillarbox.toml`, all of what Imager wrote, and the last network that worked. For root alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::settings::{self, Settings};
+
+/// For root alone.
+const MODE: u32 = 0o600;
+/// Less the umask; the files in it guard themselves.
+const FOLDER_MODE: u32 = 0o777;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -40,36 +44,25 @@ impl Kept {
     }
 
     /// On the disk when this returns. What is there already is not written again.
-    pub fn write(self, folder: &Path, settings: &Settings) -> io::Result<()> {
+    pub fn write(self, folder: &Path, settings: &Settings) -> Result<(), durable_file::Error> {
         if self.read(folder).as_ref() == Some(settings) {
             return Ok(());
         }
-        fs::create_dir_all(folder)?;
-        let path = self.path(folder);
-        let partial = path.with_extension("partial");
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&partial)?;
-        file.write_all(settings.to_toml().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&partial, &path)?;
-        File::open(folder)?.sync_all()
+        durable_file::make_folder(folder, FOLDER_MODE)?;
+        durable_file::replace(&self.path(folder), settings.to_toml().as_bytes(), MODE)
     }
 
-    pub fn forget(self, folder: &Path) -> io::Result<()> {
-        match fs::remove_file(self.path(folder)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    pub fn forget(self, folder: &Path) -> Result<(), durable_file::Error> {
+        if folder.is_dir() {
+            durable_file::remove(&self.path(folder))?;
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;

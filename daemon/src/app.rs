@@ -21,7 +21,7 @@ use crate::backup::{self, Vault};
 use crate::clock::{self, Clock};
 use crate::config::{Config, EXIT_CONFIG, Power};
 use crate::control;
-use crate::event::{self, Event, Sender};
+use crate::event::{self, Ending, Event, Sender};
 use crate::hardware::{self, Hand};
 use crate::health::{node, system};
 use crate::indicator::{self, Indicator, Sources};
@@ -30,7 +30,7 @@ use crate::notify;
 use crate::page;
 use crate::process::{cgroup, power};
 use crate::reset;
-use crate::runner::{Ending, Runner};
+use crate::runner::{self, Runner};
 use crate::snapshot::{BoxState, Snapshot};
 use crate::supervisor::State;
 
@@ -90,30 +90,32 @@ fn run(config: Config) -> anyhow::Result<()> {
 }
 
 /// What is left to do when all services have ended.
-fn end(config: &Config, ending: Ending) -> anyhow::Result<()> {
-    if ending == Ending::FactoryReset {
+fn end(config: &Config, ending: Option<Ending>) -> anyhow::Result<()> {
+    if ending == Some(Ending::FactoryReset) {
         let reset = reset::set_aside(&config.services.enabled, &clock::stamp()).context("factory reset")?;
         clock::forget(&config.state_dir).context("factory reset: the saved time")?;
         reset::leave_word(&config.state_dir, &reset).context("factory reset")?;
         tracing::info!(?reset, "factory reset");
     }
-    if ending == Ending::Restore {
+    if ending == Some(Ending::Restore) {
         let replaced = backup::files::commit(config, &clock::stamp()).context("restore")?;
         tracing::info!(?replaced, "restored");
     }
+    let Some(ending) = ending else { return Ok(()) };
     match (ending, config.power) {
-        (Ending::Exit, _) | (Ending::PowerOff, Power::None) => Ok(()),
+        (Ending::PowerOff, Power::None) => Ok(()),
         (Ending::Reboot | Ending::FactoryReset | Ending::Restore, Power::None) => Err(power::start_again()),
         (Ending::Reboot | Ending::FactoryReset | Ending::Restore, Power::Systemctl) => power::systemctl("reboot"),
         (Ending::PowerOff, Power::Systemctl) => power::systemctl("poweroff"),
     }
 }
 
-async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Ending> {
+async fn serve(config: &Config, log: Logbook) -> anyhow::Result<Option<Ending>> {
     let (events, inbox) = event::channel();
     let mut clock = Clock::new(config);
     let mut state = State::new(config, clock.floor_ns(), rand::random());
     state.set_lost(reset::take_word(&config.state_dir));
+    state.resume_traffic(&runner::saved_traffic(&config.state_dir));
     let (snapshots, seen) = watch::channel(Arc::new(state.snapshot(clock.now())));
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

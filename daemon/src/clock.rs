@@ -23,7 +23,6 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::event::Now;
 pub use evidence::Asker;
 use evidence::Evidence;
 use judge::{Judge, Reading};
@@ -51,6 +50,18 @@ pub struct Clock {
     wanted: watch::Sender<bool>,
     found: watch::Sender<Evidence>,
     leap_is_saved: bool,
+}
+
+/// Two clocks read at one moment: the monotonic one, which all deadlines are in, and the wall clock, which only the
+/// cut-off, the page and the lock's end are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Since the daemon's start.
+    pub mono: Duration,
+    /// Nanoseconds since the Unix epoch.
+    pub wall_ns: i64,
+    /// Whether `wall_ns` may be believed.
+    pub trusted: bool,
 }
 
 /// Why the present is not believed.

@@ -8,14 +8,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use archive::Policy;
 use archive::retention::Leap;
 use tokio::sync::mpsc;
 
+use crate::config::service::{ArchiveRules, Service, StopSignal};
 use crate::config::{Config, Mistake};
-use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
+use crate::health::check;
+use crate::retention::{self, PruneReport};
+use crate::snapshot::{MailserverStatus, NetworkStatus, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
 pub const CAPACITY: usize = 512;
@@ -39,7 +42,7 @@ pub struct RunId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArchiveId(pub usize);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Event {
     /// The time that the supervisor asked to be woken at has come.
     Tick,
@@ -64,7 +67,7 @@ pub enum Event {
     Checked {
         service: ServiceId,
         run: RunId,
-        result: Result<(), String>,
+        result: Result<(), check::Failed>,
     },
     /// Load, memory, disk, temperature and supply were read, and the network's tables.
     Sampled(SystemStatus, NetworkStatus),
@@ -75,7 +78,7 @@ pub enum Event {
     /// A pruning run ended.
     Pruned {
         archive: ArchiveId,
-        result: Result<PruneReport, String>,
+        result: Result<PruneReport, retention::Error>,
     },
     Button(Gesture),
     Asked(Request),
@@ -132,13 +135,21 @@ pub enum Request {
     Restart {
         service: String,
     },
+    /// Stop all services, and then this.
+    End(Ending),
+    /// A person says that the box's clock is right.
+    ConfirmTime,
+}
+
+/// What follows when all services have ended, beside the daemon's own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
     Reboot,
     PowerOff,
+    /// Set the state aside, and start anew.
     FactoryReset,
     /// Put what a restore has staged in its place, and start anew.
     Restore,
-    /// A person says that the box's clock is right.
-    ConfirmTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,87 +173,51 @@ impl fmt::Display for Exit {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    pub removed_envelopes: u64,
-    pub removed_segments: u64,
-    pub removed_bytes: u64,
-    pub survey: SurveyReport,
-}
-
-/// An archive after pruning; times in nanoseconds since the Unix epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SurveyReport {
-    /// `None` where counting would cost too much.
-    pub envelopes: Option<u64>,
-    pub bytes: u64,
-    pub oldest_ns: Option<i64>,
-    pub newest_ns: Option<i64>,
-    pub quarantined: Vec<QuarantinedFile>,
-    pub newer: Vec<String>,
-    pub unreadable: Vec<String>,
-    /// Links and pipes where files belong, each a few words.
-    pub in_the_way: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Each carries all that is needed to do it.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     Spawn {
         service: ServiceId,
         run: RunId,
+        spec: Arc<Service>,
     },
-    /// Ask a run to end: its stop signal to the whole process group.
+    /// Ask a run to end: this signal to the whole process group.
     Terminate {
         service: ServiceId,
         run: RunId,
+        signal: StopSignal,
     },
     /// End a run now: SIGKILL to everything it started.
-    Kill {
-        service: ServiceId,
-        run: RunId,
-    },
+    Kill { service: ServiceId, run: RunId },
     /// Write the policy file and remove what is older than the policy's cut-off; after a leap of the clock, also what is
     /// over among what is younger than that.
     Prune {
         archive: ArchiveId,
+        rules: Arc<ArchiveRules>,
         policy: Policy,
         leap: Option<Leap>,
     },
     /// Take the present time for right, whatever was saved.
     ConfirmTime,
-    Reboot,
-    PowerOff,
-    FactoryReset,
-    Restore,
-    /// All children are gone (or the time for it is over): leave the loop.
-    Exit,
+    /// All children are gone (or the time for it is over): leave the loop, and do what was asked for.
+    Leave(Option<Ending>),
 }
 
-/// Two clocks read at one moment: the monotonic one, which all deadlines are in, and the wall clock, which only the
-/// cut-off, the page and the lock's end are in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Now {
-    /// Since the daemon's start.
-    pub mono: Duration,
-    /// Nanoseconds since the Unix epoch.
-    pub wall_ns: i64,
-    /// Whether `wall_ns` may be believed.
-    pub trusted: bool,
+/// A service is in another state than before the event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    pub from: ServiceStateName,
+    /// Of the service, now.
+    pub status: ServiceStatus,
+    /// In a row.
+    pub failures: u32,
 }
 
-impl From<&SurveyReport> for ArchiveStatus {
-    fn from(survey: &SurveyReport) -> ArchiveStatus {
-        const NS: i64 = 1_000_000_000;
-        ArchiveStatus {
-            envelopes: survey.envelopes,
-            bytes: Some(survey.bytes),
-            oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
-            newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
-            quarantined: survey.quarantined.clone(),
-            newer: survey.newer.clone(),
-            unreadable: survey.unreadable.clone(),
-            in_the_way: survey.in_the_way.clone(),
-            ..ArchiveStatus::default()
-        }
-    }
+/// What the supervisor made of an event.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    /// What is to be done, in this order.
+    pub actions: Vec<Action>,
+    /// What became of the services.
+    pub transitions: Vec<Transition>,
 }

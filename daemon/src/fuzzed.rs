@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::backup::bundle::Bundle;
 use crate::config::{self, duration, service::HttpAddress, service::OutputRules};
-use crate::health::{network, node, writer};
+use crate::health::{network, node, system, writer};
 use crate::indicator::Pattern;
 use crate::page::{form, fuzzed as page, upload};
 use crate::process::output::{Lines, Piece};
-use crate::process::{cgroup, keeper, stamp};
+use crate::process::{cgroup, keeper, strip};
 use crate::{address, control, redact};
 
 /// A name, and what runs on any bytes.
@@ -54,6 +54,7 @@ fn kernel(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = (network::own_v4(&text), network::own_v6(&text));
     let _ = (network::gateway_v4(&text), network::gateway_v6(&text));
+    let _ = (system::load(&text), system::memory(&text));
     let _ = (cgroup::mount_point(&text), keeper::parent_of(&text));
 }
 
@@ -78,7 +79,7 @@ fn output(bytes: &[u8]) {
     for piece in &pieces {
         if let Piece::Line(line) = piece {
             assert!(line.chars().count() <= rules.line_bytes + 1 && !line.contains(char::is_control));
-            let _ = stamp::strip(line);
+            let _ = strip::strip(line);
         }
     }
     let text = String::from_utf8_lossy(bytes);

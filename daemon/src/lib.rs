@@ -5,6 +5,8 @@
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
 //! page, the LEDs, the notifications and the CLI read without ever calling back.
 
+use std::process::ExitCode;
+
 mod address;
 pub mod app;
 pub mod asking;
@@ -17,12 +19,12 @@ pub mod control;
 mod diagnostics;
 pub mod event;
 pub mod fault;
+mod figures;
 #[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 pub mod hardware;
 pub mod health;
 pub mod indicator;
-mod lifeline;
 pub mod log;
 pub mod notify;
 pub mod page;
@@ -31,5 +33,12 @@ mod redact;
 pub mod reset;
 pub mod retention;
 pub mod runner;
+mod sd_notify;
 pub mod snapshot;
 pub mod supervisor;
+
+/// Whether this process was started as one of the daemon's small processes; then it has done its work, and this is its exit
+/// code. To be called first of all in `main`.
+pub fn enter() -> Option<ExitCode> {
+    process::enter(&[(process::VAULT, backup::work)])
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match pillarboxd::process::enter() {
+    match pillarboxd::enter() {
         Some(ended) => ended,
         None => pillarboxd::app::main(&pillarboxd::app::Arguments::parse()),
     }

@@ -1,13 +1,14 @@
 //! Pruning, the work itself: tell the archive's writer the policy, remove what is older than the cut-off, count what is
 //! left. When and by which policy is the supervisor's to say ([`crate::supervisor::Pruning`]).
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use archive::retention::{Leap, Over};
 use archive::{Policy, foreign, retention};
+use tokio::task::JoinError;
 
 use crate::config::service::{ArchiveRules, Schema};
-use crate::event::{PruneReport, SurveyReport};
 use crate::reset;
 use crate::snapshot::QuarantinedFile;
 
@@ -15,8 +16,42 @@ use crate::snapshot::QuarantinedFile;
 /// computes its own from a trusted clock, and each write wears the card.
 const CUTOFF_MOVED_NS: i64 = 10 * 60 * 1_000_000_000;
 
+/// Why an archive was not pruned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot make {}: {source}", path.display())]
+    Make { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    #[error("pruning ended early: {0}")]
+    EndedEarly(#[from] JoinError),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    pub removed_envelopes: u64,
+    pub removed_segments: u64,
+    pub removed_bytes: u64,
+    pub survey: SurveyReport,
+}
+
+/// An archive after pruning; times in nanoseconds since the Unix epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SurveyReport {
+    /// `None` where counting would cost too much.
+    pub envelopes: Option<u64>,
+    pub bytes: u64,
+    pub oldest_ns: Option<i64>,
+    pub newest_ns: Option<i64>,
+    pub quarantined: Vec<QuarantinedFile>,
+    pub newer: Vec<String>,
+    pub unreadable: Vec<String>,
+    /// Links and pipes where files belong, each a few words.
+    pub in_the_way: Vec<String>,
+}
+
 /// Blocking; works whether or not the archive's writer lives.
-pub fn prune(rules: &ArchiveRules, policy: &Policy, leap: Option<Leap>) -> Result<PruneReport, String> {
+pub fn prune(rules: &ArchiveRules, policy: &Policy, leap: Option<Leap>) -> Result<PruneReport, Error> {
     let over = policy
         .cutoff
         .filter(|_| policy.clock_trusted)
@@ -24,12 +59,14 @@ pub fn prune(rules: &ArchiveRules, policy: &Policy, leap: Option<Leap>) -> Resul
     let path = &rules.path;
     match rules.schema {
         Schema::Pillarbox => {
-            std::fs::create_dir_all(path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
-            prune_segments(path, policy, over)
+            std::fs::create_dir_all(path).map_err(|source| Error::Make {
+                path: path.clone(),
+                source,
+            })?;
+            Ok(prune_segments(path, policy, over)?)
         }
-        Schema::Nwaku => prune_nwaku(path, over),
+        Schema::Nwaku => Ok(prune_nwaku(path, over)?),
     }
-    .map_err(|error| error.to_string())
 }
 
 /// Nwaku reads no policy of ours, and counting its rows would read them all.

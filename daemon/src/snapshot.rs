@@ -96,6 +96,14 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// All is well, and how well.
+    pub fn ok(detail: impl Into<String>) -> Finding {
+        let (level, detail) = (Level::Ok, detail.into());
+        Finding { level, detail }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {

@@ -83,7 +83,7 @@ impl<D: Read + Write + Seek> Card<'_, D> {
         if self.content(FIRST_RUN)?.is_some() {
             let what = "is a script for Raspberry Pi OS, and nothing of it is used";
             let mend = "delete it, and say in pillarbox.toml what you want";
-            return Ok(Err(Mistake::new(None, what, mend).of(FIRST_RUN)));
+            return Ok(Err(Mistake::in_file(FIRST_RUN, what, mend)));
         }
         let mut contents = Vec::new();
         for file in [preseed::FILE, cloud::USER_DATA, cloud::NETWORK_CONFIG] {
@@ -163,7 +163,7 @@ impl<D: Read + Write + Seek> Card<'_, D> {
         if file.bytes > settings::MAX_BYTES {
             let what = format!("has {} bytes", file.bytes);
             let mend = format!("keep it under {} bytes", settings::MAX_BYTES);
-            return Ok(Some(Err(Mistake::new(None, what, mend).of(name))));
+            return Ok(Some(Err(Mistake::in_file(name, what, mend))));
         }
         self.fat.read(&file, settings::MAX_BYTES).map(|bytes| Some(Ok(bytes)))
     }

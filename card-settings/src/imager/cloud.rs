@@ -135,7 +135,7 @@ struct Auth {
 }
 
 fn wrong(file: &'static str, key: &str, what: impl Into<String>, mend: impl Into<String>) -> Mistake {
-    Mistake::new(Some(key), what, mend).of(file)
+    Mistake::in_key(file, key, what, mend)
 }
 
 /// An empty file, or one of comments alone, says nothing.
@@ -161,11 +161,8 @@ fn yaml<T: DeserializeOwned + Default>(file: &'static str, bytes: &[u8]) -> Resu
             None => "is not what Raspberry Pi Imager writes".to_owned(),
         };
         Mistake {
-            file,
             line,
-            key: None,
-            what,
-            mend: "say it in pillarbox.toml instead, and empty this file".to_owned(),
+            ..Mistake::in_file(file, what, "say it in pillarbox.toml instead, and empty this file")
         }
     })
 }
@@ -181,7 +178,7 @@ pub fn user_data(bytes: &[u8]) -> Result<Wishes, Mistake> {
         let mend = "only #cloud-config is understood; say it in pillarbox.toml instead";
         return Err(Mistake {
             line: Some(1),
-            ..Mistake::new(None, what, mend).of(USER_DATA)
+            ..Mistake::in_file(USER_DATA, what, mend)
         });
     }
     let file: UserData = yaml(USER_DATA, bytes)?;

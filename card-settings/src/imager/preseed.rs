@@ -123,7 +123,7 @@ impl Locale {
 }
 
 fn wrong(key: &str, what: impl Into<String>, mend: impl Into<String>) -> Mistake {
-    Mistake::new(Some(key), what, mend).of(FILE)
+    Mistake::in_key(FILE, key, what, mend)
 }
 
 /// A file of comments alone wishes nothing.
@@ -323,12 +323,12 @@ mod tests {
         ] {
             let mistake = parse(text.as_bytes()).expect_err(text);
             assert_eq!(
-                (mistake.file, mistake.key.as_deref()),
-                (FILE, Some(key)),
+                (mistake.file.to_str(), mistake.key.as_deref()),
+                (Some(FILE), Some(key)),
                 "{text}: {mistake}"
             );
             assert!(
-                !mistake.mend.is_empty() && !mistake.to_string().contains("12345678"),
+                !mistake.fix().is_empty() && !mistake.to_string().contains("12345678"),
                 "{mistake}"
             );
         }

@@ -1,10 +1,12 @@
 //! `pillarbox.toml` as it is written.
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use strict_toml::{Format, MAX_DEPTH};
 use toml::Spanned;
 
-use super::mistake::line_at;
 use super::{Mistake, Notify, Settings, network, notify, values, waku, wifi};
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,47 +55,19 @@ impl File {
     }
 }
 
+/// Of every file on a card that is TOML.
+pub(super) const FORMAT: Format = Format {
+    max_bytes: super::MAX_BYTES as usize,
+    max_depth: MAX_DEPTH,
+    is_secret,
+};
+
 /// Reads TOML strictly: what is wrong is said with line and key.
 pub(crate) fn toml<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Mistake> {
-    let explain = |error: &toml::de::Error, key: Option<String>| {
-        let message = error.message().replace('\n', " ");
-        let (what, mend) = match message.split_once(", expected ") {
-            Some((what, expected)) => (what.to_owned(), expectation(expected, key.as_deref())),
-            None if message.starts_with("missing field") => (message, "add it, or remove the section".to_owned()),
-            None => (message, "correct it there".to_owned()),
-        };
-        // A value in the wrong place, or without its quotes, may be a password all the same.
-        let what = if key.as_deref().is_some_and(is_secret) && what.starts_with("invalid type") {
-            "is no text in quotes, or stands where none belongs".to_owned()
-        } else {
-            what
-        };
-        Mistake {
-            file,
-            line: error.span().map(|span| line_at(text.as_bytes(), span.start)),
-            key,
-            what,
-            mend,
-        }
-    };
-    let document = toml::Deserializer::parse(text).map_err(|error| explain(&error, None))?;
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let key = error.path().to_string();
-        // What toml calls the inside of a value whose place it remembers.
-        let key = key.split(".$__").next().unwrap_or_default().to_owned();
-        explain(error.inner(), (key != ".").then_some(key))
-    })
+    FORMAT.parse_text(Path::new(file), text)
 }
 
-/// The mend, from what serde would have had.
-fn expectation(expected: &str, key: Option<&str>) -> String {
-    match (expected.strip_prefix("struct "), key) {
-        (Some(_), Some(key)) => format!("write it as a section, [{key}]"),
-        _ => format!("use {}", expected.trim_start_matches("one of ")),
-    }
-}
-
-/// Whether a key has secrets in it, or next to it.
+/// Whether a key has secrets in it, or next to it: a value in the wrong place, or without its quotes, may be a password.
 fn is_secret(key: &str) -> bool {
     let sections = ["wifi", "wlan", "notify"];
     let ends = ["password", "token", "url"];

@@ -7,7 +7,6 @@
 //! that was taken": [`Settings::recall`] puts it back.
 
 mod file;
-mod mistake;
 mod network;
 mod notify;
 mod secret;
@@ -22,13 +21,14 @@ mod tests;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::Range;
+use std::path::Path;
 
 pub(crate) use file::toml;
-pub use mistake::Mistake;
 pub(crate) use network::Section as AddressSection;
 pub use network::StaticAddress;
 pub use notify::{Email, Notify, Post, Tls};
 pub use secret::Secret;
+pub use strict_toml::Mistake;
 pub(crate) use values::{name, ssh_keys, time_zone};
 pub use waku::{Joins, Waku};
 pub use wifi::Wifi;
@@ -90,15 +90,7 @@ pub fn read(bytes: &[u8]) -> Result<Read, Mistake> {
 
 /// UTF-8 of a bounded length, without the mark that Windows' editor puts in front.
 pub(crate) fn text<'a>(file: &'static str, bytes: &'a [u8]) -> Result<&'a str, Mistake> {
-    if bytes.len() as u64 > MAX_BYTES {
-        let what = format!("has {} bytes", bytes.len());
-        return Err(Mistake::new(None, what, format!("keep it under {MAX_BYTES} bytes")).of(file));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| Mistake {
-        line: Some(mistake::line_at(bytes, error.valid_up_to())),
-        ..Mistake::new(None, "is not UTF-8 text", "save it as UTF-8").of(file)
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+    file::FORMAT.text(Path::new(file), bytes)
 }
 
 impl Settings {

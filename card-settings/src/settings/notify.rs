@@ -136,7 +136,12 @@ impl Notify {
 }
 
 fn nothing_kept(key: &str) -> Mistake {
-    Mistake::new(Some(key), "is empty, and none was taken before", "write it again")
+    Mistake::in_key(
+        super::FILE,
+        key,
+        "is empty, and none was taken before",
+        "write it again",
+    )
 }
 
 impl Post {
@@ -144,12 +149,22 @@ impl Post {
         let url = part.url.into_inner();
         if !url.is_empty() && !is_url(&url) {
             let mend = "write it as https://HOST/PATH";
-            return Err(Mistake::new(Some(&format!("{key}.url")), "is no address", mend));
+            return Err(Mistake::in_key(
+                super::FILE,
+                &format!("{key}.url"),
+                "is no address",
+                mend,
+            ));
         }
         let token = part.token.map(Spanned::into_inner);
         if token.as_deref().is_some_and(|token| !is_word(token)) {
             let mend = "copy it again; it has no spaces";
-            return Err(Mistake::new(Some(&format!("{key}.token")), "is no token", mend));
+            return Err(Mistake::in_key(
+                super::FILE,
+                &format!("{key}.token"),
+                "is no token",
+                mend,
+            ));
         }
         Ok(Post {
             url: Secret::new(url),
@@ -174,8 +189,9 @@ impl Post {
 impl Email {
     fn read(part: EmailPart) -> Result<Email, Mistake> {
         let wrong = |key: &str, what: &str, mend: &str| {
-            Err(Mistake::new(
-                Some(&format!("notify.email.{key}")),
+            Err(Mistake::in_key(
+                super::FILE,
+                &format!("notify.email.{key}"),
                 what.to_owned(),
                 mend,
             ))

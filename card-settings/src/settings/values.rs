@@ -20,7 +20,7 @@ const BANDWIDTH: std::ops::RangeInclusive<u32> = 8..=1 << 20;
 const MAX_KEYS: usize = 8;
 
 fn wrong(key: &str, what: impl Into<String>, mend: impl Into<String>) -> Mistake {
-    Mistake::new(Some(key), what, mend)
+    Mistake::in_key(super::FILE, key, what, mend)
 }
 
 pub(crate) fn name(value: &str) -> Result<String, Mistake> {

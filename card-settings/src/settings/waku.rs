@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Section {
 }
 
 fn wrong(key: &str, what: impl Into<String>, mend: impl Into<String>) -> Mistake {
-    Mistake::new(Some(key), what, mend)
+    Mistake::in_key(super::FILE, key, what, mend)
 }
 
 impl Section {

@@ -44,7 +44,7 @@ impl Wifi {
     /// An empty password stands for one that was taken off the card.
     pub(crate) fn new(name: &str, password: Option<&str>, country: Option<&str>) -> Result<Wifi, Mistake> {
         let wrong =
-            |key: &str, what: &str, mend: &str| Mistake::new(Some(&format!("wifi.{key}")), what.to_owned(), mend);
+            |key: &str, what: &str, mend: &str| Mistake::in_key(super::FILE, &format!("wifi.{key}"), what, mend);
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
             let mend = "write it as your telephone shows it; it has 1 to 32 bytes";
             return Err(wrong("name", "is no network's name", mend));
@@ -77,7 +77,12 @@ impl Wifi {
         let kept = kept.and_then(|kept| kept.password.as_ref());
         if self.password.as_mut().is_some_and(|password| !password.recall(kept)) {
             let what = format!("is empty, and none was taken for {:?}", self.name);
-            return Err(Mistake::new(Some("wifi.password"), what, "write the password"));
+            return Err(Mistake::in_key(
+                super::FILE,
+                "wifi.password",
+                what,
+                "write the password",
+            ));
         }
         Ok(())
     }

@@ -26,10 +26,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use crate::event::{Event, Request, Sender};
+use crate::event::{Ending, Event, Request, Sender};
 use crate::process::vault;
 
-pub use passphrase::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS, Passphrase};
+pub use passphrase::{MAX_PASSPHRASE_BYTES, MIN_PASSPHRASE_CHARS, Passphrase, Unfit};
 pub use seal::MAX_SEALED_BYTES;
 pub(crate) use worker::work;
 
@@ -48,7 +48,24 @@ enum Deed {
     Restore { identity_only: bool },
 }
 
-/// The daemon's side. Refusals are sentences for whoever asked.
+/// Why there is no backup, or why one was not restored: a sentence for whoever asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("another backup or restore is being made; wait a moment and try again")]
+    Busy,
+    #[error("the daemon is busy; try again")]
+    DaemonBusy,
+    #[error(transparent)]
+    Passphrase(#[from] Unfit),
+    #[error("cannot write the order: {0}")]
+    Order(serde_json::Error),
+    #[error("the process for it answers nonsense: {0}")]
+    Nonsense(serde_json::Error),
+    #[error(transparent)]
+    Work(#[from] vault::Error),
+}
+
+/// The daemon's side.
 #[derive(Clone, Debug)]
 pub struct Vault {
     config: PathBuf,
@@ -65,8 +82,8 @@ impl Vault {
     }
 
     /// The encrypted backup.
-    pub async fn backup(&self, passphrase: Passphrase) -> Result<Vec<u8>, String> {
-        let _permit = self.one.try_acquire().map_err(|_| busy())?;
+    pub async fn backup(&self, passphrase: Passphrase) -> Result<Vec<u8>, Refused> {
+        let _permit = self.one.try_acquire().map_err(|_| Refused::Busy)?;
         self.order(passphrase, Deed::Backup, &[]).await
     }
 
@@ -78,35 +95,30 @@ impl Vault {
         sealed: &[u8],
         identity_only: bool,
         events: &Sender,
-    ) -> Result<Vec<String>, String> {
-        let permit = self.one.try_acquire().map_err(|_| busy())?;
+    ) -> Result<Vec<String>, Refused> {
+        let permit = self.one.try_acquire().map_err(|_| Refused::Busy)?;
         let answer = self.order(passphrase, Deed::Restore { identity_only }, sealed).await?;
-        let left_out: Vec<String> =
-            serde_json::from_slice(&answer).map_err(|error| format!("the process for it answers nonsense: {error}"))?;
+        let left_out: Vec<String> = serde_json::from_slice(&answer).map_err(Refused::Nonsense)?;
         if !left_out.is_empty() {
             tracing::warn!(settings = left_out.join(", "), "left out of the restored backup");
         }
         events
-            .try_send(Event::Asked(Request::Restore))
-            .map_err(|_| "the daemon is busy; try again".to_owned())?;
+            .try_send(Event::Asked(Request::End(Ending::Restore)))
+            .map_err(|_| Refused::DaemonBusy)?;
         // What is staged now is what will be put in place: no other restore may begin.
         permit.forget();
         Ok(left_out)
     }
 
-    async fn order(&self, passphrase: Passphrase, deed: Deed, sealed: &[u8]) -> Result<Vec<u8>, String> {
+    async fn order(&self, passphrase: Passphrase, deed: Deed, sealed: &[u8]) -> Result<Vec<u8>, Refused> {
         let order = Order {
             config: self.config.clone(),
             passphrase,
             deed,
         };
-        let mut input = serde_json::to_vec(&order).map_err(|error| format!("cannot write the order: {error}"))?;
+        let mut input = serde_json::to_vec(&order).map_err(Refused::Order)?;
         input.push(b'\n');
         input.extend_from_slice(sealed);
-        vault::work(input).await
+        Ok(vault::work(input, MAX_SEALED_BYTES as u64).await?)
     }
-}
-
-fn busy() -> String {
-    "another backup or restore is being made; wait a moment and try again".to_owned()
 }

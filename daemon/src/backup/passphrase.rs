@@ -32,38 +32,48 @@ const ROWS: [&str; 7] = [
 #[serde(transparent)]
 pub struct Passphrase(pub(super) String);
 
+/// Why a text is no passphrase, or none for a new backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error(
+        "the passphrase is too short; use at least {MIN_PASSPHRASE_CHARS} characters, or better four or five words"
+    )]
+    TooShort,
+    #[error("the passphrase has a character that cannot be typed (such as NUL or tab); use letters, digits and signs")]
+    Untypable,
+    #[error(
+        "the passphrase is too easy to guess: without repetitions and runs such as 123 or abc fewer than \
+         {MIN_SURPRISES} characters are left; use four or five words"
+    )]
+    TooEasy,
+    #[error("the passphrase is empty; type the one that the backup was made with")]
+    Empty,
+    #[error("the passphrase is too long; use at most {MAX_PASSPHRASE_BYTES} bytes")]
+    TooLong,
+}
+
 impl Passphrase {
     /// One that a new backup may have.
-    pub fn new(text: &str) -> Result<Passphrase, String> {
+    pub fn new(text: &str) -> Result<Passphrase, Unfit> {
         if text.chars().count() < MIN_PASSPHRASE_CHARS {
-            return Err(format!(
-                "the passphrase is too short; use at least {MIN_PASSPHRASE_CHARS} characters, or better four or five words"
-            ));
+            return Err(Unfit::TooShort);
         }
         if text.chars().any(char::is_control) {
-            return Err(
-                "the passphrase has a character that cannot be typed (such as NUL or tab); use letters, digits and signs"
-                    .to_owned(),
-            );
+            return Err(Unfit::Untypable);
         }
         if text.len() <= MAX_PASSPHRASE_BYTES && surprises(text) < MIN_SURPRISES {
-            return Err(format!(
-                "the passphrase is too easy to guess: without repetitions and runs such as 123 or abc fewer than \
-                 {MIN_SURPRISES} characters are left; use four or five words"
-            ));
+            return Err(Unfit::TooEasy);
         }
         Passphrase::given(text)
     }
 
     /// One that some backup may have been made with.
-    pub fn given(text: &str) -> Result<Passphrase, String> {
+    pub fn given(text: &str) -> Result<Passphrase, Unfit> {
         if text.is_empty() {
-            return Err("the passphrase is empty; type the one that the backup was made with".to_owned());
+            return Err(Unfit::Empty);
         }
         if text.len() > MAX_PASSPHRASE_BYTES {
-            return Err(format!(
-                "the passphrase is too long; use at most {MAX_PASSPHRASE_BYTES} bytes"
-            ));
+            return Err(Unfit::TooLong);
         }
         Ok(Passphrase(text.to_owned()))
     }
@@ -155,11 +165,11 @@ mod tests {
             ("aaaaaaaaaa", "too easy to guess"),
             ("\0\0\0\0\0\0\0\0\0\0", "cannot be typed"),
         ] {
-            let why = Passphrase::new(text).unwrap_err();
+            let why = Passphrase::new(text).unwrap_err().to_string();
             assert!(why.contains(words), "{why}");
         }
         let long = Passphrase::new(&"x".repeat(MAX_PASSPHRASE_BYTES + 1)).unwrap_err();
-        assert!(long.contains("too long"), "{long}");
+        assert!(long.to_string().contains("too long"), "{long}");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
             text
         }
     };
-    let passphrase = Passphrase::new(&text).map_err(anyhow::Error::msg)?;
+    let passphrase = Passphrase::new(&text)?;
     let sealed = match client::ask(socket, &Request::Backup { passphrase })? {
         Answer::Sealed(sealed) => BASE64.decode(sealed.as_bytes()).context("the backup came in pieces")?,
         other => bail!(unexpected(other)),
@@ -107,7 +107,7 @@ pub(super) fn restore(arguments: &RestoreArguments, socket: Option<&Path>, json:
         None => ask("Passphrase of the backup: ")?,
     };
     let request = Request::Restore {
-        passphrase: Passphrase::given(&text).map_err(anyhow::Error::msg)?,
+        passphrase: Passphrase::given(&text)?,
         sealed: BASE64.encode(&sealed),
         identity_only: arguments.identity_only,
     };

@@ -100,8 +100,12 @@ enum ConfigCommand {
     Show { file: PathBuf },
 }
 
-fn span(text: &str) -> Result<std::time::Duration, String> {
-    crate::config::duration::parse(text).ok_or_else(|| "write a span of time such as 100ms or 5s".to_owned())
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("write a span of time such as 100ms or 5s")]
+struct NoSpan;
+
+fn span(text: &str) -> Result<std::time::Duration, NoSpan> {
+    crate::config::duration::parse(text).ok_or(NoSpan)
 }
 
 pub fn main() -> ExitCode {
@@ -117,41 +121,23 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (json, socket) = (arguments.json, arguments.socket.as_deref());
-    let mut well = true;
     let text = match &arguments.command {
-        Command::Config {
-            command: ConfigCommand::Check { file },
-        } => return check(file, json),
-        Command::Config {
-            command: ConfigCommand::Show { file },
-        } => match Shown::read(file) {
-            Ok(shown) if json => to_json(&shown)?,
-            Ok(shown) => toml::to_string_pretty(&shown).context("cannot write TOML")?,
-            Err(mistake) => {
-                eprintln!("pillarbox: {mistake}");
-                return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
-            }
-        },
+        Command::Config { command } => return config(command, json),
+        Command::Archive(arguments) => return archive::run(arguments, json),
+        Command::Status => return look(arguments, |snapshot| snapshot, show::status),
+        Command::Health => return look(arguments, |snapshot| &snapshot.health, show::health),
+        Command::Services => seen(arguments, |snapshot| &snapshot.services, show::services)?,
+        Command::Peers => seen(arguments, |snapshot| &snapshot.mailserver, show::peers)?,
+        Command::Leds => seen(arguments, |snapshot| &snapshot.leds, show::leds)?,
+        Command::Unlock { number: None } => seen(arguments, |snapshot| &snapshot.asking, show::asking)?,
         Command::Unlock { number: Some(number) } => done(
             socket,
             &Request::Unlock { number: *number },
             json,
             "The browser with this number is let in for five minutes.",
         )?,
-        Command::Unlock { number: None } => {
-            let snapshot = snapshot(arguments)?;
-            if json {
-                to_json(&snapshot.asking)?
-            } else {
-                show::asking(&snapshot)
-            }
-        }
-        Command::Diagnose => match client::ask(socket, &Request::Diagnose)? {
-            Answer::Text(report) if json => to_json(&report)?,
-            Answer::Text(report) => report,
-            other => bail!(unexpected(other)),
-        },
-        Command::Archive(arguments) => return archive::run(arguments, json),
+        Command::Diagnose => diagnose(socket, json)?,
+        Command::Logs { service, lines } => logs(socket, service.as_deref(), *lines, json)?,
         Command::Backup(what) => backup::backup(what, socket, json)?,
         Command::Restore(what) => backup::restore(what, socket, json)?,
         Command::Reboot => done(socket, &Request::Reboot, json, "The box restarts now.")?,
@@ -164,17 +150,6 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         )?,
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::write(folder, json)?,
-        Command::Logs { service, lines } => {
-            let request = Request::Logs {
-                lines: *lines,
-                service: service.clone(),
-            };
-            match client::ask(socket, &request)? {
-                Answer::Logs(entries) if json => to_json(&entries)?,
-                Answer::Logs(entries) => show::logs(&entries),
-                other => bail!(unexpected(other)),
-            }
-        }
         Command::Restart { service } => {
             let request = Request::Restart {
                 service: service.clone(),
@@ -185,55 +160,79 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
             done(socket, &Request::Press { hold_ms }, json, "The button was pressed.")?
         }
-        Command::Status => {
-            let snapshot = snapshot(arguments)?;
-            well = snapshot.state != BoxState::Failed;
-            if json {
-                to_json(&snapshot)?
-            } else {
-                show::status(&snapshot)
-            }
-        }
-        Command::Health => {
-            let snapshot = snapshot(arguments)?;
-            well = snapshot.state != BoxState::Failed;
-            if json {
-                to_json(&snapshot.health)?
-            } else {
-                show::health(&snapshot)
-            }
-        }
-        Command::Services => {
-            let snapshot = snapshot(arguments)?;
-            if json {
-                to_json(&snapshot.services)?
-            } else {
-                show::services(&snapshot)
-            }
-        }
-        Command::Peers => {
-            let snapshot = snapshot(arguments)?;
-            if json {
-                to_json(&snapshot.mailserver)?
-            } else {
-                show::peers(&snapshot)
-            }
-        }
-        Command::Leds => {
-            let snapshot = snapshot(arguments)?;
-            if json {
-                to_json(&snapshot.leds)?
-            } else {
-                show::leds(&snapshot)
-            }
+    };
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(command: &ConfigCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let file = match command {
+        ConfigCommand::Check { file } => return check(file, json),
+        ConfigCommand::Show { file } => file,
+    };
+    let text = match Shown::read(file) {
+        Ok(shown) if json => to_json(&shown)?,
+        Ok(shown) => toml::to_string_pretty(&shown).context("cannot write TOML")?,
+        Err(mistake) => {
+            eprintln!("pillarbox: {mistake}");
+            return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
         }
     };
     print(&text);
-    Ok(if well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(EXIT_NOT_WELL)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As [`seen`], and a box that has failed is another exit code.
+fn look<T: serde::Serialize>(
+    arguments: &Arguments,
+    part: fn(&Snapshot) -> &T,
+    words: fn(&Snapshot) -> String,
+) -> anyhow::Result<ExitCode> {
+    let snapshot = snapshot(arguments)?;
+    print(&shown(arguments.json, &snapshot, part, words)?);
+    Ok(match snapshot.state {
+        BoxState::Failed => ExitCode::from(EXIT_NOT_WELL),
+        BoxState::Starting | BoxState::Ok | BoxState::Degraded => ExitCode::SUCCESS,
     })
+}
+
+/// A part of the snapshot as JSON, or the same in words.
+fn seen<T: serde::Serialize>(
+    arguments: &Arguments,
+    part: fn(&Snapshot) -> &T,
+    words: fn(&Snapshot) -> String,
+) -> anyhow::Result<String> {
+    shown(arguments.json, &*snapshot(arguments)?, part, words)
+}
+
+fn shown<T: serde::Serialize>(
+    json: bool,
+    snapshot: &Snapshot,
+    part: fn(&Snapshot) -> &T,
+    words: fn(&Snapshot) -> String,
+) -> anyhow::Result<String> {
+    if json {
+        to_json(part(snapshot))
+    } else {
+        Ok(words(snapshot))
+    }
+}
+
+fn diagnose(socket: Option<&Path>, json: bool) -> anyhow::Result<String> {
+    match client::ask(socket, &Request::Diagnose)? {
+        Answer::Text(report) if json => to_json(&report),
+        Answer::Text(report) => Ok(report),
+        other => bail!(unexpected(other)),
+    }
+}
+
+fn logs(socket: Option<&Path>, service: Option<&str>, lines: usize, json: bool) -> anyhow::Result<String> {
+    let service = service.map(str::to_owned);
+    match client::ask(socket, &Request::Logs { lines, service })? {
+        Answer::Logs(entries) if json => to_json(&entries),
+        Answer::Logs(entries) => Ok(show::logs(&entries)),
+        other => bail!(unexpected(other)),
+    }
 }
 
 fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {

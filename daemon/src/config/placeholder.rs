@@ -32,9 +32,18 @@ pub struct Values {
     pub repeated: BTreeMap<String, Vec<String>>,
 }
 
+/// What stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    #[error("a single brace")]
+    Brace,
+    #[error("{{{0}}}")]
+    Name(String),
+}
+
 impl Values {
-    /// One argument as many, once for each value of what is repeated in it; `Err` is the name of an unknown placeholder.
-    pub fn expand(&self, text: &str) -> Result<Vec<String>, String> {
+    /// One argument as many, once for each value of what is repeated in it.
+    pub fn expand(&self, text: &str) -> Result<Vec<String>, Unknown> {
         let mut repeated = self.repeated.iter();
         match repeated.find(|(name, _)| text.contains(&format!("{{{name}}}"))) {
             None => Ok(vec![self.fill(text, None)?]),
@@ -46,11 +55,11 @@ impl Values {
     }
 
     /// A text that has to stay one.
-    pub fn expand_one(&self, text: &str) -> Result<String, String> {
+    pub fn expand_one(&self, text: &str) -> Result<String, Unknown> {
         self.fill(text, None)
     }
 
-    fn fill(&self, text: &str, repeated: Option<(&str, &str)>) -> Result<String, String> {
+    fn fill(&self, text: &str, repeated: Option<(&str, &str)>) -> Result<String, Unknown> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
@@ -62,14 +71,11 @@ impl Values {
                 rest = after;
                 continue;
             }
-            let end = rest
-                .find('}')
-                .filter(|_| brace == "{")
-                .ok_or_else(|| "a single brace".to_owned())?;
+            let end = rest.find('}').filter(|_| brace == "{").ok_or(Unknown::Brace)?;
             let name = &rest[..end];
             match repeated {
                 Some((known, value)) if known == name => filled.push_str(value),
-                _ => filled.push_str(self.plain.get(name).ok_or_else(|| format!("{{{name}}}"))?),
+                _ => filled.push_str(self.plain.get(name).ok_or_else(|| Unknown::Name(name.to_owned()))?),
             }
             rest = &rest[end + 1..];
         }
@@ -105,7 +111,11 @@ mod tests {
             let wanted = wanted
                 .map(|list| list.into_iter().map(str::to_owned).collect())
                 .map_err(str::to_owned);
-            assert_eq!(values.expand(text), wanted, "{text:?}");
+            assert_eq!(
+                values.expand(text).map_err(|unknown| unknown.to_string()),
+                wanted,
+                "{text:?}"
+            );
         }
     }
 }

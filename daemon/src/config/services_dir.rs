@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::parse::{self, Mistake};
-use super::placeholder::Values;
+use super::placeholder::{Unknown, Values};
 use super::service::{
     ArchiveRules, Check, Disabled, File, HealthFile, HealthRules, HttpAddress, MAX_GRACE, MAX_SERVICES, Node, Port,
     Service, Services,
@@ -147,80 +147,70 @@ pub(super) fn understand(
     if !over.enabled.unwrap_or(raw.enabled) {
         return Ok(None);
     }
+    check(file, &raw)?;
     let ports = ports(config, name, raw.ports, &over)?;
     let directory = config.state_dir.join(name);
-    let bandwidth = config.network.bandwidth_kib_per_sec;
-    let mut values = Values {
-        repeated: BTreeMap::from([(
-            BANDWIDTH.to_owned(),
-            bandwidth.iter().map(NonZeroU32::to_string).collect(),
-        )]),
-        ..Values::default()
-    };
-    let given = raw.arguments.iter().chain(&over.extra_arguments);
-    config.network.tell(given, &mut values);
-    let mut put = |key: &str, value: String| values.plain.insert(key.to_owned(), value);
-    put("state_dir", config.state_dir.display().to_string());
-    put("service_dir", directory.display().to_string());
-    put("retention_secs", config.retention.as_secs().to_string());
-    for (port_name, port) in &ports {
-        put(&format!("port.{port_name}"), port.port.to_string());
-    }
+    let mut values = values(
+        config,
+        &directory,
+        &ports,
+        raw.arguments.iter().chain(&over.extra_arguments),
+    );
     let archive = match raw.archive {
         None => None,
         Some(archive) => {
             let path = filled(&values, file, "archive.path", &archive.path)?;
             values.plain.insert("archive_dir".to_owned(), path.clone());
+            let quota_mib = over.quota_mib.or(archive.quota_mib);
             Some(ArchiveRules {
                 path: PathBuf::from(path),
                 schema: archive.schema,
-                quota_bytes: over
-                    .quota_mib
-                    .or(archive.quota_mib)
-                    .map(|mib| u64::from(mib.get()) << 20),
+                quota_bytes: quota_mib.map(|mib| u64::from(mib.get()) << 20),
             })
         }
     };
+    let mut arguments = expanded(&values, file, "arguments", &raw.arguments)?;
+    let extra_key = format!("services.{name}.extra_arguments");
+    arguments.extend(expanded(&values, &config.file, &extra_key, &over.extra_arguments)?);
     let (program_file, program_key, program) = match over.program {
         Some(program) => (config.file.as_path(), format!("services.{name}.program"), program),
         None => (file, "program".to_owned(), raw.program),
     };
-    let mut arguments = Vec::new();
-    for argument in &raw.arguments {
-        arguments.extend(
-            values
-                .expand(argument)
-                .map_err(|unknown| no_placeholder(file, "arguments", &unknown))?,
-        );
-    }
-    for argument in &over.extra_arguments {
-        let key = format!("services.{name}.extra_arguments");
-        arguments.extend(
-            values
-                .expand(argument)
-                .map_err(|unknown| no_placeholder(&config.file, &key, &unknown))?,
-        );
-    }
-    let mut environment = BTreeMap::new();
-    for (key, value) in &raw.environment {
-        environment.insert(
-            key.clone(),
-            filled(&values, file, &format!("environment.{key}"), value)?,
-        );
-    }
-    let mut writes_to = None;
-    if let Some(sandbox) = &raw.sandbox {
-        let mut paths = Vec::new();
-        for path in &sandbox.write {
-            paths.push(PathBuf::from(filled(&values, file, "sandbox.write", path)?));
-        }
-        if let Some(relative) = paths.iter().find(|path| !path.is_absolute()) {
-            let what = format!("{:?} is no whole path", relative.display().to_string());
-            let mend = "begin it with / or a placeholder such as {service_dir}";
-            return Err(Mistake::in_key(file, "sandbox.write", what, mend));
-        }
-        writes_to = Some(paths);
-    }
+    let bandwidth = format!("{{{BANDWIDTH}}}");
+    let mut given = raw.arguments.iter().chain(&over.extra_arguments);
+    let is_capped = given.any(|argument| argument.contains(&bandwidth));
+    let health = raw
+        .health
+        .map(|health| health_rules(context.search, file, &values, health));
+    Ok(Some(Service {
+        name: name.to_owned(),
+        description: raw.description,
+        essential: raw.essential,
+        order: raw.order,
+        program: find_program(context.search, program_file, &program_key, &program)?,
+        arguments,
+        environment: environment(&values, file, &raw.environment)?,
+        identity: raw.identity.iter().map(PathBuf::from).collect(),
+        user: raw.user,
+        writes_to: raw
+            .sandbox
+            .map(|sandbox| places(&values, file, &sandbox.write))
+            .transpose()?,
+        limits: raw.limits,
+        directory,
+        stop: raw.stop,
+        restart: raw.restart,
+        health: health.transpose()?,
+        archive,
+        ports,
+        node: raw.node.map(|node| node_addresses(file, &values, node)).transpose()?,
+        output: raw.output,
+        bandwidth_kib_per_sec: config.network.bandwidth_kib_per_sec.filter(|_| is_capped),
+    }))
+}
+
+/// What can be said of the file's values by themselves.
+fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
     for name in &raw.identity {
         if Path::new(name).components().count() != 1 || name.contains("..") {
             let mend = "write the name of a file in the service's directory";
@@ -252,34 +242,69 @@ pub(super) fn understand(
     if raw.restart.start_limit == 0 {
         return Err(Mistake::in_key(file, "restart.start_limit", "is 0", "write 1 or more"));
     }
-    Ok(Some(Service {
-        name: name.to_owned(),
-        description: raw.description,
-        essential: raw.essential,
-        order: raw.order,
-        program: find_program(context.search, program_file, &program_key, &program)?,
-        arguments,
-        environment,
-        identity: raw.identity.iter().map(PathBuf::from).collect(),
-        user: raw.user,
-        writes_to,
-        limits: raw.limits,
-        directory,
-        stop: raw.stop,
-        restart: raw.restart,
-        health: raw
-            .health
-            .map(|health| health_rules(context.search, file, &values, health))
-            .transpose()?,
-        archive,
-        ports,
-        node: raw.node.map(|node| node_addresses(file, &values, node)).transpose()?,
-        output: raw.output,
-        bandwidth_kib_per_sec: bandwidth.filter(|_| {
-            let mut given = raw.arguments.iter().chain(&over.extra_arguments);
-            given.any(|argument| argument.contains(&format!("{{{BANDWIDTH}}}")))
-        }),
-    }))
+    Ok(())
+}
+
+/// What placeholders stand for, but for the archive's own folder.
+fn values<'a>(
+    config: &Config,
+    directory: &Path,
+    ports: &BTreeMap<String, Port>,
+    given: impl Iterator<Item = &'a String>,
+) -> Values {
+    let bandwidth = config.network.bandwidth_kib_per_sec;
+    let mut values = Values {
+        repeated: BTreeMap::from([(
+            BANDWIDTH.to_owned(),
+            bandwidth.iter().map(NonZeroU32::to_string).collect(),
+        )]),
+        ..Values::default()
+    };
+    config.network.tell(given, &mut values);
+    let mut put = |key: &str, value: String| values.plain.insert(key.to_owned(), value);
+    put("state_dir", config.state_dir.display().to_string());
+    put("service_dir", directory.display().to_string());
+    put("retention_secs", config.retention.as_secs().to_string());
+    for (port_name, port) in ports {
+        put(&format!("port.{port_name}"), port.port.to_string());
+    }
+    values
+}
+
+fn expanded(values: &Values, file: &Path, key: &str, arguments: &[String]) -> Result<Vec<String>, Mistake> {
+    let mut all = Vec::new();
+    for argument in arguments {
+        let expanded = values.expand(argument);
+        all.extend(expanded.map_err(|unknown| no_placeholder(file, key, &unknown))?);
+    }
+    Ok(all)
+}
+
+fn environment(
+    values: &Values,
+    file: &Path,
+    written: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Mistake> {
+    let fill = |(key, value): (&String, &String)| {
+        let value = filled(values, file, &format!("environment.{key}"), value)?;
+        Ok((key.clone(), value))
+    };
+    written.iter().map(fill).collect()
+}
+
+/// Where a service may write.
+fn places(values: &Values, file: &Path, written: &[String]) -> Result<Vec<PathBuf>, Mistake> {
+    let key = "sandbox.write";
+    let fill = |path: &String| filled(values, file, key, path).map(PathBuf::from);
+    let paths: Vec<PathBuf> = written.iter().map(fill).collect::<Result<_, _>>()?;
+    match paths.iter().find(|path| !path.is_absolute()) {
+        None => Ok(paths),
+        Some(relative) => {
+            let what = format!("{:?} is no whole path", relative.display().to_string());
+            let mend = "begin it with / or a placeholder such as {service_dir}";
+            Err(Mistake::in_key(file, key, what, mend))
+        }
+    }
 }
 
 fn ports(
@@ -306,7 +331,7 @@ fn filled(values: &Values, file: &Path, key: &str, text: &str) -> Result<String,
         .map_err(|unknown| no_placeholder(file, key, &unknown))
 }
 
-fn no_placeholder(file: &Path, key: &str, unknown: &str) -> Mistake {
+fn no_placeholder(file: &Path, key: &str, unknown: &Unknown) -> Mistake {
     let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {auto_shards}, \
                 {max_message_kib}, {port.NAME}, in arguments {preset}, {shard}, {entry_node}, {entry_list}, \
                 {entry_record}, {entry_address} and {bandwidth_kib_per_sec}, or {{ for a brace";

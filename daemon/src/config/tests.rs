@@ -161,7 +161,7 @@ fn every_mistake_in_the_main_file_names_file_key_and_mend() {
         assert!(mistake.file.ends_with("main.toml"), "{text}");
         assert_eq!(mistake.key.as_deref().unwrap_or_default(), key, "{text}");
         assert!(
-            mistake.what.contains(what) && mistake.mend.contains(mend),
+            mistake.what().contains(what) && mistake.fix().contains(mend),
             "{text}\n  wanted {what} and {mend}"
         );
         assert!(!text.contains('\n'), "{text:?}");
@@ -232,9 +232,12 @@ fn a_bad_service_file_disables_that_service_alone_unless_it_is_required() {
         assert_eq!(disabled.name, "bad");
         assert!(mistake.file.ends_with("services/bad.toml"), "{mistake}");
         assert_eq!(mistake.key.as_deref().unwrap_or_default(), key, "{mistake}");
-        assert!(mistake.what.contains(what), "{mistake}");
+        assert!(mistake.what().contains(what), "{mistake}");
         let required = format!("{MAIN}required = [\"bad\"]\n");
-        assert_eq!(Tree::new(&required, &files).read().expect_err(text).what, mistake.what);
+        assert_eq!(
+            Tree::new(&required, &files).read().expect_err(text).problem,
+            mistake.problem
+        );
     }
 }
 
@@ -251,21 +254,22 @@ fn what_is_no_file_of_settings_is_not_read_for_ever() {
     std::fs::write(services.join("bytes.toml"), [0xff, 0xfe]).unwrap();
     let config = tree.read().unwrap();
     assert_eq!(config.services.enabled.len(), 1);
-    let said: Vec<(&str, &str)> = config
+    let said: Vec<(&str, String)> = config
         .services
         .disabled
         .iter()
-        .map(|off| (off.name.as_str(), off.mistake.as_ref().unwrap().what.as_str()))
+        .map(|off| (off.name.as_str(), off.mistake.as_ref().unwrap().what()))
         .collect();
     assert_eq!(
         said,
         [
-            ("bytes", "cannot be read: stream did not contain valid UTF-8"),
-            ("fifo", "is no ordinary file"),
-            ("folder", "is no ordinary file"),
-            ("long", "is longer than 256 KiB"),
-            ("zero", "is no ordinary file"),
+            ("bytes", "is not UTF-8 text"),
+            ("fifo", "is not an ordinary file"),
+            ("folder", "is not an ordinary file"),
+            ("long", "has 350000 bytes"),
+            ("zero", "is not an ordinary file"),
         ]
+        .map(|(name, what)| (name, what.to_owned()))
     );
 }
 
@@ -413,7 +417,7 @@ fn the_main_file_sets_a_quota_and_names_reports() {
     let config = tree.read().unwrap();
     assert_eq!(config.reported.settings.as_deref(), Some("name: no host name"));
     assert_eq!(config.reported.disk, None, "an empty report says nothing");
-    let now = crate::event::Now {
+    let now = crate::clock::Now {
         mono: Duration::ZERO,
         wall_ns: 0,
         trusted: true,
@@ -428,8 +432,8 @@ fn keys_of(main: &str, service: &str) -> Vec<String> {
     let services = [("one.toml", service)];
     let required = format!("required = [\"one\"]\n{main}");
     let mistake = Tree::new(&format!("{MAIN}{required}"), &services).read().unwrap_err();
-    assert!(mistake.what.contains("unknown key"), "{mistake}");
-    mistake.mend.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    assert!(mistake.what().contains("unknown key"), "{mistake}");
+    mistake.fix().split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::press::press;
 use super::{Answer, Peer, Request};
 use crate::backup::{Passphrase, Vault};
 use crate::diagnostics;
-use crate::event::{self, Event, Sender};
+use crate::event::{self, Ending, Event, Sender};
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
 
@@ -55,7 +55,7 @@ impl Desk {
             Request::Diagnose => Answer::Text(diagnostics::report(&self.snapshots.borrow(), &self.log)),
             Request::Backup { passphrase } => match self.vault.backup(passphrase).await {
                 Ok(sealed) => Answer::Sealed(BASE64.encode(&sealed)),
-                Err(why) => Answer::Refused(why),
+                Err(why) => Answer::Refused(why.to_string()),
             },
             Request::Restore {
                 passphrase,
@@ -66,8 +66,8 @@ impl Desk {
                 "this machine is not switched by Pillarbox (power = \"none\"); use the machine's own commands"
                     .to_owned(),
             ),
-            Request::Reboot => self.send(Event::Asked(event::Request::Reboot)),
-            Request::PowerOff => self.send(Event::Asked(event::Request::PowerOff)),
+            Request::Reboot => self.send(Event::Asked(event::Request::End(Ending::Reboot))),
+            Request::PowerOff => self.send(Event::Asked(event::Request::End(Ending::PowerOff))),
             Request::ConfirmTime => self.send(Event::Asked(event::Request::ConfirmTime)),
             Request::Press { hold_ms } => {
                 let Some(fifo) = &self.button else {
@@ -88,7 +88,7 @@ impl Desk {
         let restored = self.vault.restore(passphrase, &sealed, identity_only, &self.events);
         match restored.await {
             Ok(left_out) => Answer::Restored(left_out),
-            Err(why) => Answer::Refused(why),
+            Err(why) => Answer::Refused(why.to_string()),
         }
     }
 
@@ -210,8 +210,8 @@ mod tests {
             let (_keep, snapshots) = watch::channel(Arc::new(Snapshot::at_start("dev")));
             let desk = desk(snapshots, events, switches);
             for (request, wanted) in [
-                (Request::Reboot, event::Request::Reboot),
-                (Request::PowerOff, event::Request::PowerOff),
+                (Request::Reboot, event::Request::End(Ending::Reboot)),
+                (Request::PowerOff, event::Request::End(Ending::PowerOff)),
             ] {
                 let answer = desk.answer(request, Peer { uid: 0 }).await;
                 if switches {

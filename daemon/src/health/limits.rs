@@ -1,7 +1,7 @@
 //! Where a measured value stops being fine, and how far it has to come back to be fine again: a value at the edge must
 //! not make a light change its mind every five seconds.
 
-use crate::page::format::bytes;
+use crate::figures::bytes;
 use crate::snapshot::{Finding, Level, MemoryStatus, PowerStatus, SystemStatus};
 use std::time::Duration;
 

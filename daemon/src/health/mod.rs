@@ -2,7 +2,9 @@
 //! the mailserver says of itself ([`node`]) and of the archive ([`writer`]), the supply ([`power`]) and the network ([`network`]), and where values stop
 //! being fine ([`limits`], [`disk`]).
 
+pub mod check;
 pub mod disk;
+mod exposition;
 mod http;
 pub mod limits;
 pub mod network;

@@ -5,18 +5,14 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::http;
-use crate::config::service::{Check, HealthRules};
+use super::check::check;
+use crate::config::service::HealthRules;
 use crate::event::{Event, RunId, Sender, ServiceId};
-use crate::process;
 
 /// Between checks until the first succeeds: a start is to be noticed soon.
 const EAGER: Duration = Duration::from_millis(100);
-/// A health document is a few hundred bytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Probes until it is dropped.
 #[derive(Debug)]
@@ -48,23 +44,4 @@ pub fn start(service: ServiceId, run: RunId, rules: HealthRules, events: Sender)
         }
     });
     Probe { task }
-}
-
-async fn check(check: &Check, limit: Duration) -> Result<(), String> {
-    let checked = timeout(limit, async {
-        match check {
-            Check::Http(address) => match http::get(address, MAX_BODY_BYTES).await? {
-                (200..=299, _) => Ok(()),
-                (status, _) => Err(format!("{}{} says {status}", address.authority, address.path)),
-            },
-            Check::Tcp(address) => match TcpStream::connect(address).await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(format!("cannot connect to {address}: {error}")),
-            },
-            Check::Command(words) => process::command::succeeds(words).await,
-        }
-    });
-    checked
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} ms", limit.as_millis())))
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use archive::DiskStage;
 use nix::sys::statvfs::{FsFlags, statvfs};
-use sysinfo::System;
 use tokio::time::sleep;
 
 use super::{network, power, watchdog};
@@ -15,43 +14,32 @@ use crate::event::{Event, Sender};
 use crate::snapshot::{DiskStatus, MemoryStatus, NetworkStatus, SystemStatus};
 
 const EVERY: Duration = Duration::from_secs(5);
+const LOAD: &str = "proc/loadavg";
+const MEMORY: &str = "proc/meminfo";
 const THERMAL: &str = "sys/class/thermal";
 /// Types of thermal zones that mean the processor, on the boards and on a PC.
 const PROCESSOR_ZONES: [&str; 5] = ["cpu", "soc", "x86_pkg_temp", "package", "bigcore"];
 
 /// Samples for as long as the daemon lives. On threads of their own: a stuck disk must not stop the supervisor.
 pub async fn watch(root: PathBuf, state_dir: PathBuf, events: Sender) {
-    let mut system = System::new().ok();
     loop {
         let (root, dir) = (root.clone(), state_dir.clone());
-        let taken = tokio::task::spawn_blocking(move || {
-            let sample = sample(system.as_mut(), &root, &dir);
-            (system, sample)
-        });
-        let Ok((back, (system_now, network))) = taken.await else {
+        let taken = tokio::task::spawn_blocking(move || sample(&root, &dir));
+        let Ok((system, network)) = taken.await else {
             return;
         };
-        system = back;
-        if events.send(Event::Sampled(system_now, network)).await.is_err() {
+        if events.send(Event::Sampled(system, network)).await.is_err() {
             return;
         }
         sleep(EVERY).await;
     }
 }
 
-fn sample(system: Option<&mut System>, root: &Path, state_dir: &Path) -> (SystemStatus, NetworkStatus) {
-    let memory = system.map(|system| {
-        system.refresh_memory();
-        MemoryStatus {
-            total_bytes: system.total_memory(),
-            available_bytes: system.available_memory(),
-        }
-    });
+fn sample(root: &Path, state_dir: &Path) -> (SystemStatus, NetworkStatus) {
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).ok();
     let sample = SystemStatus {
-        load: System::load_average()
-            .ok()
-            .map(|load| [load.one, load.five, load.fifteen]),
-        memory: memory.filter(|memory| memory.total_bytes > 0),
+        load: read(LOAD).as_deref().and_then(load),
+        memory: read(MEMORY).as_deref().and_then(memory),
         disk: disk(state_dir),
         temperature: temperature(&root.join(THERMAL)),
         cores: std::thread::available_parallelism()
@@ -62,6 +50,29 @@ fn sample(system: Option<&mut System>, root: &Path, state_dir: &Path) -> (System
         updating: is_updating(root),
     };
     (sample, network::read(root))
+}
+
+/// The averages over one, five and fifteen minutes (proc_loadavg(5)).
+pub(crate) fn load(text: &str) -> Option<[f64; 3]> {
+    let mut averages = text.split_ascii_whitespace().map(str::parse::<f64>);
+    let mut next = || averages.next()?.ok().filter(|average| average.is_finite());
+    Some([next()?, next()?, next()?])
+}
+
+/// All of it, and what could be had without swapping (proc_meminfo(5)).
+pub(crate) fn memory(text: &str) -> Option<MemoryStatus> {
+    let bytes = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kib.checked_mul(1024)
+    };
+    let memory = MemoryStatus {
+        total_bytes: bytes("MemTotal")?,
+        available_bytes: bytes("MemAvailable")?,
+    };
+    (memory.total_bytes > 0).then_some(memory)
 }
 
 /// Whoever installs a new version writes its process number there; one that died is no update.
@@ -116,12 +127,44 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory_and_a_disk() {
-        let (sample, _) = sample(System::new().ok().as_mut(), Path::new("/"), Path::new("/"));
+        let (sample, _) = sample(Path::new("/"), Path::new("/"));
         let (memory, disk) = (sample.memory.unwrap(), sample.disk.unwrap());
         assert!(memory.available_bytes > 0 && memory.available_bytes <= memory.total_bytes);
         assert!(disk.available_bytes <= disk.total_bytes && disk.total_bytes > 0);
         assert!(sample.cores.unwrap() > 0);
         assert!(sample.load.unwrap().iter().all(|load| *load >= 0.0));
+    }
+
+    #[test]
+    fn memory_and_load_are_those_below_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let (absent, _) = sample(root.path(), Path::new("/"));
+        assert_eq!((absent.memory, absent.load), (None, None));
+        std::fs::create_dir(root.path().join("proc")).unwrap();
+        let text = "MemTotal:        1000 kB\nMemFree:          100 kB\nMemAvailable:     400 kB\n";
+        std::fs::write(root.path().join(MEMORY), text).unwrap();
+        std::fs::write(root.path().join(LOAD), "0.25 1.50 12.00 2/345 6789\n").unwrap();
+        let (found, _) = sample(root.path(), Path::new("/"));
+        let expected = MemoryStatus {
+            total_bytes: 1_024_000,
+            available_bytes: 409_600,
+        };
+        assert_eq!((found.memory, found.load), (Some(expected), Some([0.25, 1.5, 12.0])));
+    }
+
+    #[test]
+    fn nonsense_is_not_known() {
+        for text in [
+            "",
+            "MemTotal: 5",
+            "MemTotal: x kB\nMemAvailable: 1 kB",
+            "MemTotal: 0 kB\nMemAvailable: 0 kB",
+        ] {
+            assert_eq!(memory(text), None, "{text:?}");
+        }
+        for text in ["", "1 2", "1 2 x", "NaN 1 1", "inf 1 1"] {
+            assert_eq!(load(text), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use archive::Refusal;
 
-use super::node::sum;
+use super::exposition::sum;
 use crate::snapshot::WriterStatus;
 
 /// From Prometheus's text format; all unknown for a node that has none of these metrics.

@@ -7,13 +7,14 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls as Secured, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use super::error::Error;
 use super::message::Message;
 use super::trust::Trust;
 use crate::config::notify::{Email, Tls};
 
 const COMMAND: Duration = Duration::from_secs(15);
 
-pub(super) async fn send(email: &Email, message: &Message, trust: &Trust) -> Result<(), String> {
+pub(super) async fn send(email: &Email, message: &Message, trust: &Trust) -> Result<(), Error> {
     let mail = mail(email, message)?;
     let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&email.server)
         .port(email.port())
@@ -27,24 +28,26 @@ pub(super) async fn send(email: &Email, message: &Message, trust: &Trust) -> Res
         transport = transport.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
     }
     let sent = transport.build().send(mail).await;
-    sent.map(drop)
-        .map_err(|error| format!("{}:{}: {error}", email.server, email.port()))
+    sent.map(drop).map_err(|source| Error::Smtp {
+        at: format!("{}:{}", email.server, email.port()),
+        source,
+    })
 }
 
-fn parameters(email: &Email, trust: &Trust) -> Result<TlsParameters, String> {
-    let said = |error: lettre::transport::smtp::Error| format!("no TLS: {error}");
+fn parameters(email: &Email, trust: &Trust) -> Result<TlsParameters, Error> {
     let mut parameters = TlsParameters::builder(email.server.clone());
     if let Some(own) = trust.own()? {
-        parameters = parameters.add_root_certificate(Certificate::from_pem(&own).map_err(said)?);
+        parameters = parameters.add_root_certificate(Certificate::from_pem(&own).map_err(Error::MailTls)?);
     }
-    parameters.build_rustls().map_err(said)
+    parameters.build_rustls().map_err(Error::MailTls)
 }
 
-fn mail(email: &Email, message: &Message) -> Result<lettre::Message, String> {
+fn mail(email: &Email, message: &Message) -> Result<lettre::Message, Error> {
     let mailbox = |address: &str| {
-        address
-            .parse::<Mailbox>()
-            .map_err(|error| format!("{address}: {error}"))
+        address.parse::<Mailbox>().map_err(|source| Error::MailAddress {
+            address: address.to_owned(),
+            source,
+        })
     };
     let seconds = u64::try_from(message.at).unwrap_or(0);
     let mut mail = lettre::Message::builder()
@@ -57,5 +60,5 @@ fn mail(email: &Email, message: &Message) -> Result<lettre::Message, String> {
     for to in &email.to {
         mail = mail.to(mailbox(to)?);
     }
-    mail.body(message.text()).map_err(|error| format!("no mail: {error}"))
+    mail.body(message.text()).map_err(Error::Mail)
 }

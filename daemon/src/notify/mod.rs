@@ -5,6 +5,7 @@
 //! the newest message until it is taken ([`deliver`]). Without `[notify]` there is no thread.
 
 mod email;
+mod error;
 mod message;
 mod post;
 mod teller;
@@ -21,6 +22,7 @@ pub use message::Message;
 
 use crate::config::notify::Notify;
 use crate::snapshot::Snapshot;
+use error::Error;
 use teller::Teller;
 use trust::Trust;
 
@@ -90,7 +92,7 @@ impl Way {
         }
     }
 
-    async fn send(&self, message: &Message, trust: &Trust) -> Result<(), String> {
+    async fn send(&self, message: &Message, trust: &Trust) -> Result<(), Error> {
         match self {
             Way::Webhook(webhook) => post::webhook(webhook, message, trust).await,
             Way::Ntfy(ntfy) => post::ntfy(ntfy, message, trust).await,
@@ -109,7 +111,7 @@ async fn deliver(way: Way, trust: Arc<Trust>, mut newest: watch::Receiver<Option
                 break;
             };
             let sent = timeout(ATTEMPT, way.send(&message, &trust)).await;
-            match sent.unwrap_or_else(|_| Err(format!("not taken within {} s", ATTEMPT.as_secs()))) {
+            match sent.unwrap_or(Err(Error::Late(ATTEMPT))) {
                 Ok(()) => {
                     tracing::info!(way = way.name(), id = message.id, failures, "notified");
                     break;
@@ -117,7 +119,7 @@ async fn deliver(way: Way, trust: Arc<Trust>, mut newest: watch::Receiver<Option
                 Err(error) => {
                     failures += 1;
                     if failures == 1 {
-                        tracing::warn!(way = way.name(), id = message.id, error, "not notified; tried again");
+                        tracing::warn!(way = way.name(), id = message.id, %error, "not notified; tried again");
                     }
                 }
             }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::error::Error;
 use super::message::Message;
 use super::trust::Trust;
 use crate::config::notify::{Ntfy, Secret, Url, Webhook};
@@ -16,14 +17,14 @@ use crate::snapshot::BoxState;
 
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-pub(super) async fn webhook(webhook: &Webhook, message: &Message, trust: &Trust) -> Result<(), String> {
-    let body = serde_json::to_vec(message).map_err(|error| format!("no JSON: {error}"))?;
+pub(super) async fn webhook(webhook: &Webhook, message: &Message, trust: &Trust) -> Result<(), Error> {
+    let body = serde_json::to_vec(message).map_err(Error::Json)?;
     let request = Request::post("/").header(CONTENT_TYPE, "application/json");
     post(request, body, &webhook.url, webhook.token.as_ref(), trust).await
 }
 
 /// Headers as docs.ntfy.sh/publish has them; all that is in them is ASCII.
-pub(super) async fn ntfy(ntfy: &Ntfy, message: &Message, trust: &Trust) -> Result<(), String> {
+pub(super) async fn ntfy(ntfy: &Ntfy, message: &Message, trust: &Trust) -> Result<(), Error> {
     let (priority, tag) = match message.state {
         BoxState::Failed => ("high", "rotating_light"),
         BoxState::Degraded => ("default", "warning"),
@@ -50,56 +51,57 @@ async fn post(
     url: &Secret,
     token: Option<&Secret>,
     trust: &Trust,
-) -> Result<(), String> {
-    let url = Url::parse(url.reveal()).ok_or("no address")?;
+) -> Result<(), Error> {
+    let url = Url::parse(url.reveal()).ok_or(Error::NoAddress)?;
     let mut request = request
         .uri(&url.path)
         .header(HOST, format!("{}:{}", url.host, url.port))
         .header(USER_AGENT, concat!("pillarbox/", env!("CARGO_PKG_VERSION")));
     if let Some(token) = token {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-            .map_err(|_| "the token has letters that a header cannot carry")?;
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal())).map_err(|_| Error::Token)?;
         value.set_sensitive(true);
         request = request.header(AUTHORIZATION, value);
     }
-    let request = request
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| format!("no request: {error}"))?;
-    let at = format!("{}:{}", url.host, url.port);
+    let request = request.body(Full::new(Bytes::from(body))).map_err(Error::Request)?;
+    let at = || format!("{}:{}", url.host, url.port);
     let stream = TcpStream::connect((url.name(), url.port))
         .await
-        .map_err(|error| format!("cannot connect to {at}: {error}"))?;
+        .map_err(|source| Error::Connect { at: at(), source })?;
     if !url.secure {
-        return exchange(request, stream, &at).await;
+        return exchange(request, stream, &at()).await;
     }
-    let name = ServerName::try_from(url.name().to_owned()).map_err(|error| format!("{at}: {error}"))?;
+    let name = ServerName::try_from(url.name().to_owned()).map_err(|source| Error::Name { at: at(), source })?;
     let stream = trust
         .connector()?
         .connect(name, stream)
         .await
-        .map_err(|error| format!("no TLS with {at}: {error}"))?;
-    exchange(request, stream, &at).await
+        .map_err(|source| Error::Handshake { at: at(), source })?;
+    exchange(request, stream, &at()).await
 }
 
-async fn exchange<S>(request: Request<Full<Bytes>>, stream: S, at: &str) -> Result<(), String>
+async fn exchange<S>(request: Request<Full<Bytes>>, stream: S, at: &str) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let at = || at.to_owned();
     let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| format!("no HTTP with {at}: {error}"))?;
+        .map_err(|source| Error::Http { at: at(), source })?;
     let ask = async {
         let answer = sender
             .send_request(request)
             .await
-            .map_err(|error| format!("no answer from {at}: {error}"))?;
+            .map_err(|source| Error::Answer { at: at(), source })?;
         let status = answer.status();
         // Read, so that the connection ends in order; what it says is nobody's.
         let _ = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
         if status.is_success() {
             Ok(())
         } else {
-            Err(format!("{at} says {}", status.as_u16()))
+            Err(Error::Status {
+                at: at(),
+                status: status.as_u16(),
+            })
         }
     };
     let mut ask = std::pin::pin!(ask);

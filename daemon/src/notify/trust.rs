@@ -11,9 +11,12 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::error::Error;
+
 pub(super) struct Trust {
     file: Option<PathBuf>,
-    connector: OnceLock<Result<TlsConnector, String>>,
+    /// Made when it is first needed; what cannot be made is tried again with the next message.
+    connector: OnceLock<TlsConnector>,
 }
 
 impl Trust {
@@ -25,30 +28,33 @@ impl Trust {
     }
 
     /// The file's certificates, for what has its own store of the public ones.
-    pub(super) fn own(&self) -> Result<Option<Vec<u8>>, String> {
+    pub(super) fn own(&self) -> Result<Option<Vec<u8>>, Error> {
         let Some(file) = &self.file else { return Ok(None) };
-        std::fs::read(file)
-            .map(Some)
-            .map_err(|error| format!("{} cannot be read: {error}", file.display()))
+        std::fs::read(file).map(Some).map_err(|source| Error::CaFile {
+            path: file.clone(),
+            source,
+        })
     }
 
-    pub(super) fn connector(&self) -> Result<TlsConnector, String> {
-        self.connector.get_or_init(|| self.make()).clone()
+    pub(super) fn connector(&self) -> Result<TlsConnector, Error> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector.clone());
+        }
+        let made = self.make()?;
+        Ok(self.connector.get_or_init(|| made).clone())
     }
 
-    fn make(&self) -> Result<TlsConnector, String> {
+    fn make(&self) -> Result<TlsConnector, Error> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
         for certificate in CertificateDer::pem_slice_iter(&self.own()?.unwrap_or_default()) {
-            let certificate = certificate.map_err(|error| format!("notify.ca_file: {error}"))?;
-            roots
-                .add(certificate)
-                .map_err(|error| format!("notify.ca_file: {error}"))?;
+            let certificate = certificate.map_err(Error::CaPem)?;
+            roots.add(certificate).map_err(Error::CaCertificate)?;
         }
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| format!("no TLS: {error}"))?
+            .map_err(Error::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(TlsConnector::from(Arc::new(config)))

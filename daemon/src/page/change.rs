@@ -7,7 +7,7 @@ use super::markup::{Markup, put};
 use super::texts;
 use super::view::View;
 use crate::asking::{self, Asker, Refusal, Turn};
-use crate::event::Request;
+use crate::event::{Ending, Request};
 use crate::snapshot::{Level, ServiceStateName, Snapshot, Subject};
 
 /// How the lock looks to the browser that asks for the page.
@@ -56,10 +56,10 @@ pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
         "restart" => Some(Request::Restart {
             service: fields.get("service")?.clone(),
         }),
-        "reboot" => Some(Request::Reboot),
-        "power-off" => Some(Request::PowerOff),
+        "reboot" => Some(Request::End(Ending::Reboot)),
+        "power-off" => Some(Request::End(Ending::PowerOff)),
         "confirm-time" => Some(Request::ConfirmTime),
-        "factory-reset" if sure => Some(Request::FactoryReset),
+        "factory-reset" if sure => Some(Request::End(Ending::FactoryReset)),
         _ => None,
     }
 }
@@ -68,10 +68,10 @@ pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
 pub(super) fn done(request: &Request) -> &'static str {
     match request {
         Request::Restart { .. } => "restart",
-        Request::Reboot => "reboot",
-        Request::PowerOff => "power-off",
-        Request::FactoryReset => "factory-reset",
-        Request::Restore => "restore",
+        Request::End(Ending::Reboot) => "reboot",
+        Request::End(Ending::PowerOff) => "power-off",
+        Request::End(Ending::FactoryReset) => "factory-reset",
+        Request::End(Ending::Restore) => "restore",
         Request::ConfirmTime => "confirm-time",
     }
 }
@@ -365,12 +365,12 @@ mod tests {
             service: "mailserver".to_owned(),
         };
         assert_eq!(asked(&[("what", "restart"), ("service", "mailserver")]), Some(restart));
-        assert_eq!(asked(&[("what", "reboot")]), Some(Request::Reboot));
-        assert_eq!(asked(&[("what", "power-off")]), Some(Request::PowerOff));
+        assert_eq!(asked(&[("what", "reboot")]), Some(Request::End(Ending::Reboot)));
+        assert_eq!(asked(&[("what", "power-off")]), Some(Request::End(Ending::PowerOff)));
         assert_eq!(asked(&[("what", "confirm-time")]), Some(Request::ConfirmTime));
         assert_eq!(
             asked(&[("what", "factory-reset"), ("sure", "yes")]),
-            Some(Request::FactoryReset)
+            Some(Request::End(Ending::FactoryReset))
         );
         for not in [
             &[][..],

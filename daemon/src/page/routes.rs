@@ -26,7 +26,7 @@ use super::view::{self, View};
 use super::{Options, form, host, metrics, program, texts, upload};
 use crate::backup::Passphrase;
 use crate::diagnostics;
-use crate::event::{self, Event, Sender};
+use crate::event::{self, Ending, Event, Sender};
 use crate::indicator::SILENCE;
 use crate::snapshot::{BoxState, Snapshot};
 
@@ -254,7 +254,7 @@ impl Desk {
         else {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
-        if matches!(asked, event::Request::Reboot | event::Request::PowerOff) && !self.options.switches {
+        if matches!(asked, event::Request::End(Ending::Reboot | Ending::PowerOff)) && !self.options.switches {
             return self.text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
         }
         let word = change::done(&asked);
@@ -288,7 +288,7 @@ impl Desk {
         }
         let made = match Passphrase::new(&passphrase) {
             Ok(passphrase) => self.options.vault.backup(passphrase).await,
-            Err(why) => Err(why),
+            Err(why) => Err(why.into()),
         };
         match made {
             Ok(sealed) => {
@@ -298,7 +298,7 @@ impl Desk {
                 response.headers_mut().insert(CONTENT_DISPOSITION, name);
                 response
             }
-            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why.to_string())),
         }
     }
 
@@ -321,13 +321,13 @@ impl Desk {
                     .restore(passphrase, &upload.file, identity_only, &self.events)
                     .await
             }
-            Err(why) => Err(why),
+            Err(why) => Err(why.into()),
         };
         match restored {
             Ok(left_out) if left_out.is_empty() => self.see_other("/?done=restore"),
             // Said at once: the box starts anew, and whoever asks it next may ask one that remembers nothing.
             Ok(left_out) => self.response(StatusCode::OK, HTML, view::left_out(&left_out)),
-            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why.to_string())),
         }
     }
 

@@ -5,8 +5,8 @@
 //! A group may either hold processes or pass controllers on to groups below it. So the daemon first moves itself into
 //! [`OWN`] below its group; each run of a service gets a group beside that, which ends with it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::config::service::Limits;
 
@@ -17,6 +17,34 @@ const MIB: u64 = 1024 * 1024;
 /// `cpu.max`: so many microseconds in each period of these.
 const PERIOD_US: u64 = 100_000;
 
+/// Why services run without limits, or why one of them could not be given its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("control groups of version 2 are not mounted")]
+    NotMounted,
+    #[error("this process is in no control group of version 2")]
+    NotInOne,
+    #[error(
+        "the control group has no {controller} controller; give the service Delegate=yes, and the kernel \
+         cgroup_enable={controller}"
+    )]
+    NoController { controller: &'static str },
+    #[error("the control group is not ours: {0}")]
+    NotOurs(io::Error),
+    #[error("cannot move within the control group: {0}")]
+    Move(io::Error),
+    #[error("the control group is shared with other processes ({0}); give the daemon its own by Delegate=yes")]
+    Shared(io::Error),
+    #[error("cannot make {}: {source}", path.display())]
+    Make { path: PathBuf, source: io::Error },
+    #[error("cannot write {value} into {}: {source}", path.display())]
+    Write {
+        value: String,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
 /// The daemon's part of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
@@ -25,12 +53,12 @@ pub struct Tree {
 
 impl Tree {
     /// Takes possession of the group that this process is in; `Err` says why that cannot be. `root` is `/` but in tests.
-    pub fn claim(root: &Path) -> Result<Tree, String> {
+    pub fn claim(root: &Path) -> Result<Tree, Error> {
         let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
-        let mount = mount_point(&mounts).ok_or("control groups of version 2 are not mounted")?;
+        let mount = mount_point(&mounts).ok_or(Error::NotMounted)?;
         let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
         let group = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-        let group = group.ok_or("this process is in no control group of version 2")?;
+        let group = group.ok_or(Error::NotInOne)?;
         let mount = root.join(mount.strip_prefix("/").unwrap_or(mount));
         let mut base = mount.join(group);
         // A daemon that started itself anew is where it moved itself to.
@@ -43,29 +71,23 @@ impl Tree {
         Ok(tree)
     }
 
-    fn take_over(&self) -> Result<(), String> {
+    fn take_over(&self) -> Result<(), Error> {
         let controllers = fs::read_to_string(self.base.join("cgroup.controllers")).unwrap_or_default();
         let missing = ["memory", "cpu"].map(|name| (name, controllers.split_whitespace().any(|one| one == name)));
-        if let Some((name, _)) = missing.iter().find(|(_, there)| !there) {
-            return Err(format!(
-                "the control group has no {name} controller; give the service Delegate=yes, and the kernel \
-                 cgroup_enable={name}"
-            ));
+        if let Some((controller, _)) = missing.into_iter().find(|(_, there)| !there) {
+            return Err(Error::NoController { controller });
         }
         if self.pass_on().is_ok() {
             return Ok(());
         }
         let own = self.base.join(OWN);
-        fs::create_dir_all(&own).map_err(|error| format!("the control group is not ours: {error}"))?;
-        fs::write(own.join("cgroup.procs"), std::process::id().to_string())
-            .map_err(|error| format!("cannot move within the control group: {error}"))?;
+        fs::create_dir_all(&own).map_err(Error::NotOurs)?;
+        fs::write(own.join("cgroup.procs"), std::process::id().to_string()).map_err(Error::Move)?;
         self.pass_on().map_err(|error| {
             // Back to where systemd expects it.
             let _ = fs::write(self.base.join("cgroup.procs"), std::process::id().to_string());
             let _ = fs::remove_dir(&own);
-            format!(
-                "the control group is shared with other processes ({error}); give the daemon its own by Delegate=yes"
-            )
+            Error::Shared(error)
         })
     }
 
@@ -83,9 +105,11 @@ impl Tree {
     }
 
     /// A group for one run, in which these limits hold.
-    pub(super) fn group(&self, name: &str, run: u64, limits: Limits) -> Result<Group, String> {
+    pub(super) fn group(&self, name: &str, run: u64, limits: Limits) -> Result<Group, Error> {
         let path = self.base.join(format!("{RUN}{name}-{run}"));
-        fs::create_dir(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+        if let Err(source) = fs::create_dir(&path) {
+            return Err(Error::Make { path, source });
+        }
         let group = Group { path, limits };
         group.bind()?;
         Ok(group)
@@ -100,7 +124,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    fn bind(&self) -> Result<(), String> {
+    fn bind(&self) -> Result<(), Error> {
         if let Some(mib) = self.limits.memory_mib {
             self.put("memory.max", &(u64::from(mib.get()) * MIB).to_string())?;
             // All of the service ends together, and starts anew whole.
@@ -117,9 +141,13 @@ impl Group {
         Ok(())
     }
 
-    fn put(&self, file: &str, value: &str) -> Result<(), String> {
+    fn put(&self, file: &str, value: &str) -> Result<(), Error> {
         let path = self.path.join(file);
-        fs::write(&path, value).map_err(|error| format!("cannot write {value} into {}: {error}", path.display()))
+        let value = value.to_owned();
+        match fs::write(&path, &value) {
+            Ok(()) => Ok(()),
+            Err(source) => Err(Error::Write { value, path, source }),
+        }
     }
 
     /// Where a process writes its number to enter.
@@ -239,7 +267,7 @@ mod tests {
             (MOUNTS, "0::/other\n", "memory cpu", "no memory controller"),
         ] {
             let folder = tree(mounts, group, controllers);
-            let error = Tree::claim(folder.path()).unwrap_err();
+            let error = Tree::claim(folder.path()).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
     }

@@ -6,9 +6,10 @@
 //! It ignores the signals that ask to stop: on a terminal's Ctrl-C, or when systemd signals the whole control group,
 //! the daemon decides what happens.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
+use std::num::TryFromIntError;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,25 +35,45 @@ pub(super) fn keep() -> ExitCode {
     match try_keep() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&Report::Failed(error));
+            report(&Report::Failed(error.to_string()));
             ExitCode::FAILURE
         }
     }
 }
 
-fn try_keep() -> Result<(), String> {
-    let said = |what: &str, error: &dyn std::fmt::Display| format!("{what}: {error}");
-    SigSet::all()
-        .thread_block()
-        .map_err(|error| said("cannot block signals", &error))?;
-    prctl::set_child_subreaper(true).map_err(|error| said("cannot become a subreaper", &error))?;
-    prctl::set_name(c"pillar-keeper").map_err(|error| said("cannot take a name", &error))?;
+/// Why nothing runs.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("cannot {0}: {1}")]
+    Prepare(&'static str, Errno),
+    #[error("cannot read the launch: {0}")]
+    Read(io::Error),
+    #[error("cannot understand the launch: {0}")]
+    Understand(serde_json::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    #[error("cannot pass on the output: {0}")]
+    Output(io::Error),
+    #[error("cannot write down the sandbox: {0}")]
+    Sandbox(serde_json::Error),
+    #[error("cannot start {name} in {}: {source}", directory.display())]
+    Start {
+        name: String,
+        directory: PathBuf,
+        source: io::Error,
+    },
+    #[error("no pid: {0}")]
+    Pid(TryFromIntError),
+}
+
+fn try_keep() -> Result<(), Failed> {
+    let cannot = |what| move |error| Failed::Prepare(what, error);
+    SigSet::all().thread_block().map_err(cannot("block signals"))?;
+    prctl::set_child_subreaper(true).map_err(cannot("become a subreaper"))?;
+    prctl::set_name(c"pillar-keeper").map_err(cannot("take a name"))?;
     let mut first = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut first)
-        .map_err(|error| said("cannot read the launch", &error))?;
-    let launch: Launch = serde_json::from_str(&first).map_err(|error| said("cannot read the launch", &error))?;
+    io::stdin().lock().read_line(&mut first).map_err(Failed::Read)?;
+    let launch: Launch = serde_json::from_str(&first).map_err(Failed::Understand)?;
     let pid = spawn(&launch)?;
     let leader: Leader = Arc::new(Mutex::new(Some(pid)));
     report(&Report::Started(pid.as_raw().unsigned_abs()));
@@ -60,24 +81,20 @@ fn try_keep() -> Result<(), String> {
     std::thread::Builder::new()
         .name("orders".to_owned())
         .spawn(move || obey(&obeying))
-        .map_err(|error| said("cannot start a thread", &error))?;
+        .map_err(Failed::Thread)?;
     let end = wait_for(pid, &leader);
     sweep();
     report(&Report::Ended(end));
     Ok(())
 }
 
-fn spawn(launch: &Launch) -> Result<Pid, String> {
+fn spawn(launch: &Launch) -> Result<Pid, Failed> {
     let output = || {
-        let duplicate = std::io::stderr().as_fd().try_clone_to_owned();
-        duplicate
-            .map(Stdio::from)
-            .map_err(|error| format!("cannot pass on the output: {error}"))
+        let duplicate = io::stderr().as_fd().try_clone_to_owned();
+        duplicate.map(Stdio::from).map_err(Failed::Output)
     };
     let writes_to = launch.writes_to.as_ref().map(serde_json::to_string).transpose();
-    let writes_to = writes_to
-        .map_err(|error| format!("cannot write down the sandbox: {error}"))?
-        .unwrap_or_default();
+    let writes_to = writes_to.map_err(Failed::Sandbox)?.unwrap_or_default();
     // The launcher is this very program, even when its file has been replaced meanwhile.
     let child = Command::new("/proc/self/exe")
         .arg(LAUNCHER)
@@ -94,16 +111,12 @@ fn spawn(launch: &Launch) -> Result<Pid, String> {
         .stdout(output()?)
         .stderr(output()?)
         .spawn()
-        .map_err(|error| {
-            format!(
-                "cannot start {} in {}: {error}",
-                launch.name,
-                launch.directory.display()
-            )
+        .map_err(|source| Failed::Start {
+            name: launch.name.clone(),
+            directory: launch.directory.clone(),
+            source,
         })?;
-    i32::try_from(child.id())
-        .map(Pid::from_raw)
-        .map_err(|error| format!("no pid: {error}"))
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(Failed::Pid)
 }
 
 /// The thread that takes orders.

@@ -20,14 +20,17 @@ pub mod output;
 pub mod power;
 pub mod run;
 mod sandbox;
-pub(crate) mod stamp;
+pub(crate) mod strip;
 pub(crate) mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
+
+use crate::config::service::{Schema, Service};
 
 /// First argument by which the program is told to be one of its small processes instead of the daemon.
 pub const KEEPER: &str = "__keeper";
@@ -47,19 +50,18 @@ fn own_program() -> &'static Path {
     OWN_PROGRAM.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path)
 }
 
-/// Whether this process was started as a keeper, a launcher or a vault; then it has done that, and this is its exit code. To be
-/// called first of all in `main`.
-pub fn enter() -> Option<std::process::ExitCode> {
+/// Whether this process was started as a keeper, a launcher or one of these workers; then it has done that, and this is its
+/// exit code. To be called first of all in `main`.
+pub(crate) fn enter(workers: &[(&str, fn() -> ExitCode)]) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let mode = arguments.next()?;
     if mode == KEEPER {
         Some(keeper::keep())
     } else if mode == LAUNCHER {
         Some(launcher::launch(arguments))
-    } else if mode == VAULT {
-        Some(crate::backup::work())
     } else {
-        None
+        let worker = workers.iter().find(|(name, _)| mode == *name)?;
+        Some(worker.1())
     }
 }
 
@@ -79,6 +81,44 @@ pub struct Launch {
     pub writes_to: Option<Vec<PathBuf>>,
     /// Of its control group, where it has one: the file that a process writes its number into.
     pub entrance: Option<PathBuf>,
+}
+
+/// What a service finds programs with: the standard folders, whatever the daemon was started with.
+const CHILD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Launch {
+    /// As the service's settings say.
+    pub fn of(spec: &Service) -> Launch {
+        let own = [
+            ("PATH", CHILD_PATH.to_owned()),
+            ("HOME", spec.directory.display().to_string()),
+            ("LANG", "C.UTF-8".to_owned()),
+        ];
+        let mut environment: BTreeMap<String, String> =
+            own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        environment.extend(spec.environment.clone());
+        Launch {
+            name: spec.name.clone(),
+            program: spec.program.clone(),
+            arguments: spec.arguments.clone(),
+            environment,
+            directory: spec.directory.clone(),
+            owned: [Some(&spec.directory), archive_dir(spec)]
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect(),
+            user: spec.user.clone(),
+            writes_to: spec.writes_to.clone(),
+            entrance: None,
+        }
+    }
+}
+
+/// The directory that its archive is in.
+fn archive_dir(spec: &Service) -> Option<&PathBuf> {
+    let archive = spec.archive.as_ref()?;
+    (archive.schema == Schema::Pillarbox).then_some(&archive.path)
 }
 
 /// What a keeper is told afterwards, a line each.

@@ -20,11 +20,11 @@ pub use backoff::Random;
 pub use retention::Pruning;
 pub use service::{Service, ServiceState, Then};
 
-use crate::clock::Outlook;
+use crate::clock::{Now, Outlook};
 use crate::config::service::{Disabled, Node};
 use crate::config::{Config, Mistake};
-use crate::event::{Action, Event, Now, Part, Request, RunId, ServiceId};
-use crate::snapshot::{ServiceStateName, WriterStatus};
+use crate::event::{Action, Ending, Event, Part, Request, RunId, ServiceId, Step};
+use crate::snapshot::WriterStatus;
 use presses::Presses;
 use surroundings::Surroundings;
 use traffic::Traffic;
@@ -37,10 +37,10 @@ const GIVE_UP_DEADLINE: Duration = Duration::from_millis(9_500);
 #[derive(Clone, Debug)]
 pub struct State {
     fixed: Fixed,
-    pub services: Vec<Service>,
+    services: Vec<Service>,
     disabled: Vec<Disabled>,
     unheeded: Option<Mistake>,
-    pub archives: Vec<Pruning>,
+    archives: Vec<Pruning>,
     /// A time known to be past, before which a cut-off cannot be wrong.
     past_ns: Option<i64>,
     /// Why the settings were not taken over at the last SIGHUP, or not all of them.
@@ -55,8 +55,8 @@ pub struct State {
     writer: WriterStatus,
     leds: BTreeMap<String, String>,
     missing: BTreeMap<Part, String>,
-    /// Whether limits on services hold, or why they cannot.
-    limits: Result<(), String>,
+    /// Why limits on services do not hold, where they do not.
+    unlimited: Option<String>,
     outlook: Outlook,
     /// What a factory reset could not keep.
     lost: Option<String>,
@@ -96,18 +96,8 @@ impl Fixed {
 struct Stopping {
     kill_at: Duration,
     give_up_at: Duration,
-    finally: Finally,
+    finally: Option<Ending>,
     exited: bool,
-}
-
-/// What follows when all services have ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finally {
-    Exit,
-    Reboot,
-    PowerOff,
-    FactoryReset,
-    Restore,
 }
 
 impl State {
@@ -138,7 +128,7 @@ impl State {
             writer: WriterStatus::default(),
             leds: BTreeMap::new(),
             missing: BTreeMap::new(),
-            limits: Err("nobody looked for control groups".to_owned()),
+            unlimited: Some("nobody looked for control groups".to_owned()),
             outlook: Outlook::default(),
             lost: None,
         };
@@ -147,8 +137,15 @@ impl State {
     }
 
     /// The whole machine: one event in, what to do out.
-    pub fn step(&mut self, event: Event, now: Now) -> Vec<Action> {
+    pub fn step(&mut self, event: Event, now: Now) -> Step {
         let mut actions = Vec::new();
+        self.take(event, now, &mut actions);
+        self.advance(now, &mut actions);
+        let transitions = self.services.iter_mut().filter_map(Service::transition).collect();
+        Step { actions, transitions }
+    }
+
+    fn take(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         match event {
             Event::Tick => {}
             Event::Spawned { service, run, pid } => {
@@ -192,8 +189,8 @@ impl State {
                     pruning.pruned(result, now);
                 }
             }
-            Event::Button(gesture) => self.button(gesture, now, &mut actions),
-            Event::Asked(request) => self.asked(&request, now, &mut actions),
+            Event::Button(gesture) => self.button(gesture, now, actions),
+            Event::Asked(request) => self.asked(&request, now, actions),
             Event::UnlockAsked {
                 browser,
                 address,
@@ -207,11 +204,9 @@ impl State {
                     None => self.missing.remove(&part),
                 };
             }
-            Event::Stop => self.stop(Finally::Exit, now.mono, &mut actions),
-            Event::Reread(read) => self.reread(*read, now, &mut actions),
+            Event::Stop => self.stop(None, now.mono, actions),
+            Event::Reread(read) => self.reread(*read, now, actions),
         }
-        self.advance(now, &mut actions);
-        actions
     }
 
     /// The month's traffic, to go on with after a restart.
@@ -233,8 +228,9 @@ impl State {
         present.filter_map(|service| service.spec.node.as_ref()).next()
     }
 
-    pub fn set_limits(&mut self, limits: Result<(), String>) {
-        self.limits = limits;
+    /// Why limits on services do not hold, where they do not.
+    pub fn set_unlimited(&mut self, why: Option<String>) {
+        self.unlimited = why;
     }
 
     /// What is known of the time beside the time, before each step.
@@ -249,10 +245,6 @@ impl State {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.is_some()
-    }
-
-    pub fn service_states(&self) -> Vec<ServiceStateName> {
-        self.services.iter().map(Service::state_name).collect()
     }
 
     /// When to be woken by a `Tick` though nothing happens.
@@ -314,10 +306,7 @@ impl State {
                     actions.extend(service.restart(now.mono));
                 }
             }
-            Request::Reboot => self.stop(Finally::Reboot, now.mono, actions),
-            Request::PowerOff => self.stop(Finally::PowerOff, now.mono, actions),
-            Request::FactoryReset => self.stop(Finally::FactoryReset, now.mono, actions),
-            Request::Restore => self.stop(Finally::Restore, now.mono, actions),
+            Request::End(ending) => self.stop(Some(*ending), now.mono, actions),
             Request::ConfirmTime => self.confirm_time(now, actions),
         }
     }
@@ -331,7 +320,7 @@ impl State {
     }
 
     /// Ends every service at once; asked twice, it kills.
-    fn stop(&mut self, finally: Finally, now: Duration, actions: &mut Vec<Action>) {
+    fn stop(&mut self, finally: Option<Ending>, now: Duration, actions: &mut Vec<Action>) {
         if let Some(stopping) = &mut self.stopping {
             stopping.kill_at = now;
             return;
@@ -373,14 +362,7 @@ impl State {
         if living > 0 && now < stopping.give_up_at {
             return;
         }
-        actions.extend(match stopping.finally {
-            Finally::Exit => None,
-            Finally::Reboot => Some(Action::Reboot),
-            Finally::PowerOff => Some(Action::PowerOff),
-            Finally::FactoryReset => Some(Action::FactoryReset),
-            Finally::Restore => Some(Action::Restore),
-        });
-        actions.push(Action::Exit);
+        actions.push(Action::Leave(stopping.finally));
         if let Some(stopping) = &mut self.stopping {
             stopping.exited = true;
         }

@@ -6,10 +6,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::State;
 use super::backoff::Random;
-use super::{Finally, State};
 use crate::asking::{Asker, Queue};
-use crate::event::{Action, Gesture, Now};
+use crate::clock::Now;
+use crate::event::{Action, Ending, Gesture};
 use crate::snapshot::Unlock;
 
 /// A second press within this time restarts everything.
@@ -132,8 +133,8 @@ impl State {
         match gesture {
             Gesture::Press => self.press(now, actions),
             Gesture::Refuse => self.presses.refused(now),
-            Gesture::Reboot => self.stop(Finally::Reboot, now.mono, actions),
-            Gesture::FactoryReset => self.stop(Finally::FactoryReset, now.mono, actions),
+            Gesture::Reboot => self.stop(Some(Ending::Reboot), now.mono, actions),
+            Gesture::FactoryReset => self.stop(Some(Ending::FactoryReset), now.mono, actions),
         }
     }
 

@@ -2,11 +2,13 @@
 //! end, the others are not touched. What cannot change while the daemon runs (board, state directory, page) is said to
 //! need a restart. Settings with a mistake change nothing but the page.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Pruning, Service, State, Then};
+use crate::clock::Now;
 use crate::config::{Config, Mistake};
-use crate::event::{Action, ArchiveId, Now, ServiceId};
+use crate::event::{Action, ArchiveId, ServiceId};
 
 impl State {
     pub(super) fn reread(&mut self, read: Result<Config, Mistake>, now: Now, actions: &mut Vec<Action>) {
@@ -31,9 +33,9 @@ impl State {
                 .iter()
                 .find(|spec| spec.name == service.spec.name);
             match wanted {
-                Some(spec) if service.removed || *spec != service.spec => {
+                Some(spec) if service.removed || *spec != *service.spec => {
                     service.removed = false;
-                    service.spec = spec.clone();
+                    service.spec = Arc::new(spec.clone());
                     actions.extend(service.restart(now.mono));
                 }
                 Some(_) => {}
@@ -70,7 +72,7 @@ impl State {
                 .iter_mut()
                 .find(|pruning| pruning.rules.path == rules.path)
             {
-                Some(pruning) => pruning.rules = rules.clone(),
+                Some(pruning) => pruning.rules = Arc::new(rules.clone()),
                 None => {
                     let id = ArchiveId(self.archives.len());
                     self.archives

@@ -6,14 +6,16 @@
 //! clock it goes on by the old time until the leap has stood for a day. One run at a time; a run that fails is tried again at
 //! the next interval, and shows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use archive::retention::Leap;
 use archive::{DiskStage, Policy};
 
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::config::service::ArchiveRules;
-use crate::event::{Action, ArchiveId, Now, PruneReport};
+use crate::event::{Action, ArchiveId};
+use crate::retention::{Error, PruneReport, SurveyReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
 
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ const OVERDUE: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub struct Pruning {
     id: ArchiveId,
-    pub rules: ArchiveRules,
+    pub(super) rules: Arc<ArchiveRules>,
     pub retention: Duration,
     next: Duration,
     running_since: Option<Duration>,
@@ -45,7 +47,7 @@ impl Pruning {
         let cutoff_ns = past_ns.map(|past_ns| past_ns.saturating_sub(nanos(retention)));
         Pruning {
             id,
-            rules,
+            rules: Arc::new(rules),
             retention,
             next: Duration::ZERO,
             running_since: None,
@@ -110,6 +112,7 @@ impl Pruning {
         };
         Some(Action::Prune {
             archive: self.id,
+            rules: self.rules.clone(),
             policy,
             leap: leap.map(|leap| Leap {
                 since: leap.since_ns,
@@ -125,7 +128,7 @@ impl Pruning {
         self.next = Duration::ZERO;
     }
 
-    pub fn pruned(&mut self, result: Result<PruneReport, String>, now: Now) {
+    pub fn pruned(&mut self, result: Result<PruneReport, Error>, now: Now) {
         self.running_since = None;
         self.next = now.mono.saturating_add(self.interval());
         match result {
@@ -149,7 +152,24 @@ impl Pruning {
                 };
                 self.trouble = None;
             }
-            Err(error) => self.trouble = Some(error),
+            Err(error) => self.trouble = Some(error.to_string()),
+        }
+    }
+}
+
+impl From<&SurveyReport> for ArchiveStatus {
+    fn from(survey: &SurveyReport) -> ArchiveStatus {
+        const NS: i64 = 1_000_000_000;
+        ArchiveStatus {
+            envelopes: survey.envelopes,
+            bytes: Some(survey.bytes),
+            oldest: survey.oldest_ns.map(|ns| ns.div_euclid(NS)),
+            newest: survey.newest_ns.map(|ns| ns.div_euclid(NS)),
+            quarantined: survey.quarantined.clone(),
+            newer: survey.newer.clone(),
+            unreadable: survey.unreadable.clone(),
+            in_the_way: survey.in_the_way.clone(),
+            ..ArchiveStatus::default()
         }
     }
 }

@@ -3,12 +3,14 @@
 //! A run (one child) exists from `Spawn` until `Exited` or `SpawnFailed`, and a new one is asked for only in states that
 //! have none: that is why a service never has two children.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::{self, Random};
 use crate::config::EXIT_CONFIG;
 use crate::config::service::{RestartPolicy, Service as Spec};
-use crate::event::{Action, Exit, RunId, ServiceId};
+use crate::event::{Action, Exit, RunId, ServiceId, Transition};
+use crate::health::check;
 use crate::snapshot::{ServiceHealth, ServiceStateName, ServiceStatus};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub enum Then {
 #[derive(Clone, Debug)]
 pub struct Service {
     pub id: ServiceId,
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
     pub state: ServiceState,
     /// To be running: cleared by a stop, or by an end that its restart policy accepts.
     pub wanted: bool,
@@ -75,13 +77,15 @@ pub struct Service {
     pub reason: Option<String>,
     pub health: Option<ServiceHealth>,
     failed_checks: u32,
+    /// The state at the end of the last step.
+    was: ServiceStateName,
 }
 
 impl Service {
     pub fn new(id: ServiceId, spec: Spec) -> Service {
         Service {
             id,
-            spec,
+            spec: Arc::new(spec),
             state: ServiceState::Inactive,
             wanted: true,
             settled: false,
@@ -93,7 +97,19 @@ impl Service {
             reason: None,
             health: None,
             failed_checks: 0,
+            was: ServiceStateName::Inactive,
         }
+    }
+
+    /// What became of it since it was asked last, if it is in another state.
+    pub fn transition(&mut self) -> Option<Transition> {
+        let now = self.state_name();
+        let from = std::mem::replace(&mut self.was, now);
+        (from != now).then(|| Transition {
+            from,
+            status: self.status(),
+            failures: self.failures,
+        })
     }
 
     /// The run that lives, or is about to.
@@ -142,7 +158,11 @@ impl Service {
             pid: None,
             deadline,
         };
-        Action::Spawn { service: self.id, run }
+        Action::Spawn {
+            service: self.id,
+            run,
+            spec: self.spec.clone(),
+        }
     }
 
     pub fn spawned(&mut self, of: RunId, started: u32, now: Duration) {
@@ -161,7 +181,7 @@ impl Service {
         }
     }
 
-    pub fn checked(&mut self, of: RunId, result: Result<(), String>, now: Duration) -> Option<Action> {
+    pub fn checked(&mut self, of: RunId, result: Result<(), check::Failed>, now: Duration) -> Option<Action> {
         if self.run() != Some(of) || matches!(self.state, ServiceState::Deactivating { .. }) {
             return None;
         }
@@ -343,6 +363,7 @@ impl Service {
                 let action = Action::Terminate {
                     service: self.id,
                     run: *run,
+                    signal: self.spec.stop.signal,
                 };
                 self.state = ServiceState::Deactivating {
                     run: *run,

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use super::verdict::ok;
+use crate::clock::Now;
 use crate::config::Expects;
-use crate::event::Now;
 use crate::health::limits::Levels;
 use crate::snapshot::{ArchiveStatus, Finding, Level, MailserverStatus, NetworkStatus, SystemStatus};
 
@@ -123,7 +122,7 @@ impl Surroundings {
             _ => "no peer on the internet seen yet".to_owned(),
         };
         words.push(way_out);
-        Some(ok(&words.join(", ")))
+        Some(Finding::ok(words.join(", ")))
     }
 
     pub(super) fn peers_finding(&self) -> Option<Finding> {
@@ -144,7 +143,7 @@ impl Surroundings {
     /// Only ever a hint: most homes are behind a router, and a box that nobody can call still serves its own network.
     pub(super) fn reachability_finding(&self) -> Option<Finding> {
         Some(match self.mailserver.reachable? {
-            true => ok("other nodes reach this box"),
+            true => Finding::ok("other nodes reach this box"),
             false => Finding {
                 level: self.judged(Level::Warn),
                 detail: "other nodes cannot reach this box: forward its ports in the router to serve from outside"
@@ -170,11 +169,11 @@ fn missing(network: &NetworkStatus) -> Option<(Level, &'static str)> {
 /// How long ago the newest envelope that is kept was sent; a quiet network is no fault.
 pub(super) fn last_envelope_finding(archive: &ArchiveStatus, now: Now) -> Option<Finding> {
     if archive.envelopes == Some(0) {
-        return Some(ok("none yet"));
+        return Some(Finding::ok("none yet"));
     }
     let newest_secs = archive.newest?;
     let secs = now.wall_ns.div_euclid(1_000_000_000).saturating_sub(newest_secs);
-    Some(ok(&match secs {
+    Some(Finding::ok(match secs {
         // An envelope may be dated some seconds ahead.
         i64::MIN..=59 => "less than a minute ago".to_owned(),
         60..=7199 => format!("{} minutes ago", secs / 60),
@@ -334,7 +333,7 @@ mod tests {
             (7199, "119 minutes ago"),
             (7200, "2 hours ago"),
         ] {
-            assert_eq!(last_envelope_finding(&newest(before), at(0)), Some(ok(wanted)));
+            assert_eq!(last_envelope_finding(&newest(before), at(0)), Some(Finding::ok(wanted)));
         }
     }
 }

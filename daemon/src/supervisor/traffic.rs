@@ -2,8 +2,7 @@
 //! counters, while the daemon ran. The month is a trusted clock's, in UTC; without trust the bytes go to the last known
 //! one.
 
-use crate::clock::month_of;
-use crate::event::Now;
+use crate::clock::{Now, month_of};
 use crate::snapshot::TrafficStatus;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

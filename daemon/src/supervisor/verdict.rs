@@ -10,12 +10,12 @@ use std::time::Duration;
 use archive::DiskStage;
 
 use super::surroundings::last_envelope_finding;
-use super::{Finally, Service, ServiceState, State};
-use crate::clock::{Doubt, Outlook, utc_of};
-use crate::event::Now;
+use super::{Service, ServiceState, State};
+use crate::clock::{Doubt, Now, Outlook, utc_of};
+use crate::event::Ending;
 use crate::fault::Fault;
+use crate::figures::bytes;
 use crate::health::watchdog;
-use crate::page::format::bytes;
 use crate::snapshot::{
     Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
     Subject, TrafficStatus,
@@ -26,89 +26,44 @@ const KEEPS_FAILING: u32 = 3;
 /// What was in the way of the archive's files is told for so long, though it may be gone at once.
 const IN_THE_WAY_FOR: Duration = Duration::from_secs(24 * 3600);
 
+/// What was found of the box: each subject's finding, and the faults among them, the heaviest first.
+#[derive(Default)]
+struct Found {
+    health: BTreeMap<Subject, Option<Finding>>,
+    faults: BTreeMap<Fault, String>,
+}
+
+impl Found {
+    /// Without a fault it is only ever said.
+    fn add(&mut self, subject: Subject, fault: Option<Fault>, finding: Option<Finding>) {
+        if let (Some(fault), Some(finding)) = (fault, &finding)
+            && finding.level > Level::Ok
+        {
+            self.faults.entry(fault).or_insert_with(|| finding.detail.clone());
+        }
+        self.health.insert(subject, finding);
+    }
+}
+
 impl State {
     pub fn snapshot(&self, now: Now) -> Snapshot {
-        let mut faults = BTreeMap::new();
-        let mut health = BTreeMap::new();
-        let mut find = |subject: Subject, fault: Option<Fault>, finding: Option<Finding>| {
-            if let (Some(fault), Some(finding)) = (fault, &finding)
-                && finding.level > Level::Ok
-            {
-                faults.entry(fault).or_insert_with(|| finding.detail.clone());
-            }
-            health.insert(subject, finding);
-        };
-        let essential_trouble = self.services_trouble(true);
-        let side_trouble = self.services_trouble(false);
-        let services_fault = if essential_trouble.is_some() {
-            Fault::ServiceDown
-        } else {
-            Fault::SideService
-        };
-        let services = essential_trouble.or(side_trouble);
-        find(
-            Subject::Services,
-            Some(services_fault),
-            Some(services.unwrap_or_else(|| ok("all run"))),
-        );
-        find(
-            Subject::Clock,
-            Some(Fault::Clock),
-            Some(clock_finding(now, &self.outlook)),
-        );
-        find(Subject::Disk, Some(Fault::Disk), self.disk_finding());
-        // An archive that cannot be written for want of a disk is not damaged.
-        let archive_fault = if self.disk_stage == DiskStage::ReadOnly {
-            Fault::Disk
-        } else {
-            Fault::Archive
-        };
-        find(Subject::Archive, Some(archive_fault), self.archive_finding(now));
-        let around = &self.surroundings;
-        let levels = &around.levels;
-        find(
-            Subject::Memory,
-            Some(Fault::Memory),
-            around.system.memory.map(|memory| levels.memory(memory)),
-        );
-        find(Subject::Load, None, around.system.load.map(|load| levels.load(load)));
-        find(
-            Subject::Temperature,
-            Some(Fault::Temperature),
-            levels.temperature(around.system.temperature),
-        );
-        find(Subject::Power, Some(Fault::Power), levels.power(around.system.power));
-        find(Subject::Network, Some(Fault::Network), around.network_finding());
-        find(Subject::Peers, Some(Fault::Peers), around.peers_finding());
-        find(Subject::Reachability, None, around.reachability_finding());
-        find(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
-        find(Subject::Limits, None, self.limits_finding());
-        find(Subject::Watchdog, None, self.watchdog_finding());
-        find(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
-        let archive = self
-            .archives
-            .first()
-            .map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone());
-        let archive = ArchiveStatus {
-            writer: self.writer.clone(),
-            ..archive
-        };
-        find(Subject::LastEnvelope, None, last_envelope_finding(&archive, now));
-
-        let (state, sentence) = self.box_state(faults.values().next());
+        let archive = self.archive_status();
+        let found = self.found(&archive, now);
+        let (state, reason) = self.box_state(found.faults.values().next());
         let code = match state {
             BoxState::Starting | BoxState::Ok => None,
-            BoxState::Degraded => faults.keys().next().copied(),
+            BoxState::Degraded => found.faults.keys().next().copied(),
             BoxState::Failed => Some(Fault::ServiceDown),
         };
+        let around = &self.surroundings;
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             board: self.fixed.config.board.name.clone(),
             state,
             code: code.map(Fault::code),
-            reason: sentence,
+            reason,
             activity: self.activity(),
-            health,
+            health: found.health,
             unlocked_until: self.presses.unlocked_until(),
             asking: self.presses.asking(now.mono),
             unlock: self.presses.unlock(now.mono),
@@ -126,6 +81,54 @@ impl State {
         }
     }
 
+    fn archive_status(&self) -> ArchiveStatus {
+        let first = self.archives.first();
+        ArchiveStatus {
+            writer: self.writer.clone(),
+            ..first.map_or_else(ArchiveStatus::default, |pruning| pruning.status.clone())
+        }
+    }
+
+    /// Each subject, what is found of it, and which fault that is if it is bad.
+    fn found(&self, archive: &ArchiveStatus, now: Now) -> Found {
+        let around = &self.surroundings;
+        let (levels, system) = (&around.levels, &around.system);
+        let essential_trouble = self.services_trouble(true);
+        let services_fault = match essential_trouble {
+            Some(_) => Fault::ServiceDown,
+            None => Fault::SideService,
+        };
+        let services = essential_trouble.or_else(|| self.services_trouble(false));
+        let services = services.unwrap_or_else(|| Finding::ok("all run"));
+        // An archive that cannot be written for want of a disk is not damaged.
+        let archive_fault = match self.disk_stage {
+            DiskStage::ReadOnly => Fault::Disk,
+            DiskStage::Fine | DiskStage::Warn | DiskStage::DropOldest => Fault::Archive,
+        };
+        let clock = clock_finding(now, &self.outlook);
+        let memory = system.memory.map(|memory| levels.memory(memory));
+        let load = system.load.map(|load| levels.load(load));
+        let temperature = levels.temperature(system.temperature);
+        let mut found = Found::default();
+        found.add(Subject::Services, Some(services_fault), Some(services));
+        found.add(Subject::Clock, Some(Fault::Clock), Some(clock));
+        found.add(Subject::Disk, Some(Fault::Disk), self.disk_finding());
+        found.add(Subject::Archive, Some(archive_fault), self.archive_finding(now));
+        found.add(Subject::Memory, Some(Fault::Memory), memory);
+        found.add(Subject::Load, None, load);
+        found.add(Subject::Temperature, Some(Fault::Temperature), temperature);
+        found.add(Subject::Power, Some(Fault::Power), levels.power(system.power));
+        found.add(Subject::Network, Some(Fault::Network), around.network_finding());
+        found.add(Subject::Peers, Some(Fault::Peers), around.peers_finding());
+        found.add(Subject::Reachability, None, around.reachability_finding());
+        found.add(Subject::Hardware, Some(Fault::Hardware), Some(self.hardware_finding()));
+        found.add(Subject::Limits, None, self.limits_finding());
+        found.add(Subject::Watchdog, None, self.watchdog_finding());
+        found.add(Subject::Settings, Some(Fault::Settings), Some(self.settings_finding()));
+        found.add(Subject::LastEnvelope, None, last_envelope_finding(archive, now));
+        found
+    }
+
     /// One for all that can be held to it.
     fn cap_kib_per_sec(&self) -> Option<u32> {
         let present = self.services.iter().filter(|service| !service.removed);
@@ -138,7 +141,7 @@ impl State {
     fn activity(&self) -> Option<Activity> {
         let resetting = self
             .stopping
-            .is_some_and(|stopping| stopping.finally == Finally::FactoryReset);
+            .is_some_and(|stopping| stopping.finally == Some(Ending::FactoryReset));
         if resetting {
             Some(Activity::Resetting)
         } else {
@@ -240,7 +243,7 @@ impl State {
         first
             .status
             .envelopes
-            .map(|envelopes| ok(&format!("{envelopes} envelopes")))
+            .map(|envelopes| Finding::ok(format!("{envelopes} envelopes")))
     }
 
     fn disk_finding(&self) -> Option<Finding> {
@@ -276,7 +279,7 @@ impl State {
                 level: Level::Warn,
                 detail: trouble.clone(),
             },
-            None => ok("all there"),
+            None => Finding::ok("all there"),
         }
     }
 
@@ -287,9 +290,9 @@ impl State {
         if count == 0 {
             return None;
         }
-        Some(match &self.limits {
-            Ok(()) => ok(&format!("{count} services are held to theirs")),
-            Err(why) => ok(&format!("services run without theirs: {why}")),
+        Some(match &self.unlimited {
+            None => Finding::ok(format!("{count} services are held to theirs")),
+            Some(why) => Finding::ok(format!("services run without theirs: {why}")),
         })
     }
 
@@ -313,7 +316,7 @@ impl State {
                 level: Level::Warn,
                 detail: mistake,
             },
-            None => ok("no mistakes"),
+            None => Finding::ok("no mistakes"),
         }
     }
 
@@ -335,19 +338,12 @@ impl State {
     }
 }
 
-pub(super) fn ok(detail: &str) -> Finding {
-    Finding {
-        level: Level::Ok,
-        detail: detail.to_owned(),
-    }
-}
-
 fn clock_finding(now: Now, outlook: &Outlook) -> Finding {
     let utc = |ns: i64| utc_of(ns.div_euclid(1_000_000_000));
     if now.trusted {
         return match outlook.leap {
-            None => ok("the time is known"),
-            Some(leap) => ok(&format!(
+            None => Finding::ok("the time is known"),
+            Some(leap) => Finding::ok(format!(
                 "the time is known; it is more than a day ahead of what was known before ({}), so nothing is removed for it in \
                  the next {} h",
                 utc(leap.old_ns),

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use pillarboxd::config::Config;
-use pillarboxd::event::{Event, Gesture, Request};
-use pillarboxd::runner::Ending;
+use pillarboxd::event::{Ending, Event, Gesture, Request};
 use pillarboxd::snapshot::{BoxState, ServiceStateName};
 
 use crate::command_line::json_until;
@@ -108,10 +107,10 @@ fn another_node_is_asked_after_sighup() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reboot_ends_the_services_first() {
     for (event, wanted) in [
-        (Event::Button(Gesture::Reboot), Ending::Reboot),
-        (Event::Asked(Request::PowerOff), Ending::PowerOff),
-        (Event::Button(Gesture::FactoryReset), Ending::FactoryReset),
-        (Event::Stop, Ending::Exit),
+        (Event::Button(Gesture::Reboot), Some(Ending::Reboot)),
+        (Event::Asked(Request::End(Ending::PowerOff)), Some(Ending::PowerOff)),
+        (Event::Button(Gesture::FactoryReset), Some(Ending::FactoryReset)),
+        (Event::Stop, None),
     ] {
         let files = Files::new("").service("one", SLEEP, "");
         let mut daemon = Daemon::start(&files);

@@ -10,8 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pillarboxd::clock::Clock;
 use pillarboxd::config::Config;
-use pillarboxd::event::{self, Event, Sender};
-use pillarboxd::runner::{Ending, Runner};
+use pillarboxd::event::{self, Ending, Event, Sender};
+use pillarboxd::runner::Runner;
 use pillarboxd::snapshot::{ServiceStateName, ServiceStatus, Snapshot};
 use pillarboxd::supervisor::State;
 use tokio::sync::watch;
@@ -72,7 +72,7 @@ impl Files {
 pub(crate) struct Daemon {
     pub(crate) events: Sender,
     seen: watch::Receiver<Arc<Snapshot>>,
-    task: JoinHandle<Ending>,
+    task: JoinHandle<Option<Ending>>,
 }
 
 impl Daemon {
@@ -119,7 +119,7 @@ impl Daemon {
         self.events.send(event).await.unwrap();
     }
 
-    pub(crate) async fn stop(self) -> Ending {
+    pub(crate) async fn stop(self) -> Option<Ending> {
         self.send(Event::Stop).await;
         tokio::time::timeout(PATIENCE, self.task)
             .await

@@ -70,7 +70,7 @@ fn each_mistake_names_file_and_mend() {
         let mistake = user_data(text.as_bytes()).expect_err(text);
         let said = mistake.to_string();
         assert!(said.starts_with(USER_DATA) && said.contains(what), "{text}: {said}");
-        assert!(!mistake.mend.is_empty(), "{said}");
+        assert!(!mistake.fix().is_empty(), "{said}");
     }
     for (text, what) in [
         ("network:\n  version: 1\n", "network.version"),

@@ -51,7 +51,7 @@ fn every_mistake_in_the_network_names_key_and_mend() {
         let mistake = Tree::new(&main, &[("one.toml", SERVICE)]).read().expect_err(&main);
         assert_eq!(mistake.key, Some(format!("network.{key}")), "{mistake}");
         assert!(
-            mistake.what.contains(what) && mistake.mend.contains(mend),
+            mistake.what().contains(what) && mistake.fix().contains(mend),
             "{mistake}\n  wanted {what} and {mend}"
         );
     }
@@ -166,7 +166,7 @@ fn a_cap_on_traffic_reaches_the_services_that_can_be_held_to_it() {
     let held = format!("{SERVICE}{arguments}");
     let files = [("held.toml", held.as_str()), ("other.toml", SERVICE)];
     let shown = |config: &Config| {
-        let now = crate::event::Now {
+        let now = crate::clock::Now {
             mono: Duration::ZERO,
             wall_ns: 0,
             trusted: true,

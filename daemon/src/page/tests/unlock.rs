@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::asking::{Asker, Turn};
-use crate::event::Request;
+use crate::event::{Ending, Request};
 
 fn asker(browser: u64) -> Asker {
     Asker {
@@ -164,7 +164,10 @@ fn from_asking_to_doing_and_out_again() {
         service: "mailserver".to_owned(),
     };
     assert!(matches!(served.event(), Event::Asked(asked) if asked == restart));
-    assert!(matches!(served.event(), Event::Asked(Request::FactoryReset)));
+    assert!(matches!(
+        served.event(),
+        Event::Asked(Request::End(Ending::FactoryReset))
+    ));
 
     served.say(None, None);
     let browser = Browser {

@@ -37,7 +37,7 @@ fn pruning_follows_the_trusted_clock_only() {
     assert_eq!(trusted.cutoff, Some(bench.now.wall_ns - retention_ns));
     bench.feed(Event::Pruned {
         archive: ArchiveId(0),
-        result: Err("disk".to_owned()),
+        result: Err(no_disk()),
     });
     assert_eq!(bench.state.snapshot(bench.now).archive.pruned_total, 3);
     // Ten years ahead or back without trust: the cut-off stays, and the writer is told not to judge.

@@ -51,7 +51,7 @@ fn happen(service: &mut Service, choice: u64, now: Duration, random: &mut Random
             let _ = service.checked(run, Ok(()), now);
         }
         (6, Some(run)) => {
-            let _ = service.checked(run, Err("no".to_owned()), now);
+            let _ = service.checked(run, Err(Failed::Late(now)), now);
         }
         (7..=9, Some(run)) => {
             let code = [0, 1, 78][choice as usize - 7];

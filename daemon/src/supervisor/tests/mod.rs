@@ -13,7 +13,9 @@ use super::*;
 use crate::config::service::{ArchiveRules, Check, Schema, Service as Spec, Services};
 use crate::config::service::{HealthRules, Limits, OutputRules, RestartPolicy, RestartRules, StopRules};
 use crate::config::{ClockSource, Network, Page, Span};
-use crate::event::{ArchiveId, Exit, Gesture, PruneReport, SurveyReport};
+use crate::event::{ArchiveId, Exit, Gesture, Transition};
+use crate::health::check::Failed;
+use crate::retention::{self, PruneReport, SurveyReport};
 use crate::snapshot::{
     Activity, BoxState, DiskStatus, MailserverStatus, MemoryStatus, NetworkStatus, ServiceStateName, SystemStatus,
 };
@@ -61,6 +63,12 @@ fn spec(name: &str, checked: bool) -> Spec {
         output: OutputRules::default(),
         bandwidth_kib_per_sec: None,
     }
+}
+
+/// Why an archive could not be pruned.
+fn no_disk() -> retention::Error {
+    let (path, source) = ("/nonexistent".into(), std::io::ErrorKind::ReadOnlyFilesystem.into());
+    retention::Error::Make { path, source }
 }
 
 fn rules(path: &str) -> ArchiveRules {
@@ -128,9 +136,13 @@ impl Bench {
         if let Event::Exited { service, run, .. } | Event::SpawnFailed { service, run, .. } = &event {
             self.living.remove(&(*service, *run));
         }
-        self.actions = self.state.step(event, self.now);
+        let before: Vec<ServiceStateName> = self.state.services.iter().map(Service::state_name).collect();
+        let step = self.state.step(event, self.now);
+        self.transitions_are_told(&before, &step.transitions);
+        self.actions = step.actions;
         for action in &self.actions {
-            if let Action::Spawn { service, run } = action {
+            if let Action::Spawn { service, run, spec } = action {
+                assert_eq!(*spec, self.state.services[service.0].spec, "as the settings say");
                 let other = self.living.iter().find(|(living, _)| living == service);
                 assert_eq!(other, None, "a second child of {service:?}");
                 assert!(self.living.insert((*service, *run)), "a run was used twice");
@@ -145,6 +157,20 @@ impl Bench {
             }
         }
         let _ = self.state.snapshot(self.now);
+    }
+
+    /// Each service that is in another state is told, and no other; a new one begins as inactive.
+    fn transitions_are_told(&self, before: &[ServiceStateName], told: &[Transition]) {
+        let mut told = told.iter();
+        for (index, service) in self.state.services.iter().enumerate() {
+            let before = before.get(index).copied().unwrap_or(ServiceStateName::Inactive);
+            if service.state_name() != before {
+                let transition = told.next().expect("a transition is told");
+                assert_eq!((transition.from, &transition.status), (before, &service.status()));
+                assert_eq!(transition.failures, service.failures);
+            }
+        }
+        assert_eq!(told.next(), None, "nothing else became of anybody");
     }
 
     fn pass(&mut self, time: Duration) {
@@ -178,7 +204,11 @@ impl Bench {
 
     fn checked(&mut self, service: usize, healthy: bool) {
         let run = self.run(service);
-        let result = if healthy { Ok(()) } else { Err("no".to_owned()) };
+        let result = if healthy {
+            Ok(())
+        } else {
+            Err(Failed::Late(Duration::ZERO))
+        };
         self.feed(Event::Checked {
             service: ServiceId(service),
             run,

@@ -123,7 +123,7 @@ fn play(bench: &mut Bench, step: &Move) {
                     ..PruneReport::default()
                 })
             } else {
-                Err("no".to_owned())
+                Err(no_disk())
             };
             let archive = ArchiveId(0);
             bench.feed(Event::Pruned { archive, result });
@@ -214,14 +214,14 @@ proptest! {
             play(&mut bench, step);
         }
         play(&mut bench, &Move::Stop);
-        let mut left = bench.actions.contains(&Action::Exit);
+        let mut left = bench.actions.contains(&Action::Leave(None));
         for step in &after {
             play(&mut bench, step);
             let spawns = bench.actions.iter().any(|action| matches!(action, Action::Spawn { .. }));
             prop_assert!(!spawns);
-            left |= bench.actions.contains(&Action::Exit);
+            left |= bench.actions.contains(&Action::Leave(None));
         }
         bench.pass(GIVE_UP_DEADLINE);
-        prop_assert!(left || bench.actions.contains(&Action::Exit));
+        prop_assert!(left || bench.actions.contains(&Action::Leave(None)));
     }
 }

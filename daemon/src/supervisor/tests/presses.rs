@@ -11,7 +11,7 @@ fn a_reset_shows_until_the_services_have_ended() {
     bench.feed(Event::Button(Gesture::FactoryReset));
     assert_eq!(activity(&bench), Some(Activity::Resetting));
     bench.exited(0, Exit::Code(0));
-    assert!(bench.actions.contains(&Action::FactoryReset));
+    assert!(bench.actions.contains(&Action::Leave(Some(Ending::FactoryReset))));
 }
 
 #[test]

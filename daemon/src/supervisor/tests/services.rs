@@ -72,7 +72,7 @@ fn a_stop_ends_all_kills_the_deaf_and_then_leaves() {
         }]
     );
     bench.exited(1, Exit::Signal(9));
-    assert_eq!(bench.actions, [Action::Exit]);
+    assert_eq!(bench.actions, [Action::Leave(None)]);
     bench.feed(Event::Tick);
     assert!(bench.actions.is_empty());
 }
@@ -88,7 +88,7 @@ fn a_child_that_even_sigkill_does_not_end_is_left_after_the_deadline() {
         run: bench.run(0)
     }));
     bench.pass(GIVE_UP_DEADLINE - millis(1));
-    assert!(!bench.actions.contains(&Action::Exit));
+    assert!(!bench.actions.contains(&Action::Leave(None)));
     bench.pass(millis(1));
-    assert!(bench.actions.contains(&Action::Exit));
+    assert!(bench.actions.contains(&Action::Leave(None)));
 }

@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 
 use crate::snapshot::Snapshot;
 
-pub(crate) struct Lifeline {
+pub(crate) struct Systemd {
     ready: bool,
     stopping: bool,
     said: String,
@@ -18,10 +18,10 @@ pub(crate) struct Lifeline {
     fed: Option<Duration>,
 }
 
-impl Lifeline {
-    pub(crate) fn new() -> Lifeline {
+impl Systemd {
+    pub(crate) fn new() -> Systemd {
         let feed_every = sd_notify::watchdog_enabled().map(|limit| limit / 2);
-        Lifeline {
+        Systemd {
             ready: false,
             stopping: false,
             said: String::new(),
