@@ -4,6 +4,8 @@
 //! module under `protocols`, its wire types a module under `wire`. It is a library so that the fuzz targets, the socket
 //! tests and the program share one set of decoders.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod admission;
 pub mod archivist;
 mod budget;
