@@ -9,6 +9,7 @@
 //! An envelope that arrives is in memory at once, where queries find it, and on disk with the next group commit, within
 //! [`Options::durability`]. Every segment is one SQLite file for one slice of time; the file's name says when it may go.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod directory;

@@ -6,6 +6,7 @@
 //!
 //! The boards that ship are compiled in ([`Board::named`]); a person's own board is a file ([`Board::from_file`]).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod check;

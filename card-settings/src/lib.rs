@@ -9,6 +9,8 @@
 //! where it was written. [`secrets`] leave the card for the data partition ([`kept`]); [`trial`] judges a network that was
 //! changed.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod address;
 pub mod answer;
 pub mod apply;

@@ -1,6 +1,8 @@
 //! `pillarbox-card`: what a person wrote on the card, before anything else starts (pillarbox-card.service), and what the
 //! box writes back later.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;

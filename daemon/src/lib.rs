@@ -5,6 +5,8 @@
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
 //! page, the LEDs, the notifications and the CLI read without ever calling back.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::process::ExitCode;
 
 mod address;

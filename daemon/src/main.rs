@@ -1,5 +1,7 @@
 //! `pillarboxd`: the daemon, and, told so by its first argument, one of the small processes it keeps its services with.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -55,6 +55,7 @@ pub fn build(order: &Order) -> Result<PathBuf> {
     }
 }
 
+// long: the stages one after another, with what each is given; nothing is decided here.
 fn stages(
     order: &Order,
     title: &str,

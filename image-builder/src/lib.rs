@@ -5,6 +5,7 @@
 //! [`bootstate`] and `bootscript`; what every image holds is `recipe`, and what it turned out to be made of `sbom`.
 //! [`deb`] makes a package of the same programs instead.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod bootscript;

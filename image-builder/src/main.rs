@@ -1,6 +1,8 @@
 //! `pillarbox-image`: builds a board's image, or a Debian package. `scripts/build-image` and `scripts/build-deb` install
 //! what is needed and compile the programs.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod command;
 
 use std::io::Write;

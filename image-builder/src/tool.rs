@@ -2,6 +2,8 @@
 //!
 //! Everything a tool says goes to the stage's log; a failure names the program and the log.
 
+#![expect(clippy::disallowed_methods, reason = "the room that starts programs")]
+
 mod run;
 mod sources;
 

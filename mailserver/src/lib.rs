@@ -5,6 +5,8 @@
 //! ports, REST and metrics. It is a library so that the fuzz targets, the socket tests and the program share one set of
 //! decoders.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod activity;
 mod addresses;
 mod budget;

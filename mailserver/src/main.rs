@@ -3,6 +3,8 @@
 //! Exit status: 0 after a signal, 78 for a bad configuration (sysexits.h, EX_CONFIG), 1 for anything else. What went
 //! wrong is one line on stderr.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 use std::{
     io::{self, Write},
     process::ExitCode,

@@ -4,6 +4,7 @@
 //! The mailserver takes them by `--preset`. The daemon tells them to a service that knows no such names, and the card
 //! refuses what would not do. All three read this one table, so none of them can know another network than the others.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![warn(missing_docs)]
 
 mod entry;

@@ -33,20 +33,22 @@ fn wrong(key: &str, what: impl Into<String>, mend: impl Into<String>) -> Mistake
 
 impl Section {
     pub(crate) fn settings(self) -> Result<StaticAddress, Mistake> {
-        static_address(&self)
+        let (address, prefix) = with_prefix(&self.address)?;
+        Ok(StaticAddress {
+            address,
+            prefix,
+            gateway: gateway(self.gateway.as_deref(), address)?,
+            dns: dns(&self.dns)?,
+        })
     }
 }
 
-fn static_address(network: &Section) -> Result<StaticAddress, Mistake> {
-    let wanted = "write an address with its prefix, such as \"192.168.1.50/24\"";
+fn with_prefix(text: &str) -> Result<(IpAddr, u8), Mistake> {
     let none = || {
-        wrong(
-            "network.address",
-            format!("{:?} is no address", network.address),
-            wanted,
-        )
+        let mend = "write an address with its prefix, such as \"192.168.1.50/24\"";
+        wrong("network.address", format!("{text:?} is no address"), mend)
     };
-    let (address, prefix) = network.address.split_once('/').ok_or_else(none)?;
+    let (address, prefix) = text.split_once('/').ok_or_else(none)?;
     let address: IpAddr = address.parse().map_err(|_| none())?;
     // "+8" and "08" parse as numbers, too.
     let prefix: u8 = prefix
@@ -58,52 +60,42 @@ fn static_address(network: &Section) -> Result<StaticAddress, Mistake> {
     if prefix == 0 || prefix > bits || address.is_unspecified() || address.is_multicast() || address.is_loopback() {
         return Err(none());
     }
-    let other = |key: &'static str, value: &str| {
-        let problem = || {
-            wrong(
-                key,
-                format!("{value:?} is no address"),
-                "write one such as \"192.168.1.1\"",
-            )
-        };
-        let parsed: IpAddr = value.parse().map_err(|_| problem())?;
-        if parsed.is_unspecified() || parsed.is_multicast() {
-            return Err(problem());
-        }
-        Ok(parsed)
+    Ok((address, prefix))
+}
+
+fn gateway(text: Option<&str>, own: IpAddr) -> Result<Option<IpAddr>, Mistake> {
+    const KEY: &str = "network.gateway";
+    let Some(gateway) = text.map(|text| another(KEY, text)).transpose()? else {
+        return Ok(None);
     };
-    let gateway = match &network.gateway {
-        None => None,
-        Some(text) => Some(other("network.gateway", text)?),
+    if gateway.is_ipv4() != own.is_ipv4() {
+        let what = "is of the other IP version than the address";
+        return Err(wrong(KEY, what, "use one of the same"));
+    }
+    if gateway == own {
+        return Err(wrong(KEY, "is the box's own address", "write the router's"));
+    }
+    Ok(Some(gateway))
+}
+
+fn dns(servers: &[String]) -> Result<Vec<IpAddr>, Mistake> {
+    const KEY: &str = "network.dns";
+    if servers.len() > MAX_DNS {
+        let what = format!("has {} servers", servers.len());
+        return Err(wrong(KEY, what, format!("list at most {MAX_DNS}")));
+    }
+    servers.iter().map(|text| another(KEY, text)).collect()
+}
+
+/// The address of another machine.
+fn another(key: &str, text: &str) -> Result<IpAddr, Mistake> {
+    let none = || {
+        let what = format!("{text:?} is no address");
+        wrong(key, what, "write one such as \"192.168.1.1\"")
     };
-    if let Some(gateway) = gateway
-        && gateway.is_ipv4() != address.is_ipv4()
-    {
-        return Err(wrong(
-            "network.gateway",
-            "is of the other IP version than the address",
-            "use one of the same",
-        ));
+    let address: IpAddr = text.parse().map_err(|_| none())?;
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(none());
     }
-    if gateway == Some(address) {
-        return Err(wrong(
-            "network.gateway",
-            "is the box's own address",
-            "write the router's",
-        ));
-    }
-    if network.dns.len() > MAX_DNS {
-        return Err(wrong(
-            "network.dns",
-            format!("has {} servers", network.dns.len()),
-            format!("list at most {MAX_DNS}"),
-        ));
-    }
-    let dns = network.dns.iter().map(|text| other("network.dns", text));
-    Ok(StaticAddress {
-        address,
-        prefix,
-        gateway,
-        dns: dns.collect::<Result<_, _>>()?,
-    })
+    Ok(address)
 }

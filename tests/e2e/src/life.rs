@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
+use crate::bench::{BOOT_LIMIT, Bench, KERNEL_STARTS, LOADER_LIMIT, peer_id, step, wait_for_status};
 use crate::card::Card;
 use crate::envelope::Client;
 use crate::lan::BOX;
 use crate::light;
 use crate::machine::{Cable, Machine};
 use crate::pins::Pins;
-use crate::scenarios::{BOOT_LIMIT, Bench, KERNEL_STARTS, LOADER_LIMIT, peer_id, step, wait_for_status};
 use crate::shell::Shell;
 use crate::{confinement, lan, neighbours, page, report, slots};
 

@@ -3,6 +3,7 @@
 //! its own.
 #![expect(clippy::print_stdout, reason = "figures are what `bench` is for")]
 
+mod bench;
 mod card;
 mod confinement;
 mod envelope;

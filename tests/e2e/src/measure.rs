@@ -9,10 +9,10 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use test_support::report::{MIB, Report};
 
+use crate::bench::{BOOT_LIMIT, peer_id, wait_for_status};
 use crate::card::Card;
 use crate::lan::Lan;
 use crate::machine::{Cable, Machine, Model};
-use crate::scenarios::{BOOT_LIMIT, peer_id, wait_for_status};
 use crate::shell::Shell;
 use crate::{page, report};
 

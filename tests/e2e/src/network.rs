@@ -4,11 +4,11 @@
 
 use anyhow::{Result, ensure};
 
+use crate::bench::{BOOT_LIMIT, Bench, step, wait_for_status};
 use crate::card::Card;
 use crate::lan::BOX;
 use crate::machine::Cable;
 use crate::page;
-use crate::scenarios::{BOOT_LIMIT, Bench, step, wait_for_status};
 use crate::shell::Shell;
 
 /// A network that nobody lays.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::bench::{BOOT_LIMIT, Bench, KERNEL_STARTS, peer_id, step, wait_for_status};
 use crate::card::Card;
 use crate::envelope::Client;
 use crate::light;
 use crate::machine::Machine;
 use crate::pins::Pins;
 use crate::report;
-use crate::scenarios::{BOOT_LIMIT, Bench, KERNEL_STARTS, peer_id, step, wait_for_status};
 
 const BOARD: &str = "qemu-raspi3b";
 /// A round of the longest code, twice, so that one is seen whole.

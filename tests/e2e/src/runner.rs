@@ -6,9 +6,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use crate::bench::Bench;
 use crate::lan::Lan;
 use crate::report;
-use crate::scenarios::{self, Bench};
+use crate::scenarios;
 
 #[derive(Args)]
 pub(crate) struct Order {

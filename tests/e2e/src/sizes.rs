@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use pillarbox_image::layout::{self, Part};
 
+use crate::bench::{BOOT_LIMIT, Bench, peer_id, step, wait_for_status};
 use crate::card::Card;
 use crate::envelope::Client;
 use crate::machine::Cable;
-use crate::scenarios::{BOOT_LIMIT, Bench, peer_id, step, wait_for_status};
 
 /// Cards are sold in decimal gigabytes, and some hold a little less than they say.
 const SMALLEST_BYTES: u64 = 1_900_000_000;
