@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    answer::{self, Answer, bad_request, unavailable},
+    answer::{self, Answer, BodyError, bad_request, unavailable},
     message::GivenMessage,
 };
 use crate::{
@@ -39,7 +39,7 @@ struct Given {
 }
 
 impl Given {
-    fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<(Option<String>, GivenMessage), String> {
+    fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<(Option<String>, GivenMessage), BodyError> {
         let given: Self = answer::decode(headers, bytes)?;
         Ok((given.pubsub_topic.filter(|topic| !topic.is_empty()), given.message))
     }

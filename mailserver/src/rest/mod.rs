@@ -34,14 +34,15 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     config::{Config, LogLevel, Rest, ServicePeers},
     discovery::Told,
+    logging::LogError,
     node::Handle,
-    swarm::Origin,
+    swarm::{ConnectError, Origin},
     topics::Sharding,
 };
 use cache::Cache;
-pub use message::read_message;
+pub use message::{MessageError, read_message};
 use origin::Origins;
-pub use store::read_store_query;
+pub use store::{QueryError, read_store_query};
 
 /// Room for JSON around an envelope in base64.
 const BODY_OVERHEAD_BYTES: usize = 64 * 1024;
@@ -55,7 +56,16 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(4);
 const RECORD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes what is logged from now on.
-pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), String> + Send + Sync>;
+pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), LogError> + Send + Sync>;
+
+/// Why a peer could not be connected to.
+#[derive(Debug, thiserror::Error)]
+enum Unreachable {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error("not connected within {} s", .0.as_secs())]
+    TooLate(Duration),
+}
 
 /// What handlers work with.
 pub struct Api {
@@ -80,16 +90,16 @@ impl Api {
         set_log_level: SetLogLevel,
     ) -> Arc<Self> {
         let mut relay_cache = Cache::new(settings.relay_cache_capacity);
-        for topic in config.network.pubsub_topics() {
+        for topic in config.node.pubsub_topics() {
             // More shards than the cache takes are served all the same, but not collected here.
             let _ = relay_cache.subscribe_pubsub(&topic.to_string());
         }
-        for topic in &config.network.content_topics {
+        for topic in &config.content_topics {
             let _ = relay_cache.subscribe_content(&topic.to_string());
         }
         Arc::new(Self {
             node,
-            sharding: config.network.sharding,
+            sharding: config.node.sharding,
             services: config.services.clone(),
             admin: settings.admin,
             origins: Arc::new(Origins::new(&settings.allowed_origins)),
@@ -141,12 +151,9 @@ impl Api {
     }
 
     /// Connects to a peer unless it is connected, and says why it could not.
-    async fn reach(&self, address: Multiaddr, patience: Duration) -> Result<PeerId, String> {
-        match tokio::time::timeout(patience, self.node.swarm().connect(address, Origin::Admin)).await {
-            Ok(Ok(peer)) => Ok(peer),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("not connected within {} s", patience.as_secs())),
-        }
+    async fn reach(&self, address: Multiaddr, patience: Duration) -> Result<PeerId, Unreachable> {
+        let connected = tokio::time::timeout(patience, self.node.swarm().connect(address, Origin::Admin)).await;
+        Ok(connected.map_err(|_| Unreachable::TooLate(patience))??)
     }
 
     /// The peer that was given for a service, or a connected one that offers it.
@@ -200,41 +207,10 @@ impl Api {
             .route("/lightpush/v3/message", post(light_push::push))
             .route("/lightpush/v1/message", post(light_push::push_legacy));
         if self.node.services().relay {
-            router = router
-                .route(
-                    "/relay/v1/subscriptions",
-                    post(relay::subscribe).delete(relay::unsubscribe).options(allow),
-                )
-                .route(
-                    "/relay/v1/messages/{topic}",
-                    get(relay::messages).post(relay::publish).options(allow),
-                )
-                .route(
-                    "/relay/v1/auto/subscriptions",
-                    post(relay::auto_subscribe)
-                        .delete(relay::auto_unsubscribe)
-                        .options(allow),
-                )
-                .route(
-                    "/relay/v1/auto/messages/{topic}",
-                    get(relay::auto_messages).options(allow),
-                )
-                .route("/relay/v1/auto/messages", post(relay::auto_publish).options(allow));
+            router = router.merge(relay_paths());
         }
         if self.admin {
-            router = router
-                .route("/admin/v1/peers", get(admin::peers).post(admin::connect))
-                .route("/admin/v1/peer/{id}", get(admin::peer))
-                .route("/admin/v1/peers/service", get(admin::service_peers))
-                .route("/admin/v1/peers/connected", get(admin::connected_peers))
-                .route("/admin/v1/peers/connected/on/{shard}", get(admin::connected_on_shard))
-                .route("/admin/v1/peers/relay", get(admin::relay_peers))
-                .route("/admin/v1/peers/relay/on/{shard}", get(admin::relay_on_shard))
-                .route("/admin/v1/peers/mesh", get(admin::mesh_peers))
-                .route("/admin/v1/peers/mesh/on/{shard}", get(admin::mesh_on_shard))
-                .route("/admin/v1/peers/stats", get(admin::stats))
-                .route("/admin/v1/filter/subscriptions", get(admin::filter_subscriptions))
-                .route("/admin/v1/log-level/{level}", post(admin::log_level));
+            router = router.merge(admin_paths());
         }
         let missing = Missing {
             relay: self.node.services().relay,
@@ -249,6 +225,45 @@ impl Api {
             .layer(DefaultBodyLimit::max(info.max_message_bytes * 2 + BODY_OVERHEAD_BYTES))
             .with_state(self.clone())
     }
+}
+
+fn relay_paths() -> Router<Arc<Api>> {
+    Router::new()
+        .route(
+            "/relay/v1/subscriptions",
+            post(relay::subscribe).delete(relay::unsubscribe).options(allow),
+        )
+        .route(
+            "/relay/v1/messages/{topic}",
+            get(relay::messages).post(relay::publish).options(allow),
+        )
+        .route(
+            "/relay/v1/auto/subscriptions",
+            post(relay::auto_subscribe)
+                .delete(relay::auto_unsubscribe)
+                .options(allow),
+        )
+        .route(
+            "/relay/v1/auto/messages/{topic}",
+            get(relay::auto_messages).options(allow),
+        )
+        .route("/relay/v1/auto/messages", post(relay::auto_publish).options(allow))
+}
+
+fn admin_paths() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/admin/v1/peers", get(admin::peers).post(admin::connect))
+        .route("/admin/v1/peer/{id}", get(admin::peer))
+        .route("/admin/v1/peers/service", get(admin::service_peers))
+        .route("/admin/v1/peers/connected", get(admin::connected_peers))
+        .route("/admin/v1/peers/connected/on/{shard}", get(admin::connected_on_shard))
+        .route("/admin/v1/peers/relay", get(admin::relay_peers))
+        .route("/admin/v1/peers/relay/on/{shard}", get(admin::relay_on_shard))
+        .route("/admin/v1/peers/mesh", get(admin::mesh_peers))
+        .route("/admin/v1/peers/mesh/on/{shard}", get(admin::mesh_on_shard))
+        .route("/admin/v1/peers/stats", get(admin::stats))
+        .route("/admin/v1/filter/subscriptions", get(admin::filter_subscriptions))
+        .route("/admin/v1/log-level/{level}", post(admin::log_level))
 }
 
 /// A browser asking whether it may ask.
@@ -275,12 +290,21 @@ impl Missing {
     }
 }
 
-/// A multiaddr that names a peer, with nwaku's words where it does not.
-pub fn peer_address(text: &str) -> Result<Multiaddr, String> {
-    let address: Multiaddr = text.parse().map_err(|error| format!("MultiAddress.init [{error}]"))?;
+/// Why a text is no peer's address, in nwaku's words.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerAddressError {
+    #[error("MultiAddress.init [{0}]")]
+    NotAMultiaddr(#[from] libp2p::multiaddr::Error),
+    #[error("Invalid multiaddress: /p2p/ and the peer's id are missing")]
+    NoPeer,
+}
+
+/// A multiaddr that names a peer.
+pub fn peer_address(text: &str) -> Result<Multiaddr, PeerAddressError> {
+    let address: Multiaddr = text.parse()?;
     match address.iter().last() {
         Some(Protocol::P2p(_)) => Ok(address),
-        _ => Err("Invalid multiaddress: /p2p/ and the peer's id are missing".to_owned()),
+        _ => Err(PeerAddressError::NoPeer),
     }
 }
 
