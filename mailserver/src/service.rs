@@ -18,7 +18,7 @@ use crate::{
     key::KeyError,
     metrics::Metrics,
     node::{self, Handle, Running, StartError},
-    rest::{Api, SetLogLevel},
+    rest::{self, Api, SetLogLevel},
     swarm::{self, Phase, TransportError},
 };
 
@@ -132,7 +132,7 @@ impl Service {
     ) -> Result<(), BindError> {
         let api = Api::new(self.node.clone(), config, settings, enr, set_log_level);
         self.collector = Some(tokio::spawn(Arc::clone(&api).collect()));
-        let server = Server::start(listener, api.router()).map_err(|source| BindError::Other {
+        let server = Server::start(listener, rest::router(&api)).map_err(|source| BindError::Other {
             flag: "rest-port",
             address: settings.address,
             port: settings.port,

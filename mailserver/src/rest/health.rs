@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, http::StatusCode};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Api, answer};
+use super::{answer, api::Api};
 use crate::{
     protocols::{
         filter::wire::FILTER_SUBSCRIBE,

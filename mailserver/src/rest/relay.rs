@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    Api,
     answer::{self, Answer, Refusal, bad_request, internal_error},
+    api::Api,
     cache::Full,
     message::{GivenMessage, ShownMessage},
 };

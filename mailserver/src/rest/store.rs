@@ -11,8 +11,8 @@ use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api,
     answer::{self, Answer, Refusal, bad_request, internal_error},
+    api::{Api, peer_address, request_id},
     message::ShownMessage,
 };
 use crate::protocols::store::{
@@ -209,8 +209,8 @@ pub(super) async fn messages(State(api): State<Arc<Api>>, Query(parameters): Que
 /// The peer that was named, that the node was configured with, or that offers store.
 async fn choose(api: &Api, address: &str) -> Result<PeerId, Refusal> {
     if !address.is_empty() {
-        let address = super::peer_address(address)
-            .map_err(|error| bad_request(format!("Failed parsing remote peer info [{error}]")))?;
+        let address =
+            peer_address(address).map_err(|error| bad_request(format!("Failed parsing remote peer info [{error}]")))?;
         return api.reach(address, TIMEOUT).await.map_err(|error| {
             internal_error(format!(
                 "Error occurred in queryFut.read() [PEER_DIAL_FAILURE: {error}]"
@@ -224,7 +224,7 @@ async fn choose(api: &Api, address: &str) -> Result<PeerId, Refusal> {
 
 async fn ask(api: &Api, peer: PeerId, request: StoreQueryRequest) -> Result<StoreQueryResponse, Refusal> {
     let request = StoreQueryRequest {
-        request_id: Some(super::request_id()),
+        request_id: Some(request_id()),
         ..request
     };
     let failed = |error: String| internal_error(format!("Error occurred in queryFut.read() [{error}]"));
