@@ -1,7 +1,9 @@
 //! The node's identity: one secp256k1 key for libp2p and the ENR, in a file of 64 hex digits (as `--nodekey` takes it).
 //!
 //! The file is created when absent, readable by its owner alone, and put in place whole: a power cut leaves no half key.
+//! Digits become a key pair in one place ([`from_hex`]), and a key pair never becomes text but for that file.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,8 +22,46 @@ pub enum KeyError {
     },
     #[error("{path} holds no node key: expected 64 hex digits; restore the file, or remove it for a new identity")]
     NotAKey { path: PathBuf },
-    #[error("a node key is 64 hex digits of a secp256k1 secret")]
-    NotHex,
+}
+
+/// Whose key the node has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    Given(NodeKey),
+    /// Read from this file, which is made when absent.
+    File(PathBuf),
+    /// A new one each time, as in nwaku.
+    Fresh,
+}
+
+impl Identity {
+    /// The node's key: given, read from its file, or new.
+    pub fn keypair(&self) -> Result<Keypair, KeyError> {
+        match self {
+            Self::Given(NodeKey(keypair)) => Ok(keypair.clone()),
+            Self::File(path) => load_or_create(path),
+            Self::Fresh => Ok(Keypair::generate_secp256k1()),
+        }
+    }
+}
+
+/// A key that was given. It tells nobody what it is.
+#[derive(Clone)]
+pub struct NodeKey(pub Keypair);
+
+impl PartialEq for NodeKey {
+    fn eq(&self, other: &Self) -> bool {
+        // Each secret has a public key of its own.
+        self.0.public() == other.0.public()
+    }
+}
+
+impl Eq for NodeKey {}
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeKey(secret)")
+    }
 }
 
 /// The key in `path`; a new one is made and kept there when the file does not exist.
@@ -34,7 +74,7 @@ pub fn load_or_create(path: &Path) -> Result<Keypair, KeyError> {
         }
     };
     match fs::read_to_string(path) {
-        Ok(text) => from_hex(text.trim()).map_err(|_| KeyError::NotAKey { path: path.to_owned() }),
+        Ok(text) => from_hex(text.trim()).ok_or_else(|| KeyError::NotAKey { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let secret = secp256k1::Keypair::generate();
             write_private(path, &hex::encode(secret.secret().to_bytes())).map_err(failed("writing the node key"))?;
@@ -44,11 +84,11 @@ pub fn load_or_create(path: &Path) -> Result<Keypair, KeyError> {
     }
 }
 
-/// `--nodekey`.
-pub fn from_hex(text: &str) -> Result<Keypair, KeyError> {
-    let mut bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|_| KeyError::NotHex)?;
-    let secret = secp256k1::SecretKey::try_from_bytes(&mut bytes).map_err(|_| KeyError::NotHex)?;
-    Ok(secp256k1::Keypair::from(secret).into())
+/// The key in 64 hexadecimal digits, with `0x` or without.
+pub fn from_hex(text: &str) -> Option<Keypair> {
+    let mut bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).ok()?;
+    let secret = secp256k1::SecretKey::try_from_bytes(&mut bytes).ok()?;
+    Some(secp256k1::Keypair::from(secret).into())
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
@@ -87,6 +127,16 @@ mod tests {
         assert!(first.to_string().starts_with("16Uiu2HA"), "{first}");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path().join("keys")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_key_is_the_given_one() {
+        let hex = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
+        let given = Identity::Given(NodeKey(from_hex(hex).unwrap())).keypair().unwrap();
+        let secret = given.try_into_secp256k1().unwrap().secret().to_bytes();
+        assert_eq!(hex::encode(secret), hex);
+        let fresh = || Identity::Fresh.keypair().unwrap().public();
+        assert_ne!(fresh(), fresh());
     }
 
     #[test]

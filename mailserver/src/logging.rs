@@ -2,20 +2,34 @@
 
 use std::io;
 
-use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use thiserror::Error;
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    layer::SubscriberExt,
+    reload,
+    util::{SubscriberInitExt, TryInitError},
+};
 
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// What libraries under us may say at most: their own chatter would drown ours.
 const LIBRARIES: &str = "libp2p_gossipsub=error,libp2p_swarm=warn,libp2p_tcp=warn,discv5=warn,hickory_resolver=warn,hickory_proto=error,hyper=warn,hyper_util=warn,netlink_proto=error,yamux=warn,multistream_select=warn";
 
+#[derive(Debug, Error)]
+pub enum LogError {
+    #[error("starting the log: {0}")]
+    Start(#[from] TryInitError),
+    #[error("changing the log's level: {0}")]
+    Level(#[from] reload::Error),
+}
+
 /// Changes the level of a log that has been started.
 #[derive(Debug, Clone)]
 pub struct Control(reload::Handle<EnvFilter, Registry>);
 
 impl Control {
-    pub fn set(&self, level: LogLevel) -> Result<(), String> {
-        self.0.reload(filter(level)).map_err(|error| error.to_string())?;
+    pub fn set(&self, level: LogLevel) -> Result<(), LogError> {
+        self.0.reload(filter(level))?;
         tracing::info!(level = level.directive(), "log level changed");
         Ok(())
     }
@@ -31,10 +45,10 @@ fn filter(level: LogLevel) -> EnvFilter {
 }
 
 /// Starts the log of this process. Fails when there is one already.
-pub fn start(log: Log) -> Result<Control, String> {
+pub fn start(log: Log) -> Result<Control, LogError> {
     let (filter, handle) = reload::Layer::new(filter(log.level));
     let base = tracing_subscriber::registry().with(filter);
-    let started = match log.format {
+    match log.format {
         LogFormat::Text => base
             .with(
                 tracing_subscriber::fmt::layer()
@@ -45,8 +59,7 @@ pub fn start(log: Log) -> Result<Control, String> {
         LogFormat::Json => base
             .with(tracing_subscriber::fmt::layer().json().with_writer(io::stdout))
             .try_init(),
-    };
-    started.map_err(|error| error.to_string())?;
+    }?;
     Ok(Control(handle))
 }
 

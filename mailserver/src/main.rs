@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
-    let log = logging::start(config.log).map_err(anyhow::Error::msg)?;
+    let log = logging::start(config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

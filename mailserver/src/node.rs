@@ -2,7 +2,7 @@
 //!
 //! `start` returns once the ports are bound, so that a port in use is an error of the start and not a surprise later.
 
-use libp2p::PeerId;
+use libp2p::{PeerId, identity};
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::sync::broadcast;
@@ -25,7 +25,6 @@ use crate::protocols::{filter, light_push, metadata, peer_exchange, store, sync}
 use crate::settings::{Services, Settings};
 use crate::swarm::observer::{Event, Observer, Verdict};
 use crate::swarm::{self, Prepared};
-use crate::topics::Shard;
 use crate::wire::WakuMessage;
 
 #[derive(Debug, Error)]
@@ -199,18 +198,14 @@ impl Observer for Told {
     }
 }
 
-/// Binds the ports, starts the node and returns the way to talk to it.
-pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running), StartError> {
+/// Binds the ports, starts the node and returns the way to talk to it. The key is secp256k1: the same is in the ENR.
+pub async fn start(settings: &Settings, keypair: &identity::Keypair) -> Result<(Handle, Running), StartError> {
     let (metrics, activity) = (Metrics::default(), Activity::default());
-    let prepared = Prepared::bind(&settings, agent, metrics.swarm.clone(), activity.clone())?;
-    let topics: Vec<String> = settings
-        .shards
-        .iter()
-        .map(|&shard| Shard::new(settings.cluster_id, shard).to_string())
-        .collect();
+    let prepared = Prepared::bind(settings, keypair, metrics.swarm.clone(), activity.clone())?;
+    let topics: Vec<String> = settings.pubsub_topics().map(|topic| topic.to_string()).collect();
 
     let ids = settings.sync.map(|_| sync::Ids::new(topics.clone()));
-    let archive = open_archive(&settings, ids.clone(), &metrics)?;
+    let archive = open_archive(settings, ids.clone(), &metrics)?;
     let archivist = archive.as_ref().map(|(archivist, _)| archivist.clone());
     // Before the first envelope of this run is in it.
     let newest = archivist
@@ -218,7 +213,7 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         .and_then(Archivist::stats)
         .and_then(|stats| stats.newest)
         .map(i64::from);
-    let handle = put_together(&settings, prepared.handle().clone(), archivist.clone(), metrics);
+    let handle = put_together(settings, prepared.handle().clone(), archivist.clone(), metrics);
     let metadata = metadata::server::Server::new(settings.cluster_id, &settings.shards);
     let sync = match (settings.sync, &archivist, ids) {
         (Some(sync), Some(archivist), Some(ids)) => Some(sync::Server::new(
@@ -231,16 +226,16 @@ pub async fn start(settings: Settings, agent: String) -> Result<(Handle, Running
         )),
         _ => None,
     };
-    let router = route(&handle, &settings, metadata.clone(), sync.as_ref(), activity);
+    let router = route(&handle, settings, metadata.clone(), sync.as_ref(), activity);
     let told = Told {
         intake: handle.intake.clone(),
         swarm: handle.swarm.clone(),
         metadata,
     };
-    let (task, inbound) = prepared.start(&settings, router.offered(), Box::new(told))?;
+    let (task, inbound) = prepared.start(settings, router.offered(), Box::new(told))?;
     tokio::spawn(router.run(inbound));
     if let Some(archivist) = archivist {
-        catch_up(&handle, &settings, archivist, topics, (newest, sync));
+        catch_up(&handle, settings, archivist, topics, (newest, sync));
     }
     Ok((handle, Running { task, archive }))
 }

@@ -18,7 +18,7 @@ use crate::{
     key::KeyError,
     metrics::Metrics,
     node::{self, Handle, Running, StartError},
-    rest::{Api, SetLogLevel},
+    rest::{self, Api, SetLogLevel},
     swarm::{self, Phase, TransportError},
 };
 
@@ -41,7 +41,7 @@ impl Error {
     /// Whether starting again without another configuration would fail again.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Key(error) => matches!(error, KeyError::NotAKey { .. } | KeyError::NotHex),
+            Self::Key(error) => matches!(error, KeyError::NotAKey { .. }),
             Self::Discovery(error) => error.is_configuration(),
             Self::Node(StartError::Swarm(swarm::StartError::Transport(TransportError::Tls(_)))) => true,
             Self::Bind(_) | Self::Node(_) => false,
@@ -86,7 +86,7 @@ pub struct Service {
 impl Service {
     /// Starts everything. Returns once all ports are taken; [`Handle::status`] tells when the node listens.
     pub async fn start(config: &Config, set_log_level: SetLogLevel) -> Result<Self, Error> {
-        let keypair = config.keypair()?;
+        let keypair = config.identity.keypair()?;
         let rest = match &config.rest {
             Some(rest) => Some((rest, http::bind("rest-port", rest.address, rest.port).await?)),
             None => None,
@@ -100,7 +100,7 @@ impl Service {
         };
         let prepared = discovery::prepare(config, &keypair).await?;
         let counters = discovery::Counters::default();
-        let (node, running) = node::start(config.settings(keypair), config.addresses.agent.clone()).await?;
+        let (node, running) = node::start(&config.node, &keypair).await?;
         let discovery = prepared
             .start(config, node.swarm().clone(), node.records().clone(), counters.clone())
             .await?;
@@ -132,7 +132,7 @@ impl Service {
     ) -> Result<(), BindError> {
         let api = Api::new(self.node.clone(), config, settings, enr, set_log_level);
         self.collector = Some(tokio::spawn(Arc::clone(&api).collect()));
-        let server = Server::start(listener, api.router()).map_err(|source| BindError::Other {
+        let server = Server::start(listener, rest::router(&api)).map_err(|source| BindError::Other {
             flag: "rest-port",
             address: settings.address,
             port: settings.port,

@@ -1,4 +1,5 @@
-//! What a node is told before it starts: plain values, checked by whoever read them (flags, TOML, presets).
+//! What a node is told before it starts: plain values, checked by whoever read them (`config`, from flags, file and
+//! presets). There is this one type and no other: what was read is what the node is started with.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -6,25 +7,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use k256::ecdsa::VerifyingKey;
-use libp2p::{Multiaddr, identity};
+use libp2p::Multiaddr;
 
-use crate::topics::Sharding;
+use crate::topics::{Shard, Sharding};
 
-/// nwaku's `--max-msg-size` default.
-pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 150 * 1024;
-/// Shards of The Waku Network and of presets without their own (nwaku `networks_config.nim`).
-pub const DEFAULT_AUTOSHARDS: u16 = 8;
-
-#[derive(Clone, Debug)]
+/// All but the node's key. Two nodes may be told the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// secp256k1: the same key is in the ENR.
-    pub keypair: identity::Keypair,
+    /// What identify tells peers.
+    pub agent: String,
     pub cluster_id: u16,
     /// Shards of `cluster_id` that are subscribed at start and advertised.
     pub shards: Vec<u16>,
     pub sharding: Sharding,
     pub listen: Listen,
-    /// Told to peers instead of (`--ext-multiaddr-only`) or beside what we listen on.
+    /// Told to peers beside what the node listens on.
     pub external_addresses: Vec<Multiaddr>,
     /// Dialled at start and again whenever lost.
     pub static_nodes: Vec<Multiaddr>,
@@ -43,25 +40,18 @@ pub struct Settings {
     pub sync: Option<SyncSettings>,
 }
 
-impl Settings {
-    /// nwaku's defaults: cluster 0 and its eight shards under autosharding.
-    pub fn new(keypair: identity::Keypair) -> Self {
+impl Default for Settings {
+    /// nwaku's defaults: what a node without any flag is told.
+    fn default() -> Self {
         Self {
-            keypair,
+            agent: "pillarbox-mailserver".to_owned(),
             cluster_id: 0,
-            shards: (0..DEFAULT_AUTOSHARDS).collect(),
-            sharding: Sharding::Auto {
-                shards_in_network: DEFAULT_AUTOSHARDS,
-            },
-            listen: Listen {
-                address: Ipv4Addr::UNSPECIFIED.into(),
-                tcp_port: 60000,
-                websocket_port: None,
-                websocket_tls: None,
-            },
+            shards: Vec::new(),
+            sharding: Sharding::Static,
+            listen: Listen::default(),
             external_addresses: Vec::new(),
             static_nodes: Vec::new(),
-            max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
+            max_message_bytes: 150 * 1024,
             services: Services::default(),
             limits: Limits::default(),
             archive: None,
@@ -74,14 +64,33 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The shards served, as pubsub topics.
+    pub fn pubsub_topics(&self) -> impl Iterator<Item = Shard> {
+        self.shards.iter().map(|&index| Shard::new(self.cluster_id, index))
+    }
+}
+
 /// Port 0 lets the system choose.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     pub address: IpAddr,
     pub tcp_port: u16,
     pub websocket_port: Option<u16>,
     /// WebSocket on TLS then (wss), as in nwaku on the same port.
     pub websocket_tls: Option<TlsFiles>,
+}
+
+impl Default for Listen {
+    /// nwaku's defaults.
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            tcp_port: 60000,
+            websocket_port: None,
+            websocket_tls: None,
+        }
+    }
 }
 
 /// Where the key and the certificate lie.
@@ -119,13 +128,13 @@ impl Default for Services {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub max_connections: u32,
     /// All tcp and ws traffic together, each way; absent is without limit.
     pub bandwidth_kib_per_sec: Option<NonZeroU32>,
-    /// Connections from one IP address; 0 is without limit.
-    pub per_ip: u32,
+    /// Connections from one IP address; absent is without limit.
+    pub per_ip: Option<NonZeroU32>,
     /// Of the connections, those meant for relay: a third of them is kept for peers that this node chose.
     pub relay_share_percent: u8,
     /// Peers remembered that are not connected; beyond it the one met longest ago is forgotten.
@@ -141,7 +150,7 @@ impl Default for Limits {
         Self {
             max_connections: 150,
             bandwidth_kib_per_sec: None,
-            per_ip: 5,
+            per_ip: NonZeroU32::new(5),
             relay_share_percent: 50,
             known_peers: 1000,
             streams: Streams::default(),
@@ -152,7 +161,7 @@ impl Default for Limits {
 }
 
 /// How many inbound streams may be open at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Streams {
     /// js-waku holds one idle stream for each protocol and up to 64 busy ones for a protocol.
     pub per_peer: usize,
@@ -169,7 +178,7 @@ impl Default for Streams {
 }
 
 /// How a silent peer is told from a dead one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
     /// Between an answer and the next ping.
     pub interval: Duration,
@@ -186,7 +195,7 @@ impl Default for Ping {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterLimits {
     pub max_subscribers: usize,
     pub max_criteria_per_subscriber: usize,
@@ -205,7 +214,7 @@ impl Default for FilterLimits {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveSettings {
     pub dir: PathBuf,
     pub retention: Duration,

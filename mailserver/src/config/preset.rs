@@ -7,9 +7,6 @@ pub use networks::Network as Preset;
 
 use crate::topics::Sharding;
 
-/// nwaku's default size limit.
-pub const DEFAULT_MESSAGE_BYTES: usize = 150 * 1024;
-
 /// The public networks, and `dev`, which is none.
 pub fn all() -> impl Iterator<Item = &'static Preset> {
     networks::PRESETS.iter().chain([&networks::ALONE])

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Error,
+    error::Error,
     flags::{self, Flag, Kind},
     values,
 };
@@ -165,10 +165,11 @@ impl Given {
             .map_or_else(|| format!("--{name}"), |values| values.place.spelling(name))
     }
 
+    /// A value that is no good. Of a secret, nothing is told.
     fn wrong(&self, name: &str, value: &str, reason: impl fmt::Display) -> Error {
         Error::Value {
             flag: self.spelling(name),
-            value: value.to_owned(),
+            value: flags::find(name).map_or(value, |flag| flag.shown(value)).to_owned(),
             reason: reason.to_string(),
         }
     }

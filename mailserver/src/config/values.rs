@@ -1,16 +1,19 @@
 //! The values of flags, each read by a pure function that says what it would have taken.
 
 use std::{
-    fmt,
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
+    ops::RangeInclusive,
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 
 use k256::ecdsa::VerifyingKey;
+use libp2p::{Multiaddr, multiaddr::Protocol};
 
+use crate::key::{self, NodeKey};
 use crate::settings::{Nat, ProtectedShard, RateLimit};
 use crate::topics::{MAX_SHARD, Shard};
 
@@ -23,14 +26,27 @@ pub fn switch(text: &str) -> Option<bool> {
     }
 }
 
-pub fn number<T>(text: &str, low: T, high: T) -> Result<T, String>
+/// Not a whole number, or not one between these two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("give a whole number from {low} to {high}")]
+pub struct NotBetween<T> {
+    low: T,
+    high: T,
+}
+
+pub fn number<T>(text: &str, low: T, high: T) -> Result<T, NotBetween<T>>
 where
-    T: FromStr + PartialOrd + fmt::Display + Copy,
+    T: FromStr + PartialOrd + Copy,
 {
     text.parse()
         .ok()
         .filter(|number| *number >= low && *number <= high)
-        .ok_or_else(|| format!("give a whole number from {low} to {high}"))
+        .ok_or(NotBetween { low, high })
+}
+
+/// Any text.
+pub fn words(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_owned())
 }
 
 pub fn address(text: &str) -> Result<IpAddr, &'static str> {
@@ -38,30 +54,52 @@ pub fn address(text: &str) -> Result<IpAddr, &'static str> {
 }
 
 /// Below this not even pings and gossip of a few peers get through; above it nothing is a limit.
-const BANDWIDTH_KIB_PER_SEC: std::ops::RangeInclusive<u32> = 8..=10_000_000;
+const BANDWIDTH_KIB_PER_SEC: RangeInclusive<u32> = 8..=10_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("give 0 for no limit, or from {} to {} KiB a second", BANDWIDTH_KIB_PER_SEC.start(), BANDWIDTH_KIB_PER_SEC.end())]
+pub struct NotABandwidth;
 
 /// KiB a second; 0 is no limit.
-pub fn bandwidth_kib_per_sec(text: &str) -> Result<Option<NonZeroU32>, String> {
-    let (low, high) = (*BANDWIDTH_KIB_PER_SEC.start(), *BANDWIDTH_KIB_PER_SEC.end());
-    match number(text, 0, high) {
-        Ok(given) if given == 0 || given >= low => Ok(NonZeroU32::new(given)),
-        _ => Err(format!("give 0 for no limit, or from {low} to {high} KiB a second")),
+pub fn bandwidth_kib_per_sec(text: &str) -> Result<Option<NonZeroU32>, NotABandwidth> {
+    let limit = text.parse().map(NonZeroU32::new).map_err(|_| NotABandwidth)?;
+    match limit {
+        Some(limit) if !BANDWIDTH_KIB_PER_SEC.contains(&limit.get()) => Err(NotABandwidth),
+        limit => Ok(limit),
+    }
+}
+
+/// Smaller than this, relay's own control messages would not fit; larger, a board's memory is at peers' mercy.
+const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WrongSize {
+    #[error("give a size such as 150KiB, 150 KB or 153600B")]
+    NotASize,
+    #[error("give from {} to {} bytes", MESSAGE_BYTES.start(), MESSAGE_BYTES.end())]
+    NotAMessage,
+}
+
+/// The largest message that the node is to take.
+pub fn message_bytes(text: &str) -> Result<usize, WrongSize> {
+    match size_bytes(text)? {
+        bytes if MESSAGE_BYTES.contains(&bytes) => Ok(bytes),
+        _ => Err(WrongSize::NotAMessage),
     }
 }
 
 /// An amount of bytes: a whole number with `B`, `KB` (1000) or `KiB` (1024), a space between or not, or a bare number of
 /// bytes, as nwaku's `parseMsgSize` takes it.
-pub fn size_bytes(text: &str) -> Result<usize, &'static str> {
-    const WRONG: &str = "give a size such as 150KiB, 150 KB or 153600B";
+pub fn size_bytes(text: &str) -> Result<usize, WrongSize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: usize = text[..digits].parse().map_err(|_| WRONG)?;
+    let number: usize = text[..digits].parse().map_err(|_| WrongSize::NotASize)?;
     let factor = match text[digits..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "kb" => 1000,
         "kib" => 1024,
-        _ => return Err(WRONG),
+        _ => return Err(WrongSize::NotASize),
     };
-    number.checked_mul(factor).ok_or(WRONG)
+    number.checked_mul(factor).ok_or(WrongSize::NotASize)
 }
 
 /// Which part of nwaku's retention policies is kept to here, and which is not.
@@ -74,7 +112,8 @@ pub struct Retention {
 }
 
 /// `time:SECONDS`, `capacity:COUNT`, `size:AMOUNT`, several joined by `;`, or `none` (nwaku `waku_archive/retention_policy`).
-pub fn retention(text: &str) -> Result<Retention, String> {
+pub fn retention(text: &str) -> Result<Retention, &'static str> {
+    const WRONG: &str = "give time:SECONDS, or none to keep everything";
     let mut retention = Retention {
         time: None,
         not_applied: Vec::new(),
@@ -82,16 +121,15 @@ pub fn retention(text: &str) -> Result<Retention, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(retention);
     }
-    let wrong = || "give time:SECONDS, or none to keep everything".to_owned();
     for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
         match part.split_once(':') {
             Some(("time", seconds)) => {
                 // Two centuries in nanoseconds still are an i64.
-                let seconds = number(seconds, 1u64, 6_000_000_000).map_err(|_| wrong())?;
+                let seconds = number(seconds, 1u64, 6_000_000_000).map_err(|_| WRONG)?;
                 retention.time = Some(Duration::from_secs(seconds));
             }
             Some(("capacity" | "size", _)) => retention.not_applied.push(part.to_owned()),
-            _ => return Err(wrong()),
+            _ => return Err(WRONG),
         }
     }
     Ok(retention)
@@ -109,21 +147,10 @@ pub fn database_directory(url: &str) -> Result<PathBuf, &'static str> {
 }
 
 /// The node's secp256k1 key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NodeKey(pub k256::ecdsa::SigningKey);
-
-impl fmt::Debug for NodeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NodeKey(secret)")
-    }
-}
-
 pub fn node_key(text: &str) -> Result<NodeKey, &'static str> {
-    const WRONG: &str = "give the secp256k1 key as 64 hexadecimal digits";
-    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|_| WRONG)?;
-    k256::ecdsa::SigningKey::from_slice(&bytes)
+    key::from_hex(text)
         .map(NodeKey)
-        .map_err(|_| WRONG)
+        .ok_or("give the secp256k1 key as 64 hexadecimal digits")
 }
 
 /// `SHARD:KEY` or `/waku/2/rs/CLUSTER/SHARD:KEY`, the key compressed or not, in hexadecimal digits.
@@ -142,7 +169,7 @@ pub fn protected_shard(text: &str) -> Result<ProtectedShard, &'static str> {
 /// The most shards of a network (RFC 51).
 pub const MAX_NETWORK_SHARDS: u16 = MAX_SHARD + 1;
 
-pub fn shard_index(text: &str) -> Result<u16, String> {
+pub fn shard_index(text: &str) -> Result<u16, NotBetween<u16>> {
     number(text, 0, MAX_SHARD)
 }
 
@@ -215,6 +242,55 @@ pub fn nat(text: &str) -> Result<Nat, &'static str> {
                 Ok(Nat::ExternalIp(address))
             }
         }
+    }
+}
+
+pub fn multiaddr(text: &str) -> Result<Multiaddr, &'static str> {
+    text.parse()
+        .map_err(|_| "give a multiaddr such as /ip4/203.0.113.7/tcp/60000")
+}
+
+/// A multiaddr that says who is there.
+pub fn peer_address(text: &str) -> Result<Multiaddr, &'static str> {
+    const WRONG: &str = "give a multiaddr that ends with /p2p/ and the peer's id";
+    let address: Multiaddr = text.parse().map_err(|_| WRONG)?;
+    match address.iter().last() {
+        Some(Protocol::P2p(_)) if address.iter().count() > 1 => Ok(address),
+        _ => Err(WRONG),
+    }
+}
+
+/// The text form of a node record (EIP-778). Whether it is whole is seen when it is used.
+pub fn record(text: &str) -> Result<String, &'static str> {
+    beginning_with("enr:", text).ok_or("give a record that starts with enr:")
+}
+
+/// A list of nodes in DNS (EIP-1459). Whether it is one is seen when it is used.
+pub fn tree(text: &str) -> Result<String, &'static str> {
+    beginning_with("enrtree://", text).ok_or("give enrtree://KEY@DOMAIN")
+}
+
+fn beginning_with(start: &str, text: &str) -> Option<String> {
+    text.starts_with(start).then(|| text.to_owned())
+}
+
+/// Where the node begins to look for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Tree(String),
+    Record(String),
+    Peer(Multiaddr),
+}
+
+pub fn entry(text: &str) -> Result<Entry, &'static str> {
+    if text.starts_with("enrtree:") {
+        Ok(Entry::Tree(text.to_owned()))
+    } else if text.starts_with("enr:") {
+        Ok(Entry::Record(text.to_owned()))
+    } else {
+        peer_address(text)
+            .map(Entry::Peer)
+            .map_err(|_| "give an enrtree:// URL, an enr: record or a multiaddr with /p2p/")
     }
 }
 
@@ -306,165 +382,4 @@ pub fn metrics_prefix(text: &str) -> Result<MetricsPrefix, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in [
-            ("150KiB", 153_600),
-            ("150 KiB", 153_600),
-            ("1024kib", 1 << 20),
-            ("150KB", 150_000),
-            ("1500 B", 1500),
-            ("7", 7),
-        ] {
-            assert_eq!(size_bytes(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "KiB", "1.5KiB", "-1B", "1GB", "18446744073709551615KiB"] {
-            assert!(size_bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn retention_policies() {
-        let time = |seconds| Some(Duration::from_secs(seconds));
-        for (text, expected, not_applied) in [
-            ("time:172800", time(172_800), vec![]),
-            ("none", None, vec![]),
-            ("size:1GB", None, vec!["size:1GB"]),
-            (
-                "time:3600;size:1GB;capacity:100",
-                time(3600),
-                vec!["size:1GB", "capacity:100"],
-            ),
-        ] {
-            let not_applied = not_applied.into_iter().map(str::to_owned).collect();
-            assert_eq!(
-                retention(text),
-                Ok(Retention {
-                    time: expected,
-                    not_applied
-                }),
-                "{text}"
-            );
-        }
-        for text in [
-            "time:",
-            "time:0",
-            "time:-1",
-            "time:1h",
-            "24h",
-            "forever",
-            "time:99999999999",
-        ] {
-            assert!(retention(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn database_urls() {
-        assert_eq!(
-            database_directory("sqlite://store.sqlite3"),
-            Ok("store.sqlite3.d".into())
-        );
-        assert_eq!(
-            database_directory("sqlite:///data/store.sqlite3"),
-            Ok("/data/store.sqlite3.d".into())
-        );
-        for text in [
-            "",
-            "sqlite://",
-            "sqlite://:memory:",
-            "postgres://u:p@localhost:5432/w",
-            "store.sqlite3",
-        ] {
-            assert!(database_directory(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn keys() {
-        let hex = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
-        assert!(node_key(hex).is_ok());
-        assert_eq!(node_key(hex), node_key(&format!("0x{hex}")));
-        assert_eq!(format!("{:?}", node_key(hex).unwrap()), "NodeKey(secret)");
-        let zero = "0".repeat(64);
-        for text in ["", "00", zero.as_str(), &hex[1..], "zz"] {
-            assert!(node_key(text).is_err(), "{text}");
-        }
-    }
-
-    /// The key pair of nwaku `tests/wakunode2/test_validators.nim`.
-    #[test]
-    fn protected_shards() {
-        let key = "049c5fac802da41e07e6cdf51c3b9a6351ad5e65921527f2df5b7d59fd9b56ab02bab736cdcfc37f25095e78127500da371947217a8cd5186ab890ea866211c3f6";
-        let expected = ProtectedShard {
-            shard: 32,
-            public_key: VerifyingKey::from_sec1_bytes(&hex::decode(key).unwrap()).unwrap(),
-        };
-        let compressed = format!("02{}", &key[2..66]);
-        for text in [
-            format!("32:{key}"),
-            format!("/waku/2/rs/16/32:{key}"),
-            format!("32:0x{key}"),
-            format!("32:{compressed}"),
-        ] {
-            assert_eq!(protected_shard(&text), Ok(expected.clone()), "{text}");
-        }
-        for text in [
-            "32",
-            "32:",
-            "1024:00",
-            &format!("x:{key}"),
-            &format!("32:{}", &key[2..]),
-            ":",
-        ] {
-            assert!(protected_shard(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn rate_limits() {
-        for (text, limited, volume, period) in [
-            ("30/1m", Limited::All, 30, Duration::from_secs(60)),
-            ("filter:100/1s", Limited::Filter, 100, Duration::from_secs(1)),
-            ("store:2/1h", Limited::Store, 2, Duration::from_secs(3600)),
-            ("storev3:8/500ms", Limited::StoreV3, 8, Duration::from_millis(500)),
-            ("px:5/1s", Limited::PeerExchange, 5, Duration::from_secs(1)),
-            ("LIGHTPUSH: 5 / 1 s", Limited::LightPush, 5, Duration::from_secs(1)),
-        ] {
-            assert_eq!(rate_limit(text), Ok((limited, RateLimit { volume, period })), "{text}");
-        }
-        for text in [
-            "",
-            "30",
-            "30/1",
-            "30/0s",
-            "relay:1/1s",
-            "-1/1s",
-            "1/1d",
-            "/",
-            ":1/1s",
-            "1/4294967295h/",
-        ] {
-            assert!(rate_limit(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn nat_and_ratio() {
-        assert_eq!(nat("any"), Ok(Nat::Any));
-        assert_eq!(
-            nat("extip:203.0.113.7"),
-            Ok(Nat::ExternalIp("203.0.113.7".parse().unwrap()))
-        );
-        for text in ["", "extip:", "extip:host", "extip:0.0.0.0", "ssdp"] {
-            assert!(nat(text).is_err(), "{text}");
-        }
-        assert_eq!(relay_share_percent("60:40"), Ok(60));
-        for text in ["60", "60:60", "101:-1", ":"] {
-            assert!(relay_share_percent(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

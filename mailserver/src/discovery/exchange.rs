@@ -8,7 +8,7 @@ use super::Sink;
 use crate::{
     enr,
     protocols::peer_exchange,
-    swarm::{Handle, Origin},
+    swarm::{ConnectError, Handle, Origin, RequestError},
 };
 
 /// nwaku's `DefaultPXNumPeersReq`.
@@ -31,14 +31,17 @@ pub(super) async fn run(swarm: Handle, address: Multiaddr, sink: Sink) {
     }
 }
 
-async fn ask(swarm: &Handle, address: &Multiaddr) -> Result<Vec<enr::Enr>, String> {
-    let peer = swarm
-        .connect(address.clone(), Origin::Static)
-        .await
-        .map_err(|error| error.to_string())?;
-    let response = peer_exchange::client::ask(swarm, peer, PEERS)
-        .await
-        .map_err(|error| error.to_string())?;
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("connecting: {0}")]
+    Connect(#[from] ConnectError),
+    #[error("asking: {0}")]
+    Request(#[from] RequestError),
+}
+
+async fn ask(swarm: &Handle, address: &Multiaddr) -> Result<Vec<enr::Enr>, AskError> {
+    let peer = swarm.connect(address.clone(), Origin::Static).await?;
+    let response = peer_exchange::client::ask(swarm, peer, PEERS).await?;
     Ok(response
         .peer_infos
         .iter()

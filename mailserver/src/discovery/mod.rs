@@ -31,9 +31,10 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, Identity},
-    enr::{self, Capabilities, Shards, WakuNode},
+    config::Config,
+    enr::{self, WakuNode},
     http::BindError,
+    key::Identity,
     labels::Kind,
     protocols::peer_exchange::Records,
     swarm::{Candidate, Handle, Origin},
@@ -128,7 +129,7 @@ pub async fn prepare(config: &Config, keypair: &libp2p::identity::Keypair) -> Re
         .to_bytes();
     let secret = k256::ecdsa::SigningKey::from_slice(&secret).map_err(|_| Error::Key)?;
     let dht = match &config.discv5 {
-        Some(discv5) => Some(dht::Bound::new(discv5, config.addresses.listen).await?),
+        Some(discv5) => Some(dht::Bound::new(discv5, config.node.listen.address).await?),
         None => None,
     };
     let trees = config
@@ -137,22 +138,7 @@ pub async fn prepare(config: &Config, keypair: &libp2p::identity::Keypair) -> Re
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_, _>>()?;
-    let fixed = own::Fixed {
-        addresses: config.addresses.clone(),
-        observed: None,
-        udp_port: dht.as_ref().map(dht::Bound::port),
-        shards: Shards {
-            cluster: config.network.cluster,
-            indices: config.network.shards.clone(),
-        },
-        capabilities: Capabilities {
-            relay: config.relay,
-            store: config.store.is_some(),
-            filter: config.filter.is_some(),
-            light_push: config.light_push,
-            sync: config.store.as_ref().is_some_and(|store| store.sync.is_some()),
-        },
-    };
+    let fixed = own::Fixed::of(config, dht.as_ref().map(dht::Bound::port));
     let path = match &config.identity {
         Identity::File(path) => {
             let mut name = path.clone().into_os_string();
@@ -163,8 +149,8 @@ pub async fn prepare(config: &Config, keypair: &libp2p::identity::Keypair) -> Re
     };
     let own = own::OwnRecord::new(enr::combined_key(&secret), fixed, path)?;
     let wanted = Wanted {
-        cluster: config.network.cluster,
-        shards: config.network.shards.clone(),
+        cluster: config.node.cluster_id,
+        shards: config.node.shards.clone(),
     };
     Ok(Prepared {
         dht,
@@ -300,6 +286,7 @@ mod tests {
     use libp2p::PeerId;
 
     use super::*;
+    use crate::enr::{Capabilities, Shards};
 
     #[test]
     fn wanted_are_those_with_a_shard_in_common() {

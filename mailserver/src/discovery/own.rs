@@ -19,20 +19,23 @@ use super::without_peer;
 use crate::{
     addresses::{is_circuit, is_websocket, tcp_port, websocket as websocket_protocol},
     clock,
-    config::Addresses,
+    config::Config,
     enr::{self, Capabilities, Enr, Own, Shards},
-    settings::Nat,
+    settings::{Listen, Nat},
     swarm::{Handle, Phase, Status},
 };
 
 /// What the record says besides what the node learns of its addresses.
 pub(super) struct Fixed {
-    pub(super) addresses: Addresses,
+    listen: Listen,
+    nat: Nat,
+    external_addresses: Vec<Multiaddr>,
+    external_only: bool,
     /// Where peers see discv5's packets come from (`--discv5-enr-auto-update`).
-    pub(super) observed: Option<SocketAddr>,
-    pub(super) udp_port: Option<u16>,
-    pub(super) shards: Shards,
-    pub(super) capabilities: Capabilities,
+    observed: Option<SocketAddr>,
+    udp_port: Option<u16>,
+    shards: Shards,
+    capabilities: Capabilities,
 }
 
 /// The own record as text, for operators.
@@ -146,6 +149,30 @@ fn next(before: u64) -> u64 {
 }
 
 impl Fixed {
+    /// As the configuration has it; `udp_port` is discv5's, if it has one.
+    pub(super) fn of(config: &Config, udp_port: Option<u16>) -> Self {
+        let node = &config.node;
+        Self {
+            listen: node.listen.clone(),
+            nat: node.nat,
+            external_addresses: node.external_addresses.clone(),
+            external_only: config.external_only,
+            observed: None,
+            udp_port,
+            shards: Shards {
+                cluster: node.cluster_id,
+                indices: node.shards.clone(),
+            },
+            capabilities: Capabilities {
+                relay: node.services.relay,
+                store: node.services.store,
+                filter: node.services.filter,
+                light_push: node.services.light_push,
+                sync: node.sync.is_some(),
+            },
+        }
+    }
+
     /// What to say about the node. Before it listens, that is what the configuration says.
     fn own(&self, status: Option<&Status>) -> Own {
         let listening: Vec<Multiaddr> = status
@@ -155,7 +182,7 @@ impl Fixed {
             .collect();
         let external: Vec<Multiaddr> = match status {
             Some(status) => status.external_addresses.iter().map(without_peer).collect(),
-            None => self.addresses.advertised.clone(),
+            None => self.external_addresses.clone(),
         };
         let listened_port = |websocket| {
             listening
@@ -163,42 +190,12 @@ impl Fixed {
                 .find(|a| is_websocket(a) == websocket)
                 .and_then(tcp_port)
         };
-        let tcp = listened_port(false)
-            .or(Some(self.addresses.tcp_port))
-            .filter(|port| *port != 0);
+        let tcp = listened_port(false).or(Some(self.listen.tcp_port));
         let websocket = self
-            .addresses
+            .listen
             .websocket_port
             .and_then(|port| listened_port(true).or(Some(port)));
-        // What others confirmed or the operator said goes before what we listen on.
-        let confirmed = external
-            .iter()
-            .filter(|address| !is_websocket(address) && !is_circuit(address))
-            .find_map(|a| Some((ip(a)?, tcp_port(a)?)));
-        let (ip, tcp) = match (confirmed, self.addresses.nat, self.observed, self.addresses.listen) {
-            (Some((ip, port)), ..) => (Some(ip), Some(port)),
-            (None, Nat::ExternalIp(ip), ..) => (Some(ip), tcp),
-            (None, _, Some(observed), _) => (Some(observed.ip()), tcp),
-            (None, _, None, listen) if !listen.is_unspecified() && !self.addresses.advertised_only => {
-                (Some(listen), tcp)
-            }
-            (None, ..) => (None, tcp),
-        };
-        let covered = ip
-            .zip(tcp)
-            .map(|(ip, port)| Multiaddr::from(ip).with(Protocol::Tcp(port)));
-        let mut addresses: Vec<Multiaddr> = external
-            .into_iter()
-            .filter(|address| Some(address) != covered.as_ref())
-            .collect();
-        if let Some((ip, port)) = ip.zip(websocket).filter(|_| !self.addresses.advertised_only) {
-            let address = Multiaddr::from(ip)
-                .with(Protocol::Tcp(port))
-                .with(websocket_protocol(self.addresses.websocket_tls.is_some()));
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
+        let (ip, tcp) = self.best(&external, tcp.filter(|port| *port != 0));
         Own {
             ip,
             tcp_port: tcp,
@@ -208,8 +205,46 @@ impl Fixed {
                 indices: status.map_or_else(|| self.shards.indices.clone(), |status| status.shards.clone()),
             },
             capabilities: self.capabilities,
-            addresses,
+            addresses: self.others(external, ip.zip(tcp), ip.zip(websocket)),
         }
+    }
+
+    /// The one address that every reader of a record knows to read. What others confirmed or the operator said goes before
+    /// what the node listens on.
+    fn best(&self, external: &[Multiaddr], tcp: Option<u16>) -> (Option<IpAddr>, Option<u16>) {
+        let confirmed = external
+            .iter()
+            .filter(|address| !is_websocket(address) && !is_circuit(address))
+            .find_map(|a| Some((ip(a)?, tcp_port(a)?)));
+        match (confirmed, self.nat, self.observed, self.listen.address) {
+            (Some((ip, port)), ..) => (Some(ip), Some(port)),
+            (None, Nat::ExternalIp(ip), ..) => (Some(ip), tcp),
+            (None, _, Some(observed), _) => (Some(observed.ip()), tcp),
+            (None, _, None, listen) if !listen.is_unspecified() && !self.external_only => (Some(listen), tcp),
+            (None, ..) => (None, tcp),
+        }
+    }
+
+    /// What is said besides the best address: the other external ones, and the WebSocket port.
+    fn others(
+        &self,
+        external: Vec<Multiaddr>,
+        best: Option<(IpAddr, u16)>,
+        websocket: Option<(IpAddr, u16)>,
+    ) -> Vec<Multiaddr> {
+        let tcp = |(ip, port)| Multiaddr::from(ip).with(Protocol::Tcp(port));
+        let best = best.map(tcp);
+        let mut addresses: Vec<Multiaddr> = external
+            .into_iter()
+            .filter(|address| Some(address) != best.as_ref())
+            .collect();
+        if let Some(listened) = websocket.filter(|_| !self.external_only) {
+            let address = tcp(listened).with(websocket_protocol(self.listen.websocket_tls.is_some()));
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 }
 
@@ -232,14 +267,12 @@ mod tests {
             panic!("{line}")
         };
         Fixed {
-            addresses: config.addresses,
-            observed: None,
-            udp_port: Some(9000),
             shards: Shards {
                 cluster: 16,
                 indices: vec![32],
             },
             capabilities: Capabilities::from_bits(1),
+            ..Fixed::of(&config, Some(9000))
         }
     }
 

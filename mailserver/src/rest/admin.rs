@@ -11,8 +11,8 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use serde::Serialize;
 
 use super::{
-    Api,
     answer::{self, Answer, Refusal, bad_request, unavailable},
+    api::{Api, peer_address},
 };
 use crate::{
     config::values,
@@ -138,8 +138,8 @@ pub(super) async fn connect(State(api): State<Arc<Api>>, headers: HeaderMap, byt
     let given: Vec<String> =
         answer::decode(&headers, &bytes).map_err(|error| bad_request(format!("Failed to decode request: {error}")))?;
     for (index, text) in given.iter().enumerate() {
-        let address = super::peer_address(text)
-            .map_err(|error| bad_request(format!("Couldn't parse remote peer info: {error}")))?;
+        let address =
+            peer_address(text).map_err(|error| bad_request(format!("Couldn't parse remote peer info: {error}")))?;
         let peer = api
             .node
             .swarm()

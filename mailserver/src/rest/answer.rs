@@ -1,5 +1,7 @@
 //! How REST answers: nwaku's plain texts and JSON (`rest_api/endpoint/responses.nim`), and how it reads a request's body.
 
+use std::fmt::Display;
+
 use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
@@ -23,15 +25,15 @@ impl IntoResponse for Refusal {
 /// What a handler ends with.
 pub(super) type Answer = Result<Response, Refusal>;
 
-fn refusal(status: StatusCode, message: impl Into<String>) -> Refusal {
+fn refusal(status: StatusCode, message: impl Display) -> Refusal {
     Refusal {
         status,
-        message: message.into(),
+        message: message.to_string(),
     }
 }
 
-pub(super) fn text(status: StatusCode, message: impl Into<String>) -> Response {
-    let mut response = (status, message.into()).into_response();
+pub(super) fn text(status: StatusCode, message: impl Display) -> Response {
+    let mut response = (status, message.to_string()).into_response();
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -42,27 +44,27 @@ pub(super) fn ok() -> Response {
     text(StatusCode::OK, "OK")
 }
 
-pub(super) fn bad_request(message: impl Into<String>) -> Refusal {
+pub(super) fn bad_request(message: impl Display) -> Refusal {
     refusal(StatusCode::BAD_REQUEST, message)
 }
 
-pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+pub(super) fn not_found(message: impl Display) -> Refusal {
     refusal(StatusCode::NOT_FOUND, message)
 }
 
-pub(super) fn internal_error(message: impl Into<String>) -> Refusal {
+pub(super) fn internal_error(message: impl Display) -> Refusal {
     refusal(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-pub(super) fn unavailable(message: impl Into<String>) -> Refusal {
+pub(super) fn unavailable(message: impl Display) -> Refusal {
     refusal(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
-pub(super) fn precondition_failed(message: impl Into<String>) -> Refusal {
+pub(super) fn precondition_failed(message: impl Display) -> Refusal {
     refusal(StatusCode::PRECONDITION_FAILED, message)
 }
 
-pub(super) fn too_many(message: impl Into<String>) -> Refusal {
+pub(super) fn too_many(message: impl Display) -> Refusal {
     refusal(StatusCode::TOO_MANY_REQUESTS, message)
 }
 
@@ -84,10 +86,21 @@ pub(super) fn body<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> R
     decode(headers, bytes).map_err(bad_request)
 }
 
-/// The same with the error's text alone, for endpoints that wrap it.
-pub(super) fn decode<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, String> {
+/// What is wrong with a request's body, in nwaku's words.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("Missing content body")]
+    Missing,
+    #[error("Wrong Content-Type, expected application/json or text/plain")]
+    Media,
+    #[error("Invalid content body, could not decode: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The same with the error alone, for endpoints that wrap it.
+pub(super) fn decode<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, BodyError> {
     if bytes.is_empty() {
-        return Err("Missing content body".into());
+        return Err(BodyError::Missing);
     }
     let media = headers
         .get(CONTENT_TYPE)
@@ -95,7 +108,7 @@ pub(super) fn decode<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) ->
         .unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media != "application/json" && media != "text/plain" {
-        return Err("Wrong Content-Type, expected application/json or text/plain".into());
+        return Err(BodyError::Media);
     }
-    serde_json::from_slice(bytes).map_err(|error| format!("Invalid content body, could not decode: {error}"))
+    Ok(serde_json::from_slice(bytes)?)
 }

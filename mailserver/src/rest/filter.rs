@@ -13,8 +13,8 @@ use libp2p::PeerId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Api,
     answer::{self, Answer, bad_request},
+    api::{Api, request_id},
     message::ShownMessage,
 };
 use crate::{
@@ -154,7 +154,7 @@ async fn send(
     content_topics: Vec<String>,
 ) -> Result<(), Failed> {
     let request = FilterSubscribeRequest {
-        request_id: Some(super::request_id()),
+        request_id: Some(request_id()),
         filter_subscribe_type: Some(kind.into()),
         pubsub_topic,
         content_topics,

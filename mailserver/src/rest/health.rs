@@ -8,13 +8,14 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, http::StatusCode};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Api, answer};
+use super::{answer, api::Api};
 use crate::{
     protocols::{
         filter::wire::FILTER_SUBSCRIBE,
         light_push::wire::{LIGHT_PUSH, LIGHT_PUSH_LEGACY},
         store::wire::STORE,
     },
+    settings::Services,
     swarm::{PeerInfo, Phase},
 };
 
@@ -120,7 +121,7 @@ impl Counts {
     }
 }
 
-fn report(counts: &Counts, services: crate::settings::Services) -> Report {
+fn report(counts: &Counts, services: Services) -> Report {
     let health = |name, mounted, reason: Option<&'static str>| ProtocolHealth {
         name,
         health: match (mounted, reason) {
@@ -167,26 +168,29 @@ fn report(counts: &Counts, services: crate::settings::Services) -> Report {
         health("Lightpush Client", true, no_push_peer(counts.light_push)),
         health("Legacy Lightpush Client", true, no_push_peer(counts.legacy_light_push)),
     ];
+    Report {
+        node_health: Health::Ready,
+        connection_status: connection(counts, services.relay),
+        protocols_health,
+    }
+}
+
+/// By relay's peers, and where they are too few or relay is off by those of the rarest service.
+fn connection(counts: &Counts, relay: bool) -> Connection {
     let push = counts.light_push.max(counts.legacy_light_push);
     let weakest = push.min(counts.filter).min(counts.store);
-    let connection_status = match (services.relay, counts.relay, weakest) {
+    match (relay, counts.relay, weakest) {
         (true, CONNECTED_RELAY_PEERS.., _) => Connection::Connected,
         (true, 1.., _) => Connection::PartiallyConnected,
         (_, _, CONNECTED_SERVICE_PEERS..) => Connection::Connected,
         (_, _, 1..) => Connection::PartiallyConnected,
         _ => Connection::Disconnected,
-    };
-    Report {
-        node_health: Health::Ready,
-        connection_status,
-        protocols_health,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Services;
 
     #[test]
     fn the_report_has_nwakus_fields() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Serialize;
 
-use super::{Api, answer};
+use super::{answer, api::Api};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

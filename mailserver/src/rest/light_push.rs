@@ -13,8 +13,8 @@ use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api,
-    answer::{self, Answer, bad_request, unavailable},
+    answer::{self, Answer, BodyError, bad_request, unavailable},
+    api::{Api, request_id},
     message::GivenMessage,
 };
 use crate::{
@@ -39,7 +39,7 @@ struct Given {
 }
 
 impl Given {
-    fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<(Option<String>, GivenMessage), String> {
+    fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<(Option<String>, GivenMessage), BodyError> {
         let given: Self = answer::decode(headers, bytes)?;
         Ok((given.pubsub_topic.filter(|topic| !topic.is_empty()), given.message))
     }
@@ -118,7 +118,7 @@ async fn push_here(api: &Api, topic: Option<String>, message: WakuMessage) -> Pu
 
 async fn push_there(api: &Api, peer: PeerId, topic: Option<String>, message: WakuMessage) -> Pushed {
     let request = LightPushRequest {
-        request_id: Some(super::request_id()),
+        request_id: Some(request_id()),
         pubsub_topic: topic,
         message: Some(message),
     };
@@ -168,7 +168,7 @@ async fn push_there_legacy(
         None => autoshard(api.node.swarm().info(), &message).map_err(|refused| failed(refused.reason))?,
     };
     let request = PushRpc {
-        request_id: Some(super::request_id()),
+        request_id: Some(request_id()),
         request: Some(PushRequest {
             pubsub_topic: Some(topic),
             message: Some(message),

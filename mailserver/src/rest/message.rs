@@ -1,7 +1,7 @@
 //! An envelope in JSON, as nwaku's REST reads and writes it (`rest_api/endpoint/relay/types.nim`, `store/types.nim`).
 
 use archive::Envelope;
-use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_STANDARD_NO_PAD};
+use base64::{DecodeError, Engine, engine::general_purpose::STANDARD, prelude::BASE64_STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{intake::received::Received, wire::WakuMessage};
@@ -19,13 +19,24 @@ pub(super) struct GivenMessage {
     proof: Option<String>,
 }
 
+/// Why what was given is no message, in nwaku's words.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    #[error("Field `{0}` is missing or empty")]
+    Missing(&'static str),
+    #[error("Invalid content body, could not decode: failed to decode base64: {0}")]
+    Base64(#[from] DecodeError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 impl GivenMessage {
     /// The message to publish. A timestamp that is absent or 0 is set by whoever publishes it.
-    pub(super) fn into_message(self) -> Result<WakuMessage, String> {
+    pub(super) fn into_message(self) -> Result<WakuMessage, MessageError> {
         let required = |value: Option<String>, name| {
             value
                 .filter(|text| !text.trim().is_empty())
-                .ok_or(format!("Field `{name}` is missing or empty"))
+                .ok_or(MessageError::Missing(name))
         };
         let optional = |value: Option<String>| match value {
             None => Ok(None),
@@ -44,15 +55,13 @@ impl GivenMessage {
 }
 
 /// Reads an envelope to publish from the JSON of a request's body.
-pub fn read_message(json: &[u8]) -> Result<WakuMessage, String> {
-    let given: GivenMessage = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+pub fn read_message(json: &[u8]) -> Result<WakuMessage, MessageError> {
+    let given: GivenMessage = serde_json::from_slice(json)?;
     given.into_message()
 }
 
-fn decode(text: &str) -> Result<Vec<u8>, String> {
-    BASE64_STANDARD_NO_PAD
-        .decode(text.trim_end_matches('='))
-        .map_err(|error| format!("Invalid content body, could not decode: failed to decode base64: {error}"))
+fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
+    BASE64_STANDARD_NO_PAD.decode(text.trim_end_matches('='))
 }
 
 /// An envelope in an answer.

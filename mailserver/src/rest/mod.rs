@@ -5,6 +5,7 @@
 
 mod admin;
 mod answer;
+mod api;
 mod cache;
 mod filter;
 mod health;
@@ -15,10 +16,7 @@ mod origin;
 mod relay;
 mod store;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -28,227 +26,92 @@ use axum::{
     response::Response,
     routing::{delete, get, post},
 };
-use libp2p::{Multiaddr, PeerId, StreamProtocol, multiaddr::Protocol};
-use tokio::sync::{broadcast, watch};
 
-use crate::{
-    config::{Config, LogLevel, Rest, ServicePeers},
-    discovery::Told,
-    node::Handle,
-    swarm::Origin,
-    topics::Sharding,
-};
-use cache::Cache;
-pub use message::read_message;
-use origin::Origins;
-pub use store::read_store_query;
+pub use self::api::{Api, PeerAddressError, SetLogLevel, peer_address};
+pub use self::message::{MessageError, read_message};
+pub use self::store::{QueryError, read_store_query};
 
 /// Room for JSON around an envelope in base64.
 const BODY_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// nwaku's `DefaultMessageCacheCapacity`, which has no flag for the filter.
-const FILTER_CACHE_CAPACITY: usize = 50;
-/// How long a service's peer may take to be connected; requests end soon after.
-const DIAL_PATIENCE: Duration = Duration::from_secs(4);
-
-/// How long the own record may take to say what the node says of itself; whoever asks is told the older one then.
-const RECORD_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Changes what is logged from now on.
-pub type SetLogLevel = Box<dyn Fn(LogLevel) -> Result<(), String> + Send + Sync>;
-
-/// What handlers work with.
-pub struct Api {
-    node: Handle,
-    sharding: Sharding,
-    /// The peers whose services are asked for, where they were given.
-    services: ServicePeers,
-    admin: bool,
-    origins: Arc<Origins>,
-    enr: watch::Receiver<Told>,
-    set_log_level: SetLogLevel,
-    relay_cache: Mutex<Cache>,
-    filter_cache: Mutex<Cache>,
+/// All paths.
+pub fn router(api: &Arc<Api>) -> Router {
+    let info = api.node.swarm().info();
+    let mut router = Router::new()
+        .route("/health", get(health::get))
+        .route("/info", get(info::info))
+        .route("/debug/v1/info", get(info::info))
+        .route("/version", get(info::version))
+        .route("/debug/v1/version", get(info::version))
+        .route(
+            "/filter/v2/subscriptions",
+            post(filter::subscribe)
+                .put(filter::subscribe)
+                .delete(filter::unsubscribe),
+        )
+        .route("/filter/v2/subscriptions/all", delete(filter::unsubscribe_all))
+        .route("/filter/v2/subscriptions/{id}", get(filter::ping))
+        .route("/filter/v2/messages/{topic}", get(filter::messages))
+        .route("/store/v3/messages", get(store::messages))
+        .route("/lightpush/v3/message", post(light_push::push))
+        .route("/lightpush/v1/message", post(light_push::push_legacy));
+    if api.node.services().relay {
+        router = router.merge(relay_paths());
+    }
+    if api.admin {
+        router = router.merge(admin_paths());
+    }
+    let missing = Missing {
+        relay: api.node.services().relay,
+        admin: api.admin,
+    };
+    let nothing_here = move |uri: Uri| async move { missing.answer(uri.path()) };
+    // nwaku answers a wrong method as it answers a wrong path.
+    router
+        .method_not_allowed_fallback(nothing_here)
+        .fallback(nothing_here)
+        .layer(middleware::from_fn_with_state(api.origins.clone(), origin::check))
+        .layer(DefaultBodyLimit::max(info.max_message_bytes * 2 + BODY_OVERHEAD_BYTES))
+        .with_state(api.clone())
 }
 
-impl Api {
-    pub fn new(
-        node: Handle,
-        config: &Config,
-        settings: &Rest,
-        enr: watch::Receiver<Told>,
-        set_log_level: SetLogLevel,
-    ) -> Arc<Self> {
-        let mut relay_cache = Cache::new(settings.relay_cache_capacity);
-        for topic in config.network.pubsub_topics() {
-            // More shards than the cache takes are served all the same, but not collected here.
-            let _ = relay_cache.subscribe_pubsub(&topic.to_string());
-        }
-        for topic in &config.network.content_topics {
-            let _ = relay_cache.subscribe_content(&topic.to_string());
-        }
-        Arc::new(Self {
-            node,
-            sharding: config.network.sharding,
-            services: config.services.clone(),
-            admin: settings.admin,
-            origins: Arc::new(Origins::new(&settings.allowed_origins)),
-            enr,
-            set_log_level,
-            relay_cache: Mutex::new(relay_cache),
-            filter_cache: Mutex::new(Cache::new(FILTER_CACHE_CAPACITY)),
-        })
-    }
+fn relay_paths() -> Router<Arc<Api>> {
+    Router::new()
+        .route(
+            "/relay/v1/subscriptions",
+            post(relay::subscribe).delete(relay::unsubscribe).options(allow),
+        )
+        .route(
+            "/relay/v1/messages/{topic}",
+            get(relay::messages).post(relay::publish).options(allow),
+        )
+        .route(
+            "/relay/v1/auto/subscriptions",
+            post(relay::auto_subscribe)
+                .delete(relay::auto_unsubscribe)
+                .options(allow),
+        )
+        .route(
+            "/relay/v1/auto/messages/{topic}",
+            get(relay::auto_messages).options(allow),
+        )
+        .route("/relay/v1/auto/messages", post(relay::auto_publish).options(allow))
+}
 
-    fn relay_cache(&self) -> MutexGuard<'_, Cache> {
-        // A cache is whole after every step, even one that panicked.
-        self.relay_cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn filter_cache(&self) -> MutexGuard<'_, Cache> {
-        self.filter_cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The pubsub topics that the node is subscribed to.
-    fn subscribed(&self) -> Vec<String> {
-        self.node
-            .swarm()
-            .status()
-            .borrow()
-            .meshes
-            .iter()
-            .map(|(topic, _)| topic.clone())
-            .collect()
-    }
-
-    fn is_subscribed(&self, topic: &str) -> bool {
-        self.node
-            .swarm()
-            .status()
-            .borrow()
-            .meshes
-            .iter()
-            .any(|(known, _)| known == topic)
-    }
-
-    /// The own record as text, no older than what the node was asked before.
-    async fn record(&self) -> String {
-        let now = self.node.swarm().status().borrow().revision;
-        let mut enr = self.enr.clone();
-        // Whoever writes it ends with the node, and the last record stays.
-        let _ = tokio::time::timeout(RECORD_PATIENCE, enr.wait_for(|told| told.revision >= now)).await;
-        enr.borrow().text.clone()
-    }
-
-    /// Connects to a peer unless it is connected, and says why it could not.
-    async fn reach(&self, address: Multiaddr, patience: Duration) -> Result<PeerId, String> {
-        match tokio::time::timeout(patience, self.node.swarm().connect(address, Origin::Admin)).await {
-            Ok(Ok(peer)) => Ok(peer),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("not connected within {} s", patience.as_secs())),
-        }
-    }
-
-    /// The peer that was given for a service, or a connected one that offers it.
-    async fn service_peer(&self, given: Option<&Multiaddr>, protocol: &StreamProtocol) -> Option<PeerId> {
-        if let Some(address) = given {
-            return self.reach(address.clone(), DIAL_PATIENCE).await.ok();
-        }
-        let peers = self.node.swarm().peers().await.ok()?;
-        let mut offering = peers
-            .iter()
-            .filter(|peer| peer.direction.is_some() && peer.protocols.contains(protocol));
-        offering.next().map(|peer| peer.peer_id)
-    }
-
-    /// Fills the caches until the node ends.
-    pub async fn collect(self: Arc<Self>) {
-        let (mut received, mut pushed) = (self.node.received(), self.node.filter_client().pushed());
-        loop {
-            let (cache, next) = tokio::select! {
-                next = received.recv() => (&self.relay_cache, next),
-                next = pushed.recv() => (&self.filter_cache, next),
-            };
-            match next {
-                Ok(received) => cache.lock().unwrap_or_else(PoisonError::into_inner).add(&received),
-                // The caches forget the oldest when they are full; falling behind is the same.
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => break,
-            }
-        }
-    }
-
-    /// All paths.
-    pub fn router(self: &Arc<Self>) -> Router {
-        let info = self.node.swarm().info();
-        let mut router = Router::new()
-            .route("/health", get(health::get))
-            .route("/info", get(info::info))
-            .route("/debug/v1/info", get(info::info))
-            .route("/version", get(info::version))
-            .route("/debug/v1/version", get(info::version))
-            .route(
-                "/filter/v2/subscriptions",
-                post(filter::subscribe)
-                    .put(filter::subscribe)
-                    .delete(filter::unsubscribe),
-            )
-            .route("/filter/v2/subscriptions/all", delete(filter::unsubscribe_all))
-            .route("/filter/v2/subscriptions/{id}", get(filter::ping))
-            .route("/filter/v2/messages/{topic}", get(filter::messages))
-            .route("/store/v3/messages", get(store::messages))
-            .route("/lightpush/v3/message", post(light_push::push))
-            .route("/lightpush/v1/message", post(light_push::push_legacy));
-        if self.node.services().relay {
-            router = router
-                .route(
-                    "/relay/v1/subscriptions",
-                    post(relay::subscribe).delete(relay::unsubscribe).options(allow),
-                )
-                .route(
-                    "/relay/v1/messages/{topic}",
-                    get(relay::messages).post(relay::publish).options(allow),
-                )
-                .route(
-                    "/relay/v1/auto/subscriptions",
-                    post(relay::auto_subscribe)
-                        .delete(relay::auto_unsubscribe)
-                        .options(allow),
-                )
-                .route(
-                    "/relay/v1/auto/messages/{topic}",
-                    get(relay::auto_messages).options(allow),
-                )
-                .route("/relay/v1/auto/messages", post(relay::auto_publish).options(allow));
-        }
-        if self.admin {
-            router = router
-                .route("/admin/v1/peers", get(admin::peers).post(admin::connect))
-                .route("/admin/v1/peer/{id}", get(admin::peer))
-                .route("/admin/v1/peers/service", get(admin::service_peers))
-                .route("/admin/v1/peers/connected", get(admin::connected_peers))
-                .route("/admin/v1/peers/connected/on/{shard}", get(admin::connected_on_shard))
-                .route("/admin/v1/peers/relay", get(admin::relay_peers))
-                .route("/admin/v1/peers/relay/on/{shard}", get(admin::relay_on_shard))
-                .route("/admin/v1/peers/mesh", get(admin::mesh_peers))
-                .route("/admin/v1/peers/mesh/on/{shard}", get(admin::mesh_on_shard))
-                .route("/admin/v1/peers/stats", get(admin::stats))
-                .route("/admin/v1/filter/subscriptions", get(admin::filter_subscriptions))
-                .route("/admin/v1/log-level/{level}", post(admin::log_level));
-        }
-        let missing = Missing {
-            relay: self.node.services().relay,
-            admin: self.admin,
-        };
-        let nothing_here = move |uri: Uri| async move { missing.answer(uri.path()) };
-        // nwaku answers a wrong method as it answers a wrong path.
-        router
-            .method_not_allowed_fallback(nothing_here)
-            .fallback(nothing_here)
-            .layer(middleware::from_fn_with_state(self.origins.clone(), origin::check))
-            .layer(DefaultBodyLimit::max(info.max_message_bytes * 2 + BODY_OVERHEAD_BYTES))
-            .with_state(self.clone())
-    }
+fn admin_paths() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/admin/v1/peers", get(admin::peers).post(admin::connect))
+        .route("/admin/v1/peer/{id}", get(admin::peer))
+        .route("/admin/v1/peers/service", get(admin::service_peers))
+        .route("/admin/v1/peers/connected", get(admin::connected_peers))
+        .route("/admin/v1/peers/connected/on/{shard}", get(admin::connected_on_shard))
+        .route("/admin/v1/peers/relay", get(admin::relay_peers))
+        .route("/admin/v1/peers/relay/on/{shard}", get(admin::relay_on_shard))
+        .route("/admin/v1/peers/mesh", get(admin::mesh_peers))
+        .route("/admin/v1/peers/mesh/on/{shard}", get(admin::mesh_on_shard))
+        .route("/admin/v1/peers/stats", get(admin::stats))
+        .route("/admin/v1/filter/subscriptions", get(admin::filter_subscriptions))
+        .route("/admin/v1/log-level/{level}", post(admin::log_level))
 }
 
 /// A browser asking whether it may ask.
@@ -273,18 +136,4 @@ impl Missing {
             _ => "Not found: invalid path or method used.",
         })
     }
-}
-
-/// A multiaddr that names a peer, with nwaku's words where it does not.
-pub fn peer_address(text: &str) -> Result<Multiaddr, String> {
-    let address: Multiaddr = text.parse().map_err(|error| format!("MultiAddress.init [{error}]"))?;
-    match address.iter().last() {
-        Some(Protocol::P2p(_)) => Ok(address),
-        _ => Err("Invalid multiaddress: /p2p/ and the peer's id are missing".to_owned()),
-    }
-}
-
-/// An id for a request to another node; it only has to differ from others on the same stream, of which there are none.
-fn request_id() -> String {
-    hex::encode(rand::random::<[u8; 8]>())
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    Api,
     answer::{self, Answer, Refusal, bad_request, internal_error},
+    api::Api,
     cache::Full,
     message::{GivenMessage, ShownMessage},
 };
@@ -19,7 +19,7 @@ use crate::{
     intake::received::{Received, Source},
     protocols::publish::PublishError,
     swarm::Stopped,
-    topics::{ContentTopic, Shard},
+    topics::{self, ContentTopic, Shard},
     wire::WakuMessage,
 };
 
@@ -111,20 +111,26 @@ async fn hand_over(api: &Api, topic: String, message: WakuMessage) -> Result<Res
         .map_err(|_| internal_error("Failed to publish: timedout"))
 }
 
+/// Why a content topic has no shard of its own, in nwaku's words.
+#[derive(Debug, thiserror::Error)]
+enum AutoshardingError {
+    #[error("Autosharding error: {0}")]
+    Topic(#[from] topics::Error),
+    #[error("Autosharding is disabled")]
+    Disabled,
+}
+
 /// The shard that autosharding gives a content topic, as a pubsub topic.
-fn auto_topic(api: &Api, content_topic: &str, failed: &str) -> Result<String, String> {
-    let topic: ContentTopic = content_topic
-        .parse()
-        .map_err(|error| format!("{failed}Autosharding error: {error}"))?;
+fn auto_topic(api: &Api, content_topic: &str) -> Result<String, AutoshardingError> {
+    let topic: ContentTopic = content_topic.parse()?;
     let shard = api.sharding.shard_of(api.node.swarm().info().cluster_id, &topic);
-    shard
-        .map(|shard| shard.to_string())
-        .ok_or_else(|| format!("{failed}Autosharding is disabled"))
+    shard.map(|shard| shard.to_string()).ok_or(AutoshardingError::Disabled)
 }
 
 pub(super) async fn auto_subscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
     for topic in answer::body::<Vec<String>>(&headers, &bytes)? {
-        let pubsub_topic = auto_topic(&api, &topic, "Subscribe failed:").map_err(internal_error)?;
+        let pubsub_topic =
+            auto_topic(&api, &topic).map_err(|error| internal_error(format!("Subscribe failed:{error}")))?;
         api.relay_cache().subscribe_content(&topic).map_err(full)?;
         api.node.swarm().subscribe(pubsub_topic).await.map_err(stopped)?;
     }
@@ -133,14 +139,15 @@ pub(super) async fn auto_subscribe(State(api): State<Arc<Api>>, headers: HeaderM
 
 pub(super) async fn auto_unsubscribe(State(api): State<Arc<Api>>, headers: HeaderMap, bytes: Bytes) -> Answer {
     for topic in answer::body::<Vec<String>>(&headers, &bytes)? {
-        let pubsub_topic = auto_topic(&api, &topic, "Unsubscribe failed:").map_err(internal_error)?;
+        let pubsub_topic =
+            auto_topic(&api, &topic).map_err(|error| internal_error(format!("Unsubscribe failed:{error}")))?;
         let still_wanted = {
             let mut cache = api.relay_cache();
             cache.unsubscribe_content(&topic);
             cache.has_pubsub(&pubsub_topic)
                 || cache
                     .content_topics()
-                    .any(|other| auto_topic(&api, other, "").as_ref() == Ok(&pubsub_topic))
+                    .any(|other| auto_topic(&api, other).is_ok_and(|topic| topic == pubsub_topic))
         };
         if !still_wanted {
             api.node.swarm().unsubscribe(pubsub_topic).await.map_err(stopped)?;
@@ -161,7 +168,7 @@ pub(super) async fn auto_publish(State(api): State<Arc<Api>>, headers: HeaderMap
     let given: GivenMessage = answer::body(&headers, &bytes)?;
     let message = given.into_message().map_err(bad_request)?;
     let content_topic = message.content_topic.clone().unwrap_or_default();
-    let topic = auto_topic(&api, &content_topic, "Failed to publish. ").map_err(bad_request)?;
+    let topic = auto_topic(&api, &content_topic).map_err(|error| bad_request(format!("Failed to publish. {error}")))?;
     match hand_over(&api, topic, message).await? {
         Ok(()) => Ok(answer::ok()),
         Err(error) => Err(refused(&error)),

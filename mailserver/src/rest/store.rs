@@ -1,18 +1,18 @@
 //! `GET /store/v3/messages`: a store query, to this node's archive or to another store (nwaku
 //! `rest_api/endpoint/store/handlers.nim`).
 
-use std::{sync::Arc, time::Duration};
+use std::{num::ParseIntError, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, Uri},
 };
 use libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api,
     answer::{self, Answer, Refusal, bad_request, internal_error},
+    api::{Api, peer_address, request_id},
     message::ShownMessage,
 };
 use crate::protocols::store::{
@@ -42,8 +42,27 @@ pub(super) struct Parameters {
     page_size: String,
 }
 
+/// What is wrong with a query string, in nwaku's words.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    #[error(transparent)]
+    Uri(#[from] axum::http::Error),
+    #[error(transparent)]
+    Parameters(#[from] QueryRejection),
+    #[error("page size parsing error: {error}: {text}")]
+    PageSize { text: String, error: ParseIntError },
+    #[error("include data parsing error: cannot interpret as a bool: {0}")]
+    IncludeData(String),
+    #[error("time parsing error: invalid integer: {0}")]
+    Time(String),
+    #[error("Exception converting hex string to bytes: {0}")]
+    Hex(#[from] hex::FromHexError),
+    #[error("waku message hash parsing error: invalid hash length: {0}")]
+    HashLength(usize),
+}
+
 impl Parameters {
-    fn request(&self) -> Result<StoreQueryRequest, String> {
+    fn request(&self) -> Result<StoreQueryRequest, QueryError> {
         let list = |text: &str| -> Vec<String> {
             if text.is_empty() {
                 Vec::new()
@@ -54,9 +73,10 @@ impl Parameters {
         let hashes: Vec<Option<Vec<u8>>> = self.hashes.split(',').map(hash).collect::<Result<_, _>>()?;
         let page_size = match self.page_size.as_str() {
             "" => DEFAULT_PAGE,
-            text => text
-                .parse()
-                .map_err(|error| format!("page size parsing error: {error}: {text}"))?,
+            text => text.parse().map_err(|error| QueryError::PageSize {
+                text: text.to_owned(),
+                error,
+            })?,
         };
         Ok(StoreQueryRequest {
             // nwaku's own node is asked with an empty id.
@@ -75,44 +95,36 @@ impl Parameters {
 }
 
 /// Reads what the query string of `/store/v3/messages` asks for.
-pub fn read_store_query(query: &str) -> Result<StoreQueryRequest, String> {
-    let uri = Uri::builder().path_and_query(format!("/?{query}")).build();
-    let uri = uri.map_err(|error| error.to_string())?;
-    let parameters = Query::<Parameters>::try_from_uri(&uri).map_err(|error| error.to_string())?;
-    parameters.0.request()
+pub fn read_store_query(query: &str) -> Result<StoreQueryRequest, QueryError> {
+    let uri = Uri::builder().path_and_query(format!("/?{query}")).build()?;
+    Query::<Parameters>::try_from_uri(&uri)?.request()
 }
 
-fn include_data(text: &str) -> Result<bool, String> {
+fn include_data(text: &str) -> Result<bool, QueryError> {
     if text.is_empty() {
         return Ok(false);
     }
-    crate::config::values::switch(text)
-        .ok_or_else(|| format!("include data parsing error: cannot interpret as a bool: {text}"))
+    crate::config::values::switch(text).ok_or_else(|| QueryError::IncludeData(text.to_owned()))
 }
 
 /// Only a positive time is one.
-fn time(text: &str) -> Result<Option<i64>, String> {
+fn time(text: &str) -> Result<Option<i64>, QueryError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let time: i64 = text
-        .parse()
-        .map_err(|_| format!("time parsing error: invalid integer: {text}"))?;
+    let time: i64 = text.parse().map_err(|_| QueryError::Time(text.to_owned()))?;
     Ok(Some(time).filter(|time| *time > 0))
 }
 
 /// 32 bytes in hexadecimal digits, with `0x` or without.
-fn hash(text: &str) -> Result<Option<Vec<u8>>, String> {
+fn hash(text: &str) -> Result<Option<Vec<u8>>, QueryError> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text))
-        .map_err(|error| format!("Exception converting hex string to bytes: {error}"))?;
+    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text))?;
     match bytes.len() {
         32 => Ok(Some(bytes)),
-        length => Err(format!(
-            "waku message hash parsing error: invalid hash length: {length}"
-        )),
+        length => Err(QueryError::HashLength(length)),
     }
 }
 
@@ -197,8 +209,8 @@ pub(super) async fn messages(State(api): State<Arc<Api>>, Query(parameters): Que
 /// The peer that was named, that the node was configured with, or that offers store.
 async fn choose(api: &Api, address: &str) -> Result<PeerId, Refusal> {
     if !address.is_empty() {
-        let address = super::peer_address(address)
-            .map_err(|error| bad_request(format!("Failed parsing remote peer info [{error}]")))?;
+        let address =
+            peer_address(address).map_err(|error| bad_request(format!("Failed parsing remote peer info [{error}]")))?;
         return api.reach(address, TIMEOUT).await.map_err(|error| {
             internal_error(format!(
                 "Error occurred in queryFut.read() [PEER_DIAL_FAILURE: {error}]"
@@ -212,7 +224,7 @@ async fn choose(api: &Api, address: &str) -> Result<PeerId, Refusal> {
 
 async fn ask(api: &Api, peer: PeerId, request: StoreQueryRequest) -> Result<StoreQueryResponse, Refusal> {
     let request = StoreQueryRequest {
-        request_id: Some(super::request_id()),
+        request_id: Some(request_id()),
         ..request
     };
     let failed = |error: String| internal_error(format!("Error occurred in queryFut.read() [{error}]"));
@@ -280,7 +292,7 @@ mod tests {
                 "waku message hash parsing error: invalid hash length: 2",
             ),
         ] {
-            let error = read_store_query(query).unwrap_err();
+            let error = read_store_query(query).unwrap_err().to_string();
             assert!(error.starts_with(text), "{query}: {error}");
         }
     }

@@ -3,7 +3,7 @@
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{autonat, dcutr, identify, ping};
+use libp2p::{autonat, dcutr, identify, identity, ping};
 
 use super::gossip::{self, GossipError, Gossipsub};
 use super::metrics::Metrics;
@@ -36,7 +36,7 @@ pub(super) struct Behaviour {
 impl Behaviour {
     pub(super) fn new(
         settings: &Settings,
-        agent: &str,
+        public_key: identity::PublicKey,
         streams: streams::Behaviour,
         circuit: libp2p::relay::client::Behaviour,
         metrics: &Metrics,
@@ -49,14 +49,14 @@ impl Behaviour {
         let ping = ping::Config::new()
             .with_interval(settings.limits.ping.interval)
             .with_timeout(settings.limits.ping.timeout);
-        let identify = identify::Config::new(IDENTIFY_VERSION.to_owned(), settings.keypair.public())
-            .with_agent_version(agent.to_owned());
+        let peer_id = public_key.to_peer_id();
+        let identify =
+            identify::Config::new(IDENTIFY_VERSION.to_owned(), public_key).with_agent_version(settings.agent.clone());
         let relay = settings
             .services
             .relay
             .then(|| gossip::behaviour(settings))
             .transpose()?;
-        let peer_id = settings.keypair.public().to_peer_id();
         let outside = settings.nat != Nat::None;
         let autonat = outside.then(|| autonat::Behaviour::new(peer_id, autonat::Config::default()));
         let hop = outside.then(|| libp2p::relay::Behaviour::new(peer_id, libp2p::relay::Config::default()));

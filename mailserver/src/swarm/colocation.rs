@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::task::{Context, Poll};
 
 use libp2p::core::transport::PortUse;
@@ -36,8 +37,8 @@ pub(super) enum TooMany {
 }
 
 pub(super) struct Behaviour {
-    /// 0 is without limit.
-    limit: u32,
+    /// Absent is without limit.
+    limit: Option<NonZeroU32>,
     connections: HashMap<IpAddr, u32>,
     /// Connections that are being set up.
     setups: HashMap<ConnectionId, IpAddr>,
@@ -45,7 +46,7 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(super) fn new(limit: u32, metrics: Metrics) -> Self {
+    pub(super) fn new(limit: Option<NonZeroU32>, metrics: Metrics) -> Self {
         Self {
             limit,
             connections: HashMap::new(),
@@ -55,10 +56,10 @@ impl Behaviour {
     }
 
     fn admit(&self, address: &Multiaddr) -> Result<(), ConnectionDenied> {
-        let Some(origin) = origin(address).filter(|_| self.limit > 0) else {
+        let (Some(origin), Some(limit)) = (origin(address), self.limit) else {
             return Ok(());
         };
-        if self.connections.get(&origin).is_some_and(|&count| count >= self.limit) {
+        if self.connections.get(&origin).is_some_and(|&count| count >= limit.get()) {
             count(&self.metrics.disconnected, "colocation");
             return Err(ConnectionDenied::new(TooMany::Connections(origin)));
         }
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn set_ups_of_one_address_leave_room_for_others() {
-        let mut behaviour = Behaviour::new(0, Metrics::default());
+        let mut behaviour = Behaviour::new(NonZeroU32::new(0), Metrics::default());
         let local = Multiaddr::empty();
         let [one, other, own]: [Multiaddr; 3] = [
             "/ip4/203.0.113.7/tcp/1",
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_full_address_is_denied_until_one_leaves() {
-        let mut behaviour = Behaviour::new(2, Metrics::default());
+        let mut behaviour = Behaviour::new(NonZeroU32::new(2), Metrics::default());
         let remote: Multiaddr = "/ip4/203.0.113.7/tcp/1".parse().unwrap();
         let endpoint = ConnectedPoint::Listener {
             local_addr: Multiaddr::empty(),
@@ -269,6 +270,10 @@ mod tests {
             remaining_established: 0,
         }));
         assert!(behaviour.admit(&remote).is_ok());
-        assert!(Behaviour::new(0, Metrics::default()).admit(&remote).is_ok());
+        assert!(
+            Behaviour::new(NonZeroU32::new(0), Metrics::default())
+                .admit(&remote)
+                .is_ok()
+        );
     }
 }

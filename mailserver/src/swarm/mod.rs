@@ -34,7 +34,7 @@ use std::time::Duration;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, ListenerId};
 use libp2p::multiaddr::Protocol;
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identity};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -106,6 +106,7 @@ impl Port {
 pub(crate) struct Prepared {
     transport: Boxed<(PeerId, StreamMuxerBox)>,
     circuit: libp2p::relay::client::Behaviour,
+    public_key: identity::PublicKey,
     handle: Handle,
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
@@ -117,7 +118,7 @@ impl Prepared {
     /// Checks what can go wrong before anything is started.
     pub(crate) fn bind(
         settings: &Settings,
-        agent: String,
+        keypair: &identity::Keypair,
         metrics: Metrics,
         activity: Activity,
     ) -> Result<Self, StartError> {
@@ -127,7 +128,7 @@ impl Prepared {
         }
         let meter = Meter::new(&metrics, &activity, settings.limits.bandwidth_kib_per_sec);
         let tls = settings.listen.websocket_tls.as_ref();
-        let (transport, circuit) = transport::build(&settings.keypair, tls, meter)?;
+        let (transport, circuit) = transport::build(keypair, tls, meter)?;
         let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
         let (status, status_receiver) = watch::channel(Status {
             revision: 0,
@@ -139,8 +140,8 @@ impl Prepared {
             shards: settings.shards.clone(),
         });
         let info = Info {
-            peer_id: settings.keypair.public().to_peer_id(),
-            agent,
+            peer_id: keypair.public().to_peer_id(),
+            agent: settings.agent.clone(),
             cluster_id: settings.cluster_id,
             sharding: settings.sharding,
             max_message_bytes: settings.max_message_bytes,
@@ -148,6 +149,7 @@ impl Prepared {
         Ok(Self {
             transport,
             circuit,
+            public_key: keypair.public(),
             handle: Handle::new(commands, status_receiver, Arc::new(info)),
             commands: receiver,
             status,
@@ -170,7 +172,7 @@ impl Prepared {
     ) -> Result<(JoinHandle<()>, mpsc::Receiver<Inbound>), StartError> {
         let info = self.handle.info();
         let (streams, inbound) = streams::Behaviour::new(accepted, settings.limits.streams, self.metrics.clone());
-        let behaviour = Behaviour::new(settings, &info.agent, streams, self.circuit, &self.metrics)?;
+        let behaviour = Behaviour::new(settings, self.public_key, streams, self.circuit, &self.metrics)?;
         let config = libp2p::swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_CONNECTION);
         let mut swarm = Swarm::new(self.transport, behaviour, info.peer_id, config);
         let listeners = listen(&mut swarm, &settings.listen)?;

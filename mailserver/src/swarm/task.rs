@@ -173,6 +173,7 @@ impl Task {
         }
     }
 
+    // A match over all events.
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use libp2p::{Multiaddr, identity};
+use libp2p::{Multiaddr, identity::Keypair};
 use pillarbox_mailserver::node;
 use pillarbox_mailserver::node::Handle;
 use pillarbox_mailserver::protocols::store::wire::{STORE, StoreQueryRequest, StoreQueryResponse};
@@ -19,7 +19,8 @@ pub(crate) struct Honest {
 
 /// A client on the victim's network that serves nobody.
 pub(crate) fn settings() -> Settings {
-    let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+    let mut settings = Settings::default();
+    settings.agent = "pillarbox/test".into();
     settings.cluster_id = 16;
     settings.shards = vec![32];
     settings.sharding = Sharding::Static;
@@ -42,7 +43,7 @@ pub(crate) fn settings() -> Settings {
 
 impl Honest {
     pub(crate) async fn start() -> Self {
-        let (handle, _) = node::start(settings(), "pillarbox/test".into()).await.unwrap();
+        let (handle, _) = node::start(&settings(), &Keypair::generate_secp256k1()).await.unwrap();
         Self { handle }
     }
 

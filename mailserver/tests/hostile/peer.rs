@@ -9,9 +9,10 @@ use std::{
 };
 
 use archive::{Archive, Envelope, Inserted, Options};
-use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol};
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, identity::Keypair};
 use pillarbox_mailserver::node::Handle;
 use pillarbox_mailserver::protocols::light_push::wire::{LIGHT_PUSH, LightPushRequest, LightPushResponse};
+use pillarbox_mailserver::settings::Settings;
 use pillarbox_mailserver::swarm::{Origin, Phase};
 use pillarbox_mailserver::wire::WakuMessage;
 use pillarbox_mailserver::wire::framing::{read_frame, write_frame};
@@ -71,7 +72,12 @@ pub(crate) struct Peer {
 impl Peer {
     /// A client that is connected to the victim from `127.0.0.host`. It ends with the test's runtime.
     pub(crate) async fn connect(victim: &Victim, host: u8) -> Self {
-        let (handle, _running) = node::start(settings(), "hostile/test".into()).await.unwrap();
+        let settings = Settings {
+            agent: "hostile/test".into(),
+            ..settings()
+        };
+        let key = Keypair::generate_secp256k1();
+        let (handle, _running) = node::start(&settings, &key).await.unwrap();
         let mut status = handle.swarm().status();
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::{AsyncWriteExt, StreamExt};
+use libp2p::identity::Keypair;
 use pillarbox_mailserver::intake::received::Source;
 use pillarbox_mailserver::node::Handle;
 use pillarbox_mailserver::protocols::light_push;
@@ -39,7 +40,8 @@ fn envelope(content_topic: &[u8], payload: Vec<u8>) -> WakuMessage {
 async fn honest(victim: &Victim) -> Handle {
     let mut settings = settings();
     settings.services.relay = true;
-    let (handle, _) = node::start(settings, "honest".into()).await.unwrap();
+    settings.agent = "honest".into();
+    let (handle, _) = node::start(&settings, &Keypair::generate_secp256k1()).await.unwrap();
     handle
         .swarm()
         .connect(victim.address().parse().unwrap(), Origin::Admin)

@@ -22,7 +22,7 @@ use crate::support::{Node, TOPIC, eventually, message, within};
 const AT_ONCE: Duration = Duration::from_secs(3);
 
 async fn of_key(key: &Keypair) -> Node {
-    Node::start_with(|settings| settings.keypair = key.clone()).await
+    Node::start_as(key, |_| {}).await
 }
 
 /// Publishes ten envelopes on one node and waits until the other has all of them.

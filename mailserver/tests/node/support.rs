@@ -27,7 +27,8 @@ pub(crate) struct Node {
 
 /// Cluster 16, shard 32, with an archive.
 pub(crate) fn settings(dir: &tempfile::TempDir) -> Settings {
-    let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+    let mut settings = Settings::default();
+    settings.agent = "pillarbox/test".into();
     settings.cluster_id = 16;
     settings.shards = vec![32];
     settings.sharding = Sharding::Static;
@@ -52,10 +53,14 @@ impl Node {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_as(&identity::Keypair::generate_secp256k1(), change).await
+    }
+
+    pub(crate) async fn start_as(keypair: &identity::Keypair, change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = settings(&dir);
         change(&mut settings);
-        let (handle, running) = node::start(settings, "pillarbox/test".into()).await.unwrap();
+        let (handle, running) = node::start(&settings, keypair).await.unwrap();
         let mut status = handle.swarm().status();
         within(status.wait_for(|status| status.phase == Phase::Listening))
             .await

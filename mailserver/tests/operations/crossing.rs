@@ -88,14 +88,15 @@ struct Node {
 
 impl Node {
     async fn start(port: u16, keypair: Keypair) -> Self {
-        let mut settings = Settings::new(keypair);
+        let mut settings = Settings::default();
+        settings.agent = "pillarbox/test".into();
         settings.cluster_id = 16;
         settings.shards = vec![32];
         settings.listen.address = Ipv4Addr::LOCALHOST.into();
         settings.listen.tcp_port = port;
         settings.nat = Nat::None;
-        let peer = settings.keypair.public().to_peer_id();
-        let (handle, running) = node::start(settings, "pillarbox/test".into()).await.unwrap();
+        let peer = keypair.public().to_peer_id();
+        let (handle, running) = node::start(&settings, &keypair).await.unwrap();
         let mut status = handle.swarm().status();
         status
             .wait_for(|status| status.phase == Phase::Listening)

@@ -30,7 +30,8 @@ const QUERY_PAUSE: Duration = Duration::from_millis(50);
 const SETTLE: Duration = Duration::from_secs(10);
 
 async fn node(relay: bool) -> anyhow::Result<Handle> {
-    let mut settings = Settings::new(identity::Keypair::generate_secp256k1());
+    let mut settings = Settings::default();
+    settings.agent = "pillarbox-bench".into();
     settings.cluster_id = 16;
     settings.shards = vec![32];
     settings.sharding = Sharding::Static;
@@ -42,7 +43,7 @@ async fn node(relay: bool) -> anyhow::Result<Handle> {
         websocket_port: None,
         websocket_tls: None,
     };
-    let (handle, _) = node::start(settings, "pillarbox-bench".into()).await?;
+    let (handle, _) = node::start(&settings, &identity::Keypair::generate_secp256k1()).await?;
     Ok(handle)
 }
 

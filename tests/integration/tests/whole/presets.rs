@@ -52,7 +52,7 @@ fn nwaku_and_relay_are_told_the_same_network_as_the_mailserver() {
             let other = started(service, &network);
             // The same places, in whatever order: cluster 1 alone means the list of twn a second time.
             let places = |config: &Config| {
-                let peers: BTreeSet<String> = config.peers.static_nodes.iter().map(ToString::to_string).collect();
+                let peers: BTreeSet<String> = config.node.static_nodes.iter().map(ToString::to_string).collect();
                 let lists: BTreeSet<String> = config.dns_discovery.trees.iter().cloned().collect();
                 let discv5 = config
                     .discv5
@@ -60,16 +60,13 @@ fn nwaku_and_relay_are_told_the_same_network_as_the_mailserver() {
                     .map(|discv5| (discv5.udp_port, discv5.bootstrap.clone()));
                 (peers, lists, discv5)
             };
-            let (one, two) = (&ours.network, &other.network);
-            assert_eq!(one.cluster, two.cluster, "{service}: {network}");
+            let (one, two) = (&ours.node, &other.node);
+            assert_eq!(one.cluster_id, two.cluster_id, "{service}: {network}");
             assert_eq!(one.sharding, two.sharding, "{service}: {network}");
             assert_eq!(one.shards, two.shards, "{service}: {network}");
             assert_eq!(one.max_message_bytes, two.max_message_bytes, "{service}: {network}");
             assert_eq!(places(&ours), places(&other), "{service}: {network}");
-            assert_eq!(
-                ours.addresses.tcp_port, other.addresses.tcp_port,
-                "{service}: {network}"
-            );
+            assert_eq!(one.listen.tcp_port, two.listen.tcp_port, "{service}: {network}");
         }
     }
 }
@@ -79,12 +76,12 @@ fn nwaku_and_relay_are_told_the_same_network_as_the_mailserver() {
 fn the_shipped_mailserver_is_where_status_is() {
     let config = started("mailserver", "preset = \"status.prod\"");
     assert_eq!(
-        (config.network.cluster, config.network.shards.as_slice()),
+        (config.node.cluster_id, config.node.shards.as_slice()),
         (16, &[32, 64][..])
     );
-    assert_eq!(config.network.max_message_bytes, 1 << 20);
+    assert_eq!(config.node.max_message_bytes, 1 << 20);
     assert!(config.dns_discovery.trees[0].ends_with("@boot.prod.status.nodes.status.im"));
-    assert_eq!(config.peers.static_nodes.len(), 3);
+    assert_eq!(config.node.static_nodes.len(), 3);
     assert_eq!(config.discv5.map(|discv5| discv5.udp_port), Some(9000));
     assert_eq!(config.warnings, Vec::<String>::new());
 }

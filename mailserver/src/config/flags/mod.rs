@@ -1,79 +1,34 @@
-//! What a flag is, and how the table of them (`known`) is searched and shown.
+//! The table of flags: wakunode2's (nwaku `tools/confutils/kernel_cli_args.nim`, and those of its releases since v0.34 that
+//! operators' scripts still carry) and the few of our own; how it is searched, and how it is shown.
 //!
 //! One table serves the command line, the configuration file, `--help` and the README, so that none of them can know a
 //! flag the others don't.
 
-pub use super::known::FLAGS;
+mod flag;
+mod node;
+mod services;
+mod unheeded;
 
-/// What may be written behind a flag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`; bare on the command line means true.
-    Switch,
-    One,
-    /// May be given several times.
-    Many,
-}
+pub use self::flag::{Flag, Kind, Meaning};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
-    /// Does what it does in nwaku.
-    Same,
-    /// Ours, unknown to nwaku.
-    Ours,
-    /// Means something else than in nwaku; the description says what.
-    Differs,
-    /// nwaku knows it, nothing here answers to it: accepted with a warning that ends with this reason.
-    Nothing(&'static str),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Flag {
-    pub name: &'static str,
-    pub kind: Kind,
-    /// As it would be written; empty means that there is none.
-    pub default: &'static str,
-    pub meaning: Meaning,
-    pub description: &'static str,
+/// In the order of `--help` and of the README.
+pub fn all() -> impl Iterator<Item = &'static Flag> {
+    [node::FLAGS, services::FLAGS, unheeded::FLAGS].into_iter().flatten()
 }
 
 pub fn find(name: &str) -> Option<&'static Flag> {
-    FLAGS.iter().find(|flag| flag.name == name)
+    all().find(|flag| flag.name == name)
 }
 
 /// The known flag that `name` is most probably a misspelling of.
 pub fn nearest(name: &str) -> Option<&'static str> {
     // A guess further away than a third of the word is no help.
     let limit = (name.chars().count() / 3).max(2);
-    FLAGS
-        .iter()
-        .map(|flag| (distance(name, flag.name, limit), flag.name))
+    all()
+        .map(|flag| (strsim::osa_distance(name, flag.name), flag.name))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-/// Damerau-Levenshtein distance (adjacent letters swapped count once), or more than `limit` without an exact figure.
-fn distance(left: &str, right: &str, limit: usize) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    if left.len().abs_diff(right.len()) > limit {
-        return limit + 1;
-    }
-    let mut before_last: Vec<usize> = vec![0; right.len() + 1];
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    for (row, &a) in left.iter().enumerate() {
-        let mut current = vec![row + 1; right.len() + 1];
-        for (column, &b) in right.iter().enumerate() {
-            let substituted = last[column] + usize::from(a != b);
-            let mut best = substituted.min(last[column + 1] + 1).min(current[column] + 1);
-            if row > 0 && column > 0 && a == right[column - 1] && left[row - 1] == b {
-                best = best.min(before_last[column - 1] + 1);
-            }
-            current[column + 1] = best;
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[right.len()]
 }
 
 /// The text of `--help`.
@@ -82,7 +37,7 @@ pub fn help() -> String {
         "pillarbox-mailserver, a Waku service node that takes wakunode2's flags.\n\n\
          A flag is written --name=value, --name:value or --name value; one that is true or false may stand alone.\n\n",
     );
-    for flag in FLAGS {
+    for flag in all() {
         let default = if flag.default.is_empty() {
             String::new()
         } else {
@@ -103,7 +58,7 @@ pub fn help() -> String {
 /// The README's table.
 pub fn table() -> String {
     let mut text = String::from("| flag | default | here |\n|---|---|---|\n");
-    for flag in FLAGS {
+    for flag in all() {
         let default = if flag.default.is_empty() {
             "–".to_owned()
         } else {
@@ -129,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_flag_is_listed_once() {
-        let mut names: Vec<_> = FLAGS.iter().map(|flag| flag.name).collect();
+        let mut names: Vec<_> = all().map(|flag| flag.name).collect();
         names.sort_unstable();
         names.windows(2).for_each(|pair| assert_ne!(pair[0], pair[1]));
     }

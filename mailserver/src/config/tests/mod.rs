@@ -1,4 +1,15 @@
+//! What flags and file become.
+
+mod mistakes;
+
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use libp2p::Multiaddr;
+
 use super::*;
+use crate::key::{self, Identity};
+use crate::settings::{FilterLimits, Limits, Nat, RateLimit, RateLimits, Settings, SyncSettings, TlsFiles};
+use crate::topics::Sharding;
 
 fn parse(line: &str) -> Result<Config, Error> {
     match read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())? {
@@ -22,45 +33,35 @@ fn defaults_are_nwakus() {
             format: LogFormat::Text
         }
     );
-    assert_eq!(
-        config.network,
-        Network {
-            cluster: 0,
-            sharding: Sharding::Static,
-            shards: vec![],
-            content_topics: vec![],
-            max_message_bytes: 153_600,
-            protected_shards: vec![],
-        }
-    );
     assert_eq!(config.identity, Identity::Fresh);
+    let node = &config.node;
+    assert_eq!((node.cluster_id, node.sharding), (0, Sharding::Static));
+    assert_eq!((&node.shards, &node.protected_shards), (&vec![], &vec![]));
+    assert_eq!((config.content_topics, node.max_message_bytes), (vec![], 153_600));
+    assert_eq!((node.listen.tcp_port, node.listen.websocket_port), (60000, None));
+    assert_eq!(node.listen.address.to_string(), "0.0.0.0");
+    assert_eq!(node.nat, Nat::Any);
+    assert_eq!(node.static_nodes, []);
     assert_eq!(
-        (config.addresses.tcp_port, config.addresses.websocket_port),
-        (60000, None)
-    );
-    assert_eq!(config.addresses.listen.to_string(), "0.0.0.0");
-    assert_eq!(config.addresses.nat, Nat::Any);
-    assert_eq!(
-        config.peers,
-        Peers {
-            static_nodes: vec![],
+        node.limits,
+        Limits {
             max_connections: 150,
             relay_share_percent: 50,
-            max_per_ip: Some(5),
+            per_ip: NonZeroU32::new(5),
             bandwidth_kib_per_sec: None,
-            store_capacity: None
+            known_peers: 1000,
+            filter: FilterLimits {
+                subscription_timeout: Duration::from_secs(300),
+                max_subscribers: 1000,
+                max_criteria_per_subscriber: 1000
+            },
+            ..Limits::default()
         }
     );
-    assert!(config.relay && config.light_push && config.peer_exchange);
-    assert_eq!(config.store, None);
-    assert_eq!(
-        config.filter,
-        Some(Filter {
-            subscription_timeout: Duration::from_secs(300),
-            max_peers: 1000,
-            max_criteria: 1000
-        })
-    );
+    let services = node.services;
+    assert!(services.relay && services.light_push && services.peer_exchange && services.filter);
+    assert!(!services.store && !services.legacy_store && !services.store_resume);
+    assert_eq!((&node.archive, node.sync), (&None, None));
     assert_eq!(
         config.discv5,
         Some(Discv5 {
@@ -72,7 +73,10 @@ fn defaults_are_nwakus() {
         })
     );
     assert_eq!((config.rest, config.metrics), (None, None));
-    assert_eq!((config.rate_limits, config.warnings), (vec![], Vec::<String>::new()));
+    assert_eq!(node.rate_limits, RateLimits::default());
+    assert_eq!(config.warnings, Vec::<String>::new());
+    // Whoever starts a node without flags starts the same.
+    assert_eq!(config.node, Settings::default());
 }
 
 /// Section 5.3 of the facts this was written from, and beside it what nwaku's master says of those without a default there.
@@ -166,7 +170,7 @@ fn every_flag_of_wakunode2_is_known_with_its_default() {
 
 #[test]
 fn a_limit_of_bandwidth() {
-    let limit = |line: &str| parse(line).map(|config| config.peers.bandwidth_kib_per_sec);
+    let limit = |line: &str| parse(line).map(|config| config.node.limits.bandwidth_kib_per_sec);
     assert_eq!(limit("--bandwidth-limit=0"), Ok(None));
     assert_eq!(limit("--bandwidth-limit=512"), Ok(NonZeroU32::new(512)));
     assert_eq!(
@@ -187,15 +191,18 @@ fn wss_takes_the_place_of_ws() {
         certificate: "/d/chain.pem".into(),
     };
     assert_eq!(
-        (wss.addresses.websocket_port, wss.addresses.websocket_tls),
+        (wss.node.listen.websocket_port, wss.node.listen.websocket_tls),
         (Some(8000), Some(expected))
     );
     // Files alone switch nothing on, and nothing is secure without a port.
     let ws = parse(&format!("--websocket-support {files}")).unwrap();
-    assert_eq!((ws.addresses.websocket_tls, ws.warnings), (None, Vec::<String>::new()));
+    assert_eq!(
+        (ws.node.listen.websocket_tls, ws.warnings),
+        (None, Vec::<String>::new())
+    );
     let neither = parse(&format!("--websocket-secure-support {files}")).unwrap();
     assert_eq!(
-        (neither.addresses.websocket_port, neither.addresses.websocket_tls),
+        (neither.node.listen.websocket_port, neither.node.listen.websocket_tls),
         (None, None)
     );
     assert_eq!(neither.warnings.len(), 1, "{:?}", neither.warnings);
@@ -211,12 +218,12 @@ fn the_daemons_command_line() {
          --store=true --archive-dir=/d/archive --store-message-retention-policy=time:86400",
     )
     .unwrap();
-    assert_eq!((config.network.cluster, config.network.shards), (16, vec![32, 64]));
-    assert_eq!(config.addresses.websocket_port, Some(8000));
+    assert_eq!((config.node.cluster_id, config.node.shards), (16, vec![32, 64]));
+    assert_eq!(config.node.listen.websocket_port, Some(8000));
     assert_eq!(config.identity, Identity::File("/d/key".into()));
-    let store = config.store.unwrap();
+    let archive = config.node.archive.unwrap();
     assert_eq!(
-        (store.archive_dir, store.retention),
+        (archive.dir, archive.retention),
         ("/d/archive".into(), Duration::from_secs(86400))
     );
     assert!(config.rest.unwrap().admin);
@@ -233,7 +240,7 @@ fn nwaku_compose_starts_but_for_its_database() {
         --store-message-retention-policy=size:1GB --rln-relay-cred-path=/keystore/keystore.json";
     let config = parse(flags).unwrap();
     assert!(config.discv5.unwrap().enr_auto_update);
-    assert_eq!(config.store.unwrap().archive_dir, PathBuf::from("store.sqlite3.d"));
+    assert_eq!(config.node.archive.unwrap().dir, PathBuf::from("store.sqlite3.d"));
     assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
     assert!(config.warnings[0].contains("--keep-alive") && config.warnings[0].contains("--rln-relay-cred-path"));
     assert!(
@@ -250,23 +257,20 @@ fn nwaku_compose_starts_but_for_its_database() {
 #[test]
 fn presets_replace_defaults_only() {
     let config = parse("--preset=status.prod").unwrap();
-    assert_eq!((config.network.cluster, config.network.shards), (16, vec![32, 64]));
-    assert_eq!(config.network.max_message_bytes, 1 << 20);
-    assert_eq!(config.peers.static_nodes.len(), 3);
+    assert_eq!((config.node.cluster_id, config.node.shards), (16, vec![32, 64]));
+    assert_eq!(config.node.max_message_bytes, 1 << 20);
+    assert_eq!(config.node.static_nodes.len(), 3);
     assert_eq!(config.dns_discovery.trees.len(), 1);
     let config = parse("--preset=statusprod --shard=1 --max-msg-size=150KiB --discv5-discovery=false").unwrap();
-    assert_eq!(
-        (config.network.shards, config.network.max_message_bytes),
-        (vec![1], 153_600)
-    );
+    assert_eq!((config.node.shards, config.node.max_message_bytes), (vec![1], 153_600));
     assert_eq!(config.discv5, None);
     let config = parse("--preset=status.prod --num-shards-in-network=1").unwrap();
-    assert_eq!(config.network.sharding, Sharding::Auto { shards_in_network: 1 });
-    assert_eq!(config.network.shards, [0]);
+    assert_eq!(config.node.sharding, Sharding::Auto { shards_in_network: 1 });
+    assert_eq!(config.node.shards, [0]);
     for line in ["--preset=twn", "--cluster-id=1"] {
         let config = parse(line).unwrap();
         assert_eq!(
-            (config.network.cluster, config.network.shards),
+            (config.node.cluster_id, config.node.shards),
             (1, (0..8).collect()),
             "{line}"
         );
@@ -281,7 +285,7 @@ fn presets_replace_defaults_only() {
 
 #[test]
 fn autosharding_serves_all_shards_or_those_of_the_topics() {
-    let shards = |line: &str| parse(line).unwrap().network.shards;
+    let shards = |line: &str| parse(line).unwrap().node.shards;
     assert_eq!(shards("--num-shards-in-network=3"), [0, 1, 2]);
     assert_eq!(
         shards("--num-shards-in-network=8 --content-topic=/toychat/2/huilong/proto"),
@@ -302,104 +306,14 @@ fn entry_nodes_are_told_apart() {
     .unwrap();
     assert_eq!(config.dns_discovery.trees, ["enrtree://K@example.org"]);
     assert_eq!(config.discv5.unwrap().bootstrap, ["enr:-x"]);
-    assert_eq!(config.peers.static_nodes, [peer.parse::<Multiaddr>().unwrap()]);
-}
-
-#[test]
-fn each_mistake_has_its_message() {
-    for (line, expected) in [
-        (
-            "--tcp-port=70000",
-            "--tcp-port: \"70000\" is no good: give a whole number from 0 to 65535",
-        ),
-        (
-            "--shard=1024",
-            "--shard: \"1024\" is no good: give a whole number from 0 to 1023",
-        ),
-        (
-            "--shard=x",
-            "--shard: \"x\" is no good: give a whole number from 0 to 1023",
-        ),
-        (
-            "--cluster-id=-1",
-            "--cluster-id: \"-1\" is no good: give a whole number from 0 to 65535",
-        ),
-        (
-            "--listen-address=localhost",
-            "--listen-address: \"localhost\" is no good: give an IP address",
-        ),
-        (
-            "--max-msg-size=1GB",
-            "--max-msg-size: \"1GB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
-        ),
-        (
-            "--max-msg-size=1GiB",
-            "--max-msg-size: \"1GiB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
-        ),
-        (
-            "--max-msg-size=1B",
-            "--max-msg-size: \"1B\" is no good: give from 1024 to 16777216 bytes",
-        ),
-        (
-            "--nodekey=secret",
-            "--nodekey: \"…\" is no good: give the secp256k1 key as 64 hexadecimal digits",
-        ),
-        (
-            "--staticnode=/ip4/127.0.0.1/tcp/1",
-            "--staticnode: \"/ip4/127.0.0.1/tcp/1\" is no good: give a multiaddr that ends with /p2p/ and the peer's id",
-        ),
-        (
-            "--rate-limit=5",
-            "--rate-limit: \"5\" is no good: give [store|storev3|lightpush|px|filter:]VOLUME/PERIOD with unit h, m, s or ms, such as filter:100/1s",
-        ),
-        (
-            "--preset=status",
-            "--preset: \"status\" is no good: give one of status.prod, status.staging, twn, logos.test, logos.dev, dev",
-        ),
-        (
-            "--preset=status.prod --cluster-id=1",
-            "--cluster-id contradicts --preset: status.prod is cluster 16; leave one of the two out",
-        ),
-        (
-            "--num-shards-in-network=8 --shard=8",
-            "--shard 8 contradicts the network's 8 shards: give a shard from 0 to 7",
-        ),
-        (
-            "--ports-shift=10000",
-            "--ports-shift contradicts --tcp-port: 60000 + 10000 is beyond the last port, 65535; give a smaller shift",
-        ),
-        (
-            "--content-topic=chat",
-            "--content-topic: \"chat\" is no good: content topic \"chat\" does not start with a slash",
-        ),
-        (
-            "--store=true --store-message-retention-policy=24h",
-            "--store-message-retention-policy: \"24h\" is no good: give time:SECONDS, or none to keep everything",
-        ),
-        (
-            "--log-level=LOUD",
-            "--log-level: \"LOUD\" is no good: give TRACE, DEBUG, INFO, NOTICE, WARN, ERROR, FATAL or NONE",
-        ),
-        (
-            "--entry-node=boot",
-            "--entry-node: \"boot\" is no good: give an enrtree:// URL, an enr: record or a multiaddr with /p2p/",
-        ),
-        ("--mode=fast", "--mode: \"fast\" is no good: give Core, Edge or noMode"),
-    ] {
-        assert_eq!(message(line), expected);
-    }
-    let key = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
-    assert_eq!(
-        message(&format!("--nodekey={key} --nodekey-file=/d/key")),
-        "--nodekey contradicts --nodekey-file: a node has one key; leave one of the two out"
-    );
+    assert_eq!(config.node.static_nodes, [peer.parse::<Multiaddr>().unwrap()]);
 }
 
 #[test]
 fn ports_shift_moves_every_port_but_free_ones() {
     let config = parse("--ports-shift=5 --tcp-port=0 --websocket-support --rest --metrics-server").unwrap();
     assert_eq!(
-        (config.addresses.tcp_port, config.addresses.websocket_port),
+        (config.node.listen.tcp_port, config.node.listen.websocket_port),
         (0, Some(8005))
     );
     assert_eq!((config.rest.unwrap().port, config.metrics.unwrap().port), (8650, 8013));
@@ -409,10 +323,70 @@ fn ports_shift_moves_every_port_but_free_ones() {
 #[test]
 fn mode_goes_before_single_switches() {
     let config = parse("--mode=Core --relay=false --filter=false").unwrap();
-    assert!(config.relay && config.filter.is_some() && config.light_push && config.discv5.is_some());
-    assert_eq!(config.rate_limits.len(), 3);
-    let config = parse("--mode=Edge --store").unwrap();
-    assert!(!config.relay && config.filter.is_none() && !config.light_push && config.store.is_none());
+    let services = config.node.services;
+    assert!(services.relay && services.filter && services.light_push && config.discv5.is_some());
+    let limits = config.node.rate_limits;
+    assert_eq!((limits.store, limits.filter), (None, per_second(100)));
+    assert_eq!(
+        (limits.light_push, limits.peer_exchange),
+        (per_second(5), per_second(5))
+    );
+    let node = parse("--mode=Edge --store").unwrap().node;
+    let services = node.services;
+    assert!(!services.relay && !services.filter && !services.light_push && !services.store);
+    assert_eq!(node.archive, None);
+}
+
+fn per_second(volume: u32) -> Option<RateLimit> {
+    Some(RateLimit {
+        volume,
+        period: Duration::from_secs(1),
+    })
+}
+
+#[test]
+fn a_limit_for_one_protocol_goes_before_the_one_for_all() {
+    let limits = |line: &str| parse(line).unwrap().node.rate_limits;
+    assert_eq!(limits(""), RateLimits::default());
+    let some = limits("--rate-limit=10/1s --rate-limit=px:1/1s --rate-limit=store:2/1s --rate-limit=storev3:3/1s");
+    assert_eq!(
+        some,
+        RateLimits {
+            store: per_second(3),
+            light_push: per_second(10),
+            peer_exchange: per_second(1),
+            filter: per_second(10)
+        }
+    );
+}
+
+#[test]
+fn a_domain_name_is_advertised_with_each_port() {
+    let addresses = |line: &str| -> Vec<String> {
+        let node = parse(line).unwrap().node;
+        node.external_addresses.iter().map(ToString::to_string).collect()
+    };
+    let domain = "--dns4-domain-name=box.example.org --websocket-support --ext-multiaddr=/ip4/203.0.113.7/tcp/1";
+    assert_eq!(
+        addresses(domain),
+        [
+            "/ip4/203.0.113.7/tcp/1",
+            "/dns4/box.example.org/tcp/60000",
+            "/dns4/box.example.org/tcp/8000/ws"
+        ]
+    );
+    assert_eq!(
+        addresses(&format!("{domain} --ext-multiaddr-only")),
+        ["/ip4/203.0.113.7/tcp/1"]
+    );
+}
+
+#[test]
+fn the_key_is_the_given_one() {
+    let hex = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
+    let key = |line: &str| parse(line).unwrap().identity.keypair().unwrap().public();
+    assert_eq!(key(&format!("--nodekey={hex}")), key::from_hex(hex).unwrap().public());
+    assert_ne!(key(""), key(""));
 }
 
 #[test]
@@ -427,7 +401,7 @@ fn help_and_version_go_before_the_rest() {
 
 #[test]
 fn store_sync() {
-    let sync = |line: &str| parse(line).unwrap().store.and_then(|store| store.sync);
+    let sync = |line: &str| parse(line).unwrap().node.sync;
     let settings = |interval: Option<u64>, range, jitter| {
         Some(SyncSettings {
             interval: interval.map(Duration::from_secs),
