@@ -2,30 +2,15 @@
 //!
 //! It runs on a thread and a runtime of its own and only ever reads snapshots: whatever the LAN does to it, supervision,
 //! pruning and the lights do not notice. A port that cannot be had is said once and asked for again, while the services
-//! run on. Requests are answered by address or by a name of ours only ([`host`]), and to neighbours only
-//! ([`neighbours`]).
+//! run on. Requests are answered by address or by a name of ours only, and to neighbours only ([`http`]); what they get
+//! is drawn by [`html`].
 
-mod change;
-mod chart;
-mod crowd;
-pub(crate) mod form;
 pub(crate) mod format;
-pub(crate) mod fuzzed;
 mod history;
-mod host;
-mod lamp;
-mod markup;
-mod metrics;
-mod neighbours;
-mod program;
-mod qr;
-mod routes;
-mod sections;
-mod serve;
-mod sessions;
+mod html;
+pub(crate) mod http;
+mod lock;
 mod texts;
-mod token;
-pub(crate) mod upload;
 mod view;
 
 use std::io;
@@ -44,8 +29,7 @@ use crate::event::{Event, Part, Sender};
 use crate::indicator::Pattern;
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
-use neighbours::Neighbours;
-use routes::Desk;
+use http::{Desk, Neighbours};
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -99,7 +83,7 @@ async fn run(
         let desk = desk.clone();
         async move { desk.take(request, peer).await }
     };
-    serve::accept(listener, Neighbours::new(options.any_peer), answer).await;
+    http::accept(listener, Neighbours::new(options.any_peer), answer).await;
 }
 
 /// Asks for the port until it is free; says so once, and again when it is.
@@ -107,7 +91,7 @@ async fn bind(address: SocketAddr, events: &Sender) -> TcpListener {
     let mut wait = RETRY;
     let mut told: Option<String> = None;
     loop {
-        match serve::bind(address) {
+        match http::bind(address) {
             Ok(listener) => {
                 if told.is_some() {
                     report(events, None);

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::sample;
 use crate::asking::{Asker, Resting, Turn};
-use crate::page::change::Lock;
 use crate::page::history::HOURS;
-use crate::page::view::{self, View};
+use crate::page::html::{self as drawn, SCRIPT, STYLE};
+use crate::page::lock::Lock;
+use crate::page::view::View;
 use crate::snapshot::Snapshot;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ fn at(last: u8) -> IpAddr {
 }
 
 fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
-    view::document(&view_of(snapshot, silent, lock))
+    drawn::document(&view_of(snapshot, silent, lock))
 }
 
 fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>) -> View<'a> {
@@ -90,11 +91,11 @@ fn each_state_looks_as_it_did() {
             html(&rests, Some(Duration::from_secs(7)), Lock::of(&rests, None, at(3))),
         ),
     ];
-    let left_out = view::left_out(&["services.mailserver.program".to_owned(), "<b>".to_owned()]);
+    let left_out = drawn::left_out(&["services.mailserver.program".to_owned(), "<b>".to_owned()]);
     let states = states.into_iter().chain([("left-out", left_out)]);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
     for (state, html) in states {
-        let html = html.replace(view::STYLE, "").replace(view::SCRIPT, "");
+        let html = html.replace(STYLE, "").replace(SCRIPT, "");
         // A line an element: readable differences.
         let html = html.replace('<', "\n<").replace("\n</", "</").trim_start().to_owned();
         let path = dir.join(format!("{state}.html"));
@@ -120,7 +121,7 @@ fn a_machine_that_cannot_be_switched_is_not_offered_to_be() {
             switches,
             ..view_of(&snapshot, None, open)
         };
-        let html = view::document(&view);
+        let html = drawn::document(&view);
         for what in ["value=\"reboot\"", "value=\"power-off\""] {
             assert_eq!(html.contains(what), switches, "{what}");
         }

@@ -6,48 +6,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use data_encoding::BASE64;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION,
-    SET_COOKIE, USER_AGENT,
-};
+use hyper::header::{ALLOW, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::change::{self, Lock};
-use super::history::History;
+use super::printed::Printed;
+use super::response::{self, Answer};
 use super::sessions::{Session, Sessions};
 use super::token::{Tried, Tries};
-use super::view::{self, View};
-use super::{Options, form, host, metrics, program, texts, upload};
+use super::{action, form, host, metrics, program, upload};
 use crate::backup::Passphrase;
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
 use crate::indicator::SILENCE;
+use crate::page::history::History;
+use crate::page::lock::Lock;
+use crate::page::view::View;
+use crate::page::{Options, html, texts};
 use crate::snapshot::{BoxState, Snapshot};
-
-pub(super) type Answer = Full<Bytes>;
 
 /// For a form's body to come, and for one with a file in it.
 const FORM: Duration = Duration::from_secs(5);
 const FILE: Duration = Duration::from_secs(15);
 /// What may be posted to.
 const FORMS: [&str; 5] = ["/ask", "/act", "/diagnostics", "/backup", "/restore"];
-const HTML: &str = "text/html; charset=utf-8";
 /// Log lines that the page shows.
 const LOG_LINES: usize = 12;
 
 /// All that a request can look at.
-pub(super) struct Desk {
+pub(in crate::page) struct Desk {
     options: Options,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     events: Sender,
     seen: Mutex<Seen>,
-    policy: HeaderValue,
 }
 
 /// What the page remembers: the snapshots that passed by, and the browsers that asked.
@@ -60,28 +54,8 @@ struct Seen {
     printed: Printed,
 }
 
-/// The last page that was made for browsers without a session, and what it was made of.
-#[derive(Default)]
-struct Printed {
-    snapshot: Option<Arc<Snapshot>>,
-    host: String,
-    unix_time: i64,
-    body: Bytes,
-}
-
-impl Printed {
-    /// The page, if it would be made of the same again.
-    fn same(&self, snapshot: &Arc<Snapshot>, host: &str, unix_time: i64) -> Option<Bytes> {
-        let same = self
-            .snapshot
-            .as_ref()
-            .is_some_and(|printed| Arc::ptr_eq(printed, snapshot));
-        (same && self.host == host && self.unix_time == unix_time).then(|| self.body.clone())
-    }
-}
-
 impl Desk {
-    pub(super) fn new(
+    pub(in crate::page) fn new(
         options: Options,
         snapshots: watch::Receiver<Arc<Snapshot>>,
         events: Sender,
@@ -100,7 +74,6 @@ impl Desk {
             snapshots,
             events,
             seen: Mutex::new(seen),
-            policy: policy(),
         }
     }
 
@@ -110,7 +83,7 @@ impl Desk {
     }
 
     /// Follows the snapshots until the supervisor is gone.
-    pub(super) async fn watch(&self) {
+    pub(in crate::page) async fn watch(&self) {
         let mut snapshots = self.snapshots.clone();
         loop {
             let snapshot = snapshots.borrow_and_update().clone();
@@ -122,13 +95,13 @@ impl Desk {
     }
 
     /// Answers a request, after reading its body if it may have one.
-    pub(super) async fn take<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Answer>
+    pub(in crate::page) async fn take<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Answer>
     where
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let Some(asked) = host::asked(&request).filter(|asked| host::answers_to(asked, &self.options.names)) else {
-            return self.text(StatusCode::MISDIRECTED_REQUEST, texts::REFUSED_HOST);
+            return response::text(StatusCode::MISDIRECTED_REQUEST, texts::REFUSED_HOST);
         };
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, peer, Instant::now()),
@@ -140,13 +113,13 @@ impl Desk {
                 // A stranger's file is not even read.
                 let stranger = path == "/restore" && self.session(&request, Instant::now()).is_none();
                 if stranger || !form::from_this_page(&request, kind) {
-                    return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+                    return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
                 }
                 let (head, body) = request.into_parts();
                 let body = match timeout(within, Limited::new(body, most).collect()).await {
                     Ok(Ok(body)) => body,
-                    Ok(Err(_)) => return self.text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE),
-                    Err(_) => return self.text(StatusCode::REQUEST_TIMEOUT, texts::REFUSED_SIZE),
+                    Ok(Err(_)) => return response::text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE),
+                    Err(_) => return response::text(StatusCode::REQUEST_TIMEOUT, texts::REFUSED_SIZE),
                 };
                 let body = body.to_bytes();
                 let request = Request::from_parts(head, ());
@@ -159,7 +132,7 @@ impl Desk {
                 }
             }
             (_, path) => {
-                let mut response = self.text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
+                let mut response = response::text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
                 let allowed = if FORMS.contains(&path) { "POST" } else { "GET, HEAD" };
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
                 response
@@ -175,9 +148,9 @@ impl Desk {
             "/metrics" => {
                 let silent = now.saturating_duration_since(self.seen().heard_at);
                 let text = metrics::text(&self.snapshots.borrow(), silent);
-                self.response(StatusCode::OK, metrics::CONTENT_TYPE, text)
+                response::of(StatusCode::OK, metrics::CONTENT_TYPE, text)
             }
-            _ => self.text(StatusCode::NOT_FOUND, texts::NOT_FOUND),
+            _ => response::text(StatusCode::NOT_FOUND, texts::NOT_FOUND),
         }
     }
 
@@ -187,8 +160,8 @@ impl Desk {
         let proved = match (&self.options.token_file, word) {
             (Some(file), Some(word)) if !word.is_empty() => match self.seen().tries.attempt(file, &word, now) {
                 Tried::Right => true,
-                Tried::Wrong => return self.text(StatusCode::FORBIDDEN, texts::REFUSED_WORD),
-                Tried::TooSoon => return self.text(StatusCode::TOO_MANY_REQUESTS, texts::REFUSED_SOON),
+                Tried::Wrong => return response::text(StatusCode::FORBIDDEN, texts::REFUSED_WORD),
+                Tried::TooSoon => return response::text(StatusCode::TOO_MANY_REQUESTS, texts::REFUSED_SOON),
             },
             _ => false,
         };
@@ -198,9 +171,9 @@ impl Desk {
         match Lock::of(&snapshot, own, peer) {
             Lock::Refused(refusal) if !proved => {
                 let why = texts::may_not_ask(refusal) + "\n";
-                return self.text(StatusCode::TOO_MANY_REQUESTS, &why);
+                return response::text(StatusCode::TOO_MANY_REQUESTS, &why);
             }
-            Lock::Asking { .. } if !proved => return self.see_other("/#change"),
+            Lock::Asking { .. } if !proved => return response::see_other("/#change"),
             _ => {}
         }
         let holds = |browser| {
@@ -210,7 +183,7 @@ impl Desk {
             self.seen().sessions.renew(session.browser, now);
         }
         let Some(session) = known.or_else(|| self.seen().sessions.open(peer, now, holds)) else {
-            return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
+            return response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
         };
         let browser = session.browser;
         let event = if proved {
@@ -226,9 +199,9 @@ impl Desk {
             }
         };
         if self.events.try_send(event).is_err() {
-            return self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
+            return response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
         }
-        let mut response = self.see_other("/#change");
+        let mut response = response::see_other("/#change");
         if let Ok(cookie) = HeaderValue::try_from(session.set_cookie()) {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
@@ -250,41 +223,39 @@ impl Desk {
     fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
         let Some(asked) = self
             .granted(request, body, now)
-            .and_then(|fields| change::asked(&fields))
+            .and_then(|fields| action::asked(&fields))
         else {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
         if matches!(asked, event::Request::Reboot | event::Request::PowerOff) && !self.options.switches {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
         }
-        let word = change::done(&asked);
+        let word = action::done(&asked);
         tracing::info!(request = ?asked, "asked by the page");
         match self.events.try_send(Event::Asked(asked)) {
-            Ok(()) => self.see_other(&format!("/?done={word}")),
-            Err(_) => self.text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY),
+            Ok(()) => response::see_other(&format!("/?done={word}")),
+            Err(_) => response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY),
         }
     }
 
     /// All that somebody who helps needs to see, with what must not leave the house taken out.
     fn diagnostics(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
         if self.granted(request, body, now).is_none() {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         }
         let text = diagnostics::report(&self.snapshots.borrow(), &self.options.log);
-        let mut response = self.text(StatusCode::OK, &text);
-        let name = HeaderValue::from_static("attachment; filename=\"pillarbox-diagnostics.txt\"");
-        response.headers_mut().insert(CONTENT_DISPOSITION, name);
-        response
+        let name = "attachment; filename=\"pillarbox-diagnostics.txt\"";
+        response::download("text/plain; charset=utf-8", name, text)
     }
 
     /// Identity and settings, encrypted with the passphrase that was typed twice.
     async fn backup(&self, request: &Request<()>, body: &[u8]) -> Response<Answer> {
         let Some(mut fields) = self.granted(request, body, Instant::now()) else {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
         let passphrase = fields.remove("passphrase").unwrap_or_default();
         if fields.get("again") != Some(&passphrase) {
-            return self.text(StatusCode::UNPROCESSABLE_ENTITY, texts::REFUSED_AGAIN);
+            return response::text(StatusCode::UNPROCESSABLE_ENTITY, texts::REFUSED_AGAIN);
         }
         let made = match Passphrase::new(&passphrase) {
             Ok(passphrase) => self.options.vault.backup(passphrase).await,
@@ -293,12 +264,10 @@ impl Desk {
         match made {
             Ok(sealed) => {
                 tracing::info!(bytes = sealed.len(), "backup made for the page");
-                let mut response = self.response(StatusCode::OK, "application/octet-stream", sealed);
-                let name = HeaderValue::from_static("attachment; filename=\"pillarbox-backup.age\"");
-                response.headers_mut().insert(CONTENT_DISPOSITION, name);
-                response
+                let name = "attachment; filename=\"pillarbox-backup.age\"";
+                response::download("application/octet-stream", name, sealed)
             }
-            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+            Err(why) => response::text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
         }
     }
 
@@ -307,11 +276,11 @@ impl Desk {
         let upload = upload::read(kind.unwrap_or_default(), body).await;
         let session = self.session(request, Instant::now());
         let (Some(upload), Some(session)) = (upload, session) else {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         };
         let field = |name: &str| upload.fields.get(name).map(String::as_str).unwrap_or_default();
         if !session.owns(field("csrf")) || field("sure") != "yes" {
-            return self.text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
         }
         let identity_only = field("identity") == "only";
         let restored = match Passphrase::given(field("passphrase")) {
@@ -324,10 +293,10 @@ impl Desk {
             Err(why) => Err(why),
         };
         match restored {
-            Ok(left_out) if left_out.is_empty() => self.see_other("/?done=restore"),
+            Ok(left_out) if left_out.is_empty() => response::see_other("/?done=restore"),
             // Said at once: the box starts anew, and whoever asks it next may ask one that remembers nothing.
-            Ok(left_out) => self.response(StatusCode::OK, HTML, view::left_out(&left_out)),
-            Err(why) => self.text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+            Ok(left_out) => response::html(html::left_out(&left_out)),
+            Err(why) => response::text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
         }
     }
 
@@ -345,7 +314,7 @@ impl Desk {
             let session = seen.sessions.find(cookies(request), now).cloned();
             let stranger = session.is_none() && Lock::of(&snapshot, None, peer) == Lock::Closed;
             if let (true, None, Some(body)) = (stranger, done, seen.printed.same(&snapshot, host, unix_time)) {
-                return self.response(StatusCode::OK, HTML, body);
+                return response::html(body);
             }
             let sizes = seen.history.sizes(now, snapshot.archive.bytes);
             (
@@ -358,7 +327,7 @@ impl Desk {
         };
         let own = session.as_ref().map(|session| (session.browser, session.csrf.as_str()));
         let lock = Lock::of(&snapshot, own, peer);
-        let html = view::document(&View {
+        let html = html::document(&View {
             snapshot: &snapshot,
             silent,
             hours,
@@ -374,21 +343,16 @@ impl Desk {
         });
         let body = Bytes::from(html);
         if session.is_none() && done.is_none() && lock == Lock::Closed {
-            self.seen().printed = Printed {
-                snapshot: Some(snapshot),
-                host: host.to_owned(),
-                unix_time,
-                body: body.clone(),
-            };
+            self.seen().printed.keep(snapshot, host, unix_time, body.clone());
         }
-        self.response(StatusCode::OK, HTML, body)
+        response::html(body)
     }
 
     fn status(&self) -> Response<Answer> {
         let snapshot = self.snapshots.borrow().clone();
         match serde_json::to_string_pretty(&*snapshot) {
-            Ok(json) => self.response(StatusCode::OK, "application/json", json + "\n"),
-            Err(error) => self.text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            Ok(json) => response::of(StatusCode::OK, "application/json", json + "\n"),
+            Err(error) => response::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
 
@@ -403,41 +367,7 @@ impl Desk {
             (false, BoxState::Starting) => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
             (false, BoxState::Failed) => (StatusCode::SERVICE_UNAVAILABLE, "failed\n"),
         };
-        self.text(status, word)
-    }
-
-    /// Back to the page, and a reload of it repeats nothing.
-    fn see_other(&self, to: &str) -> Response<Answer> {
-        let mut response = self.text(StatusCode::SEE_OTHER, "");
-        response.headers_mut().insert(
-            LOCATION,
-            HeaderValue::try_from(to).expect("the page's own paths are ASCII"),
-        );
-        response
-    }
-
-    fn text(&self, status: StatusCode, text: &str) -> Response<Answer> {
-        self.response(status, "text/plain; charset=utf-8", text.to_owned())
-    }
-
-    fn response(&self, status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Answer> {
-        let mut response = Response::new(Full::new(body.into()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            // Not `no-referrer`: a browser would then hide the page's own origin from the page's own forms.
-            ("referrer-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-resource-policy", "same-origin"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        response
+        response::text(status, word)
     }
 }
 
@@ -464,16 +394,4 @@ fn cookies<B>(request: &Request<B>) -> &str {
 
 fn silence(seen: &Seen, now: Instant) -> Option<Duration> {
     Some(now.saturating_duration_since(seen.heard_at)).filter(|silent| *silent >= SILENCE)
-}
-
-/// Nothing is loaded and nothing runs but the page's own style and script.
-fn policy() -> HeaderValue {
-    let hash = |text: &str| BASE64.encode(&Sha256::digest(text));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-        hash(view::STYLE),
-        hash(view::SCRIPT)
-    );
-    HeaderValue::try_from(policy).expect("hashes in base64 are visible ASCII")
 }

@@ -13,7 +13,7 @@ use crate::address::is_private;
 /// How long the list of the interfaces' networks is used before it is read again.
 const REREAD: Duration = Duration::from_secs(15);
 
-pub(super) struct Neighbours {
+pub(in crate::page) struct Neighbours {
     any: bool,
     on_link: Vec<Network>,
     read_at: Option<Instant>,
@@ -27,7 +27,7 @@ struct Network {
 
 impl Neighbours {
     /// `any` lets everybody in, as the configuration may say.
-    pub(super) fn new(any: bool) -> Neighbours {
+    pub(in crate::page) fn new(any: bool) -> Neighbours {
         Neighbours {
             any,
             on_link: Vec::new(),

@@ -25,7 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use super::crowd::{Crowd, Guest, Source};
 use super::neighbours::Neighbours;
-use super::routes::Answer;
+use super::response::Answer;
 
 /// Waiting connections that the kernel keeps while the thread is busy.
 const BACKLOG: u32 = 1024;
@@ -47,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 type Guests = Arc<Mutex<Crowd<AbortHandle>>>;
 
 /// Takes the port, so that a failure is known before anything is promised.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(in crate::page) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -59,7 +59,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts for ever.
-pub(super) async fn accept<F, A>(listener: TcpListener, mut neighbours: Neighbours, answer: F)
+pub(in crate::page) async fn accept<F, A>(listener: TcpListener, mut neighbours: Neighbours, answer: F)
 where
     F: Fn(Request<Incoming>, IpAddr) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Answer>> + Send + 'static,

@@ -8,10 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use super::{Desk, Options, serve};
+use super::{Desk, serve};
 use crate::backup::Vault;
 use crate::event;
 use crate::log::Logbook;
+use crate::page::Options;
 use crate::snapshot::Snapshot;
 
 /// Room for a request and for the page; nobody waits for anybody.

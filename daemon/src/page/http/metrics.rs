@@ -359,8 +359,8 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
             .collect();
         for file in [
-            include_str!("../../monitoring/alerts.yml"),
-            include_str!("../../monitoring/grafana-dashboard.json"),
+            include_str!("../../../monitoring/alerts.yml"),
+            include_str!("../../../monitoring/grafana-dashboard.json"),
         ] {
             let words = file.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
             let named: Vec<&str> = words.filter(|word| word.starts_with("pillarbox_")).collect();
@@ -370,7 +370,7 @@ mod tests {
             }
         }
         let dashboard: serde_json::Value =
-            serde_json::from_str(include_str!("../../monitoring/grafana-dashboard.json")).unwrap();
+            serde_json::from_str(include_str!("../../../monitoring/grafana-dashboard.json")).unwrap();
         assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 5));
     }
 }

@@ -1,8 +1,7 @@
 //! An address as a QR code, small enough to be part of the page: one path, a run of dark modules a stroke.
 
+use maud::{Markup, html};
 use qrcode::{Color, EcLevel, QrCode};
-
-use super::markup::{Markup, put};
 
 /// Light modules that a reader needs around the code (ISO/IEC 18004, 9.1).
 const QUIET: usize = 4;
@@ -24,22 +23,12 @@ pub(super) fn svg(text: &str, label: &str) -> Option<Markup> {
         }
     }
     let side = width + 2 * QUIET;
-    let mut out = Markup::new();
-    put!(
-        out,
-        "<svg class=\"qr\" viewBox=\"0 0 ",
-        &side,
-        " ",
-        &side,
-        "\" role=\"img\" aria-label=\"",
-        &label
-    );
-    put!(
-        out,
-        "\" shape-rendering=\"crispEdges\"><rect class=\"paper\" width=\"100%\" height=\"100%\"/>"
-    );
-    put!(out, "<path class=\"ink\" d=\"", &path, "\"/></svg>");
-    Some(out)
+    Some(html! {
+        svg class="qr" viewBox=(format!("0 0 {side} {side}")) role="img" aria-label=(label) shape-rendering="crispEdges" {
+            rect class="paper" width="100%" height="100%" {}
+            path class="ink" d=(path) {}
+        }
+    })
 }
 
 #[cfg(test)]
@@ -61,6 +50,6 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_left_out() {
-        assert_eq!(svg(&"x".repeat(5000), "x"), None);
+        assert!(svg(&"x".repeat(5000), "x").is_none());
     }
 }

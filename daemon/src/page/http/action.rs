@@ -1,0 +1,68 @@
+//! The forms that change something, as requests to the supervisor.
+
+use std::collections::BTreeMap;
+
+use crate::event::Request;
+
+/// What a form of the open section asks for; nothing if it is not one of them.
+pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
+    let sure = fields.get("sure").is_some_and(|sure| sure == "yes");
+    match fields.get("what").map(String::as_str)? {
+        "restart" => Some(Request::Restart {
+            service: fields.get("service")?.clone(),
+        }),
+        "reboot" => Some(Request::Reboot),
+        "power-off" => Some(Request::PowerOff),
+        "confirm-time" => Some(Request::ConfirmTime),
+        "factory-reset" if sure => Some(Request::FactoryReset),
+        _ => None,
+    }
+}
+
+/// The word for the address that the browser is sent back to, and what it then reads.
+pub(super) fn done(request: &Request) -> &'static str {
+    match request {
+        Request::Restart { .. } => "restart",
+        Request::Reboot => "reboot",
+        Request::PowerOff => "power-off",
+        Request::FactoryReset => "factory-reset",
+        Request::Restore => "restore",
+        Request::ConfirmTime => "confirm-time",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_and_what_they_ask_for() {
+        let asked = |pairs: &[(&str, &str)]| {
+            asked(
+                &pairs
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+            )
+        };
+        let restart = Request::Restart {
+            service: "mailserver".to_owned(),
+        };
+        assert_eq!(asked(&[("what", "restart"), ("service", "mailserver")]), Some(restart));
+        assert_eq!(asked(&[("what", "reboot")]), Some(Request::Reboot));
+        assert_eq!(asked(&[("what", "power-off")]), Some(Request::PowerOff));
+        assert_eq!(asked(&[("what", "confirm-time")]), Some(Request::ConfirmTime));
+        assert_eq!(
+            asked(&[("what", "factory-reset"), ("sure", "yes")]),
+            Some(Request::FactoryReset)
+        );
+        for not in [
+            &[][..],
+            &[("what", "factory-reset")],
+            &[("what", "restart")],
+            &[("what", "rm -rf")],
+        ] {
+            assert_eq!(asked(not), None, "{not:?}");
+        }
+    }
+}
