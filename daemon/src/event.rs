@@ -15,6 +15,7 @@ use archive::retention::Leap;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Mistake};
+use crate::program::Program;
 use crate::snapshot::{ArchiveStatus, MailserverStatus, NetworkStatus, QuarantinedFile, SystemStatus, WriterStatus};
 
 /// Room for every service's exit and check at once, several times over (at most 64 services).
@@ -79,11 +80,11 @@ pub enum Event {
     },
     Button(Gesture),
     Asked(Request),
-    /// A browser asks to be let in: who it is to the page, from where, and what it calls itself.
+    /// A browser requests access: who it is to the page, from where, and what it calls itself.
     UnlockAsked {
         browser: u64,
         address: IpAddr,
-        program: String,
+        program: Program,
     },
     /// Somebody who holds the box in other ways than its button lets this browser in.
     Unlocked {
@@ -135,7 +136,7 @@ pub enum Request {
     Reboot,
     PowerOff,
     FactoryReset,
-    /// Put what a restore has staged in its place, and start anew.
+    /// Put what a restore has staged in its place, and restart.
     Restore,
     /// A person says that the box's clock is right.
     ConfirmTime,

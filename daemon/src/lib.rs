@@ -3,7 +3,7 @@
 //!
 //! Data goes one way. Whatever happens becomes an [`event::Event`] in one bounded channel; the pure supervisor turns
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
-//! page, the LEDs, the notifications and the CLI read without ever calling back.
+//! page, the LEDs, the notifications and the CLI read. What people ask for there comes back as an event, like all else.
 
 mod address;
 pub mod app;
@@ -14,6 +14,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod detail;
 mod diagnostics;
 pub mod event;
 pub mod fault;
@@ -26,9 +27,11 @@ pub mod log;
 pub mod notify;
 pub mod page;
 pub mod process;
+pub mod program;
 mod redact;
 pub mod reset;
 pub mod retention;
 pub mod runner;
 pub mod snapshot;
 pub mod supervisor;
+pub mod wording;

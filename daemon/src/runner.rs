@@ -200,7 +200,7 @@ impl Runner {
                         ?state,
                         failures = service.failures,
                         last_exit,
-                        reason,
+                        reason = reason.map(tracing::field::display),
                         "service"
                     );
                 }

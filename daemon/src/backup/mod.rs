@@ -38,17 +38,17 @@ pub(crate) use worker::work;
 struct Order {
     config: PathBuf,
     passphrase: Passphrase,
-    deed: Deed,
+    action: Action,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Deed {
+enum Action {
     Backup,
     Restore { identity_only: bool },
 }
 
-/// The daemon's side. Refusals are sentences for whoever asked.
+/// The daemon's side. Refusals are sentences for the person who asked.
 #[derive(Clone, Debug)]
 pub struct Vault {
     config: PathBuf,
@@ -67,7 +67,7 @@ impl Vault {
     /// The encrypted backup.
     pub async fn backup(&self, passphrase: Passphrase) -> Result<Vec<u8>, String> {
         let _permit = self.one.try_acquire().map_err(|_| busy())?;
-        self.order(passphrase, Deed::Backup, &[]).await
+        self.order(passphrase, Action::Backup, &[]).await
     }
 
     /// Stages what is in the backup and has the supervisor stop everything for it. Answers with the settings that were
@@ -80,9 +80,11 @@ impl Vault {
         events: &Sender,
     ) -> Result<Vec<String>, String> {
         let permit = self.one.try_acquire().map_err(|_| busy())?;
-        let answer = self.order(passphrase, Deed::Restore { identity_only }, sealed).await?;
-        let left_out: Vec<String> =
-            serde_json::from_slice(&answer).map_err(|error| format!("the process for it answers nonsense: {error}"))?;
+        let answer = self
+            .order(passphrase, Action::Restore { identity_only }, sealed)
+            .await?;
+        let left_out: Vec<String> = serde_json::from_slice(&answer)
+            .map_err(|error| format!("the process for it answered nonsense: {error}"))?;
         if !left_out.is_empty() {
             tracing::warn!(settings = left_out.join(", "), "left out of the restored backup");
         }
@@ -94,11 +96,11 @@ impl Vault {
         Ok(left_out)
     }
 
-    async fn order(&self, passphrase: Passphrase, deed: Deed, sealed: &[u8]) -> Result<Vec<u8>, String> {
+    async fn order(&self, passphrase: Passphrase, action: Action, sealed: &[u8]) -> Result<Vec<u8>, String> {
         let order = Order {
             config: self.config.clone(),
             passphrase,
-            deed,
+            action,
         };
         let mut input = serde_json::to_vec(&order).map_err(|error| format!("cannot write the order: {error}"))?;
         input.push(b'\n');

@@ -48,6 +48,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::program::Program;
 
     #[test]
     fn the_lock_by_browser() {
@@ -59,7 +60,7 @@ mod tests {
             browser,
             number: 34,
             address,
-            program: String::new(),
+            program: Program::default(),
             turn,
         };
         let asking = |turn, before| Lock::Asking {

@@ -5,12 +5,10 @@
 //! run on. Requests are answered by address or by a name of ours only, and to neighbours only ([`http`]); what they get
 //! is drawn by [`html`].
 
-pub(crate) mod format;
 mod history;
 mod html;
 pub(crate) mod http;
 mod lock;
-mod texts;
 mod view;
 
 use std::io;
@@ -23,10 +21,8 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::asking::Asker;
 use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
-use crate::indicator::Pattern;
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
 use http::{Desk, Neighbours};
@@ -44,7 +40,7 @@ pub struct Options {
     pub log: Logbook,
     /// Whether the machine can be restarted and switched off from here.
     pub switches: bool,
-    /// A file with a word that lets a browser in.
+    /// A file with an access code that unlocks the page.
     pub token_file: Option<PathBuf>,
     /// For backup and restore.
     pub vault: Vault,
@@ -120,21 +116,6 @@ fn report(events: &Sender, trouble: Option<String>) {
         part: Part::Page,
         trouble,
     });
-}
-
-/// A browser that asks to be let in, in the page's own words.
-pub fn asker_in_words(asker: &Asker) -> String {
-    texts::asker(asker)
-}
-
-/// How a light looks and what that says, in the page's own words.
-pub fn light_in_words(pattern: Pattern) -> String {
-    format!("{}. {}", texts::looks(pattern), texts::means(pattern))
-}
-
-/// What the lights say, as a Markdown table in the page's own words, for the README.
-pub fn lights_markdown() -> String {
-    texts::markdown()
 }
 
 #[cfg(test)]

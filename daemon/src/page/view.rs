@@ -6,12 +6,14 @@ use super::history::HOURS;
 use super::lock::Lock;
 use crate::log::Entry;
 use crate::snapshot::Snapshot;
+use crate::wording::Wording;
 
 pub(super) struct View<'a> {
+    pub(super) words: &'static Wording,
     pub(super) snapshot: &'a Snapshot,
     /// How long the supervisor has been silent, when that is too long.
     pub(super) silent: Option<Duration>,
-    /// Envelopes an hour, and the archive's size by time before now.
+    /// Envelopes by the hour, and the archive's size by time before now.
     pub(super) hours: [Option<u64>; HOURS],
     pub(super) sizes: Vec<(Duration, u64)>,
     pub(super) seen_for: Duration,
@@ -25,6 +27,6 @@ pub(super) struct View<'a> {
     pub(super) done: Option<&'static str>,
     /// Whether the machine can be restarted and switched off from here.
     pub(super) switches: bool,
-    /// Whether a word on the card lets a browser in, too.
-    pub(super) has_word: bool,
+    /// Whether an access code unlocks the page, too.
+    pub(super) has_code: bool,
 }

@@ -10,6 +10,7 @@ use super::backoff::Random;
 use super::{Finally, State};
 use crate::asking::{Asker, Queue};
 use crate::event::{Action, Gesture, Now};
+use crate::program::Program;
 use crate::snapshot::Unlock;
 
 /// A second press within this time restarts everything.
@@ -38,7 +39,7 @@ struct Grant {
 
 impl Presses {
     /// A browser asks. What cannot be is dropped; the page reads the snapshot and says why.
-    pub(super) fn asked(&mut self, browser: u64, address: IpAddr, program: String, random: &mut Random, now: Now) {
+    pub(super) fn asked(&mut self, browser: u64, address: IpAddr, program: Program, random: &mut Random, now: Now) {
         self.tick(now.mono);
         // Nobody takes over a grant.
         if self.grant.is_none() {

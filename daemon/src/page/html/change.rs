@@ -3,68 +3,82 @@
 use maud::{Markup, html};
 
 use super::parts::hint;
-use crate::asking::{Asker, Refusal};
+use crate::asking::{Asker, Refusal, Turn};
+use crate::indicator::words::flashes;
 use crate::page::lock::Lock;
-use crate::page::texts;
 use crate::page::view::View;
 use crate::snapshot::{Level, ServiceStateName, Snapshot, Subject};
+use crate::wording::{Change as Words, Wording};
 
 pub(super) fn section(view: &View<'_>) -> Markup {
-    let takes_code = view.has_word && !matches!(view.lock, Lock::Open { .. } | Lock::Refused(Refusal::Taken));
+    let takes_code = view.has_code && !matches!(view.lock, Lock::Open { .. } | Lock::Refused(Refusal::Taken));
     html! {
-        h2 { (texts::CHANGE) }
+        h2 { (view.words.change.heading) }
         (lock(view))
         @if takes_code {
-            (by_code())
+            (by_code(&view.words.change))
         }
-        (who_asks(&view.snapshot.asking))
+        (who_asks(&view.snapshot.asking, view.words))
     }
 }
 
 fn lock(view: &View<'_>) -> Markup {
+    let words = &view.words.change;
     match view.lock {
         Lock::Closed => html! {
-            (hint(texts::CHANGE_HOW))
-            form method="post" action="/ask" { button { (texts::CHANGE_ASK) } }
+            (hint(words.how))
+            form method="post" action="/ask" { button { (words.request) } }
         },
-        Lock::Refused(refusal) => hint(&texts::may_not_ask(refusal)),
+        Lock::Refused(refusal) => hint(&refusal.in_words(view.words)),
         Lock::Asking { number, turn, before } => html! {
-            p class="press" { span class="badge tone-busy" { (texts::your_number(number)) } }
-            p { (texts::asking_turn(turn, number, before)) }
-            (hint(texts::CHANGE_OTHER_NUMBER))
+            p class="press" { span class="badge tone-busy" { (words.your_number.fill(&[("number", &number)])) } }
+            p { (turn_in_words(turn, number, before as u64, view.words)) }
+            (hint(words.other_number))
         },
         Lock::Open { csrf } => html! {
-            (hint(texts::CHANGE_OPEN))
+            (hint(words.open))
             ul class="actions" { (actions(view, csrf)) }
         },
     }
 }
 
-fn by_code() -> Markup {
+fn by_code(words: &Words) -> Markup {
     html! {
         form method="post" action="/ask" {
             label {
-                (texts::CHANGE_WORD)
+                (words.by_code)
                 " "
-                input type="password" name="word" autocomplete="off" required;
+                input type="password" name="code" autocomplete="off" required;
             }
             " "
-            button { (texts::CHANGE_WORD_ASK) }
+            button { (words.by_code_button) }
         }
     }
 }
 
+/// What the browser that asks is to do.
+fn turn_in_words(turn: Turn, number: u8, before: u64, wording: &Wording) -> String {
+    let words = &wording.change;
+    let template = match turn {
+        Turn::Waiting => return words.waiting.fill(before, &[]),
+        Turn::Showing => words.showing,
+        Turn::Ready => words.ready,
+    };
+    template.fill(&[("flashes", &flashes(number, wording))])
+}
+
 /// Everybody sees who asks, in the order of their turns: who is about to press the button needs to know.
-fn who_asks(asking: &[Asker]) -> Markup {
+fn who_asks(asking: &[Asker], wording: &Wording) -> Markup {
+    let words = &wording.change;
     html! {
         @if !asking.is_empty() {
-            h3 { (texts::ASKING) }
+            h3 { (words.asking) }
             ul class="asking" {
                 @for asker in asking {
-                    li { (texts::asker(asker)) }
+                    li { (asker.in_words(wording)) }
                 }
             }
-            (hint(texts::ASKING_REFUSE))
+            (hint(words.asking_refuse))
         }
     }
 }
@@ -90,7 +104,7 @@ impl<'a> Action<'a> {
         }
     }
 
-    fn form(&self, csrf: &str) -> Markup {
+    fn form(&self, csrf: &str, words: &Words) -> Markup {
         html! {
             li {
                 form method="post" action="/act" {
@@ -101,7 +115,7 @@ impl<'a> Action<'a> {
                     }
                     (hint(self.hint))
                     @if self.grave {
-                        (sure())
+                        (sure(words))
                         button class="grave" { (self.label) }
                     } @else {
                         button { (self.label) }
@@ -113,38 +127,39 @@ impl<'a> Action<'a> {
 }
 
 fn actions(view: &View<'_>, csrf: &str) -> Markup {
+    let words = &view.words.change;
     let services = view.snapshot.services.iter();
     let services = services.filter(|service| service.state != ServiceStateName::Disabled);
-    let confirm_time = Action::new("confirm-time", texts::CONFIRM_TIME, texts::CONFIRM_TIME_HINT);
+    let confirm_time = Action::new("confirm-time", words.confirm_time, words.confirm_time_hint);
     let reset = Action {
         grave: true,
-        ..Action::new("factory-reset", texts::FACTORY_RESET, texts::FACTORY_RESET_HINT)
+        ..Action::new("factory-reset", words.factory_reset, words.factory_reset_hint)
     };
     html! {
         @for service in services {
-            (restart(&service.name, csrf))
+            (restart(&service.name, csrf, words))
         }
-        (report(csrf))
-        (backup(csrf))
-        (restore(csrf))
+        (report(csrf, words))
+        (backup(csrf, words))
+        (restore(csrf, words))
         @if doubts_time(view.snapshot) {
-            (confirm_time.form(csrf))
+            (confirm_time.form(csrf, words))
         }
         @if view.switches {
-            (Action::new("reboot", texts::REBOOT, texts::REBOOT_HINT).form(csrf))
-            (Action::new("power-off", texts::POWER_OFF, texts::POWER_OFF_HINT).form(csrf))
+            (Action::new("reboot", words.reboot, words.reboot_hint).form(csrf, words))
+            (Action::new("power-off", words.power_off, words.power_off_hint).form(csrf, words))
         }
-        (reset.form(csrf))
+        (reset.form(csrf, words))
     }
 }
 
-fn restart(service: &str, csrf: &str) -> Markup {
-    let label = texts::restart_service(service);
+fn restart(service: &str, csrf: &str, words: &Words) -> Markup {
+    let label = words.restart.fill(&[("service", &service)]);
     let action = Action {
         service: Some(service),
-        ..Action::new("restart", &label, texts::RESTART_HINT)
+        ..Action::new("restart", &label, words.restart_hint)
     };
-    action.form(csrf)
+    action.form(csrf, words)
 }
 
 fn doubts_time(snapshot: &Snapshot) -> bool {
@@ -152,56 +167,56 @@ fn doubts_time(snapshot: &Snapshot) -> bool {
     clock.is_some_and(|finding| finding.level > Level::Ok)
 }
 
-fn report(csrf: &str) -> Markup {
+fn report(csrf: &str, words: &Words) -> Markup {
     html! {
         li {
             form method="post" action="/diagnostics" {
                 (secret(csrf))
-                (hint(texts::DIAGNOSTICS_HINT))
-                button { (texts::DIAGNOSTICS) }
+                (hint(words.report_hint))
+                button { (words.report) }
             }
         }
     }
 }
 
-fn backup(csrf: &str) -> Markup {
+fn backup(csrf: &str, words: &Words) -> Markup {
     html! {
         li {
             form method="post" action="/backup" {
                 (secret(csrf))
-                (hint(texts::BACKUP_HINT))
-                @for (name, label) in [("passphrase", texts::PASSPHRASE), ("again", texts::PASSPHRASE_AGAIN)] {
+                (hint(words.backup_hint))
+                @for (name, label) in [("passphrase", words.passphrase), ("again", words.passphrase_again)] {
                     label class="line" {
                         (label)
                         " "
                         input type="password" name=(name) autocomplete="new-password" minlength="10" required;
                     }
                 }
-                button { (texts::BACKUP) }
+                button { (words.backup) }
             }
         }
     }
 }
 
-fn restore(csrf: &str) -> Markup {
+fn restore(csrf: &str, words: &Words) -> Markup {
     html! {
         li {
             form method="post" action="/restore" enctype="multipart/form-data" {
                 (secret(csrf))
-                (hint(texts::RESTORE_HINT))
-                label class="line" { (texts::RESTORE_FILE) " " input type="file" name="file" required; }
+                (hint(words.restore_hint))
+                label class="line" { (words.restore_file) " " input type="file" name="file" required; }
                 label class="line" {
-                    (texts::PASSPHRASE)
+                    (words.passphrase)
                     " "
                     input type="password" name="passphrase" autocomplete="off" required;
                 }
                 label class="sure" {
                     input type="checkbox" name="identity" value="only";
                     " "
-                    (texts::RESTORE_IDENTITY)
+                    (words.restore_identity)
                 }
-                (sure())
-                button class="grave" { (texts::RESTORE) }
+                (sure(words))
+                button class="grave" { (words.restore) }
             }
         }
     }
@@ -213,12 +228,12 @@ fn secret(csrf: &str) -> Markup {
     }
 }
 
-fn sure() -> Markup {
+fn sure(words: &Words) -> Markup {
     html! {
         label class="sure" {
             input type="checkbox" name="sure" value="yes" required;
             " "
-            (texts::SURE)
+            (words.sure)
         }
     }
 }

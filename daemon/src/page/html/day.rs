@@ -4,33 +4,41 @@ use maud::{Markup, html};
 
 use super::chart;
 use crate::page::view::View;
-use crate::page::{format, texts};
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
-        h2 { (texts::LAST_DAY) }
+        h2 { (view.words.page.last_day) }
         (content(view))
     }
 }
 
 fn content(view: &View<'_>) -> Markup {
+    let (words, units) = (&view.words.page, &view.words.units);
     let seen: Vec<u64> = view.hours.iter().flatten().copied().collect();
     if seen.is_empty() {
-        return empty(texts::NOTHING_COUNTED);
+        return empty(words.nothing_counted);
     }
-    let seen_for = format::span(view.seen_for.as_secs() / 60 * 60);
+    let seen_for = units.span(view.seen_for.as_secs() / 60 * 60);
     if seen.iter().all(|count| *count == 0) && view.snapshot.archive.envelopes == Some(0) {
-        return empty(&texts::nothing_came(&seen_for));
+        return empty(&words.nothing_came.fill(&[("span", &seen_for)]));
     }
     let most = seen.iter().copied().max().unwrap_or(0);
-    let messages = texts::bars_label(seen.len(), seen.iter().sum(), most);
+    let total: u64 = seen.iter().sum();
+    let messages = words.bars_label.fill(&[
+        ("hours", &seen.len()),
+        ("total", &units.count(total)),
+        ("most", &units.count(most)),
+    ]);
     let present = view.sizes.last().map_or(0, |(_, bytes)| *bytes);
     let largest = view.sizes.iter().map(|(_, bytes)| *bytes).max().unwrap_or(0);
-    let storage = texts::area_label(&format::bytes(present), &format::bytes(largest));
+    let (present, largest) = (units.bytes(present), units.bytes(largest));
+    let storage = words.area_label.fill(&[("now", &present), ("most", &largest)]);
+    let busiest = words.busiest.fill(&[("count", &units.count(most))]);
+    let seen_for = words.seen_for.fill(&[("span", &seen_for)]);
     html! {
         div class="charts" {
-            (figure(texts::BY_HOUR, &texts::busiest(&format::count(most)), &chart::bars(&view.hours, &messages)))
-            (figure(texts::BY_SIZE, &texts::seen_for(&seen_for), &chart::area(&view.sizes, &storage)))
+            (figure(view, words.by_hour, &busiest, &chart::bars(&view.hours, &messages)))
+            (figure(view, words.by_size, &seen_for, &chart::area(&view.sizes, &storage)))
         }
     }
 }
@@ -41,12 +49,13 @@ fn empty(text: &str) -> Markup {
     }
 }
 
-fn figure(title: &str, aside: &str, chart: &Markup) -> Markup {
+fn figure(view: &View<'_>, title: &str, aside: &str, chart: &Markup) -> Markup {
+    let words = &view.words.page;
     html! {
         figure {
             figcaption { h3 { (title) } span { (aside) } }
             (chart)
-            p class="axis" aria-hidden="true" { span { (texts::DAY_AGO) } span { (texts::NOW) } }
+            p class="axis" aria-hidden="true" { span { (words.day_ago) } span { (words.now) } }
         }
     }
 }

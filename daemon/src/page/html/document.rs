@@ -3,36 +3,39 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{archive, change, day, facts, health, log, services, state, system, usage};
-use crate::page::texts;
 use crate::page::view::View;
+use crate::wording::Wording;
 
+/// The name is the same in every language.
+const NAME: &str = "Pillarbox";
 /// The page's own style and script; their hashes are all that its security policy admits.
 pub(in crate::page) const STYLE: &str = include_str!("page.css");
 pub(in crate::page) const SCRIPT: &str = include_str!("page.js");
 
 pub(in crate::page) fn document(view: &View<'_>) -> String {
-    let title = format!("{} \u{2013} {}", state::word(view), texts::NAME);
+    let words = view.words;
+    let title = format!("{} \u{2013} {}", state::word(view), NAME);
     finished(html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(words.tag) {
             head {
                 (head(&title))
-                // Who has no script still sees the page grow.
+                // Without a script, too, the page stays fresh.
                 noscript { meta http-equiv="refresh" content="20"; }
                 link rel="icon" href=(state::icon(view));
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 header {
-                    p class="brand" { (texts::NAME) }
-                    p class="what" { (texts::WHAT) }
+                    p class="brand" { (NAME) }
+                    p class="what" { (words.page.what) }
                 }
                 main { (content(view)) }
                 footer {
-                    span { (texts::NAME) " " (view.snapshot.version) }
+                    span { (NAME) " " (view.snapshot.version) }
                     span { (view.host) }
-                    a href="/status.json" { (texts::JSON) }
-                    a href="/metrics" { (texts::METRICS) }
+                    a href="/status.json" { (words.page.json) }
+                    a href="/metrics" { (words.page.metrics) }
                 }
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -42,7 +45,7 @@ pub(in crate::page) fn document(view: &View<'_>) -> String {
 
 fn content(view: &View<'_>) -> Markup {
     html! {
-        p id="offline" role="alert" hidden { (texts::NO_ANSWER) }
+        p id="offline" role="alert" hidden { (view.words.page.no_answer) }
         p id="announce" class="unseen-text" role="status" {}
         @if let Some(done) = view.done {
             p class="done" role="status" { (done) }
@@ -74,27 +77,28 @@ fn live(id: &str, class: &str, content: &Markup) -> Markup {
 }
 
 /// A page of its own for a restore that left settings of the backup out.
-pub(in crate::page) fn left_out(keys: &[String]) -> String {
+pub(in crate::page) fn left_out(keys: &[String], wording: &Wording) -> String {
+    let words = &wording.change;
     finished(html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(wording.tag) {
             head {
-                (head(texts::NAME))
+                (head(NAME))
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header { p class="brand" { (texts::NAME) } }
+                header { p class="brand" { (NAME) } }
                 main {
-                    p class="done" role="status" { (texts::RESTORING_PARTLY) }
+                    p class="done" role="status" { (words.restoring_partly) }
                     section class="card wide" {
-                        h2 { (texts::LEFT_OUT) }
-                        p { (texts::LEFT_OUT_WHY) }
+                        h2 { (words.left_out) }
+                        p { (words.left_out_why) }
                         ul class="asking" {
                             @for key in keys {
                                 li { code { (key) } }
                             }
                         }
-                        p { a href="/" { (texts::BACK) } }
+                        p { a href="/" { (words.back) } }
                     }
                 }
             }

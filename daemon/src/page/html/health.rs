@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::parts::as_sentence;
-use crate::page::texts;
+use super::names;
+use super::parts::detail;
 use crate::page::view::View;
 use crate::snapshot::{Finding, Level, Subject};
 
@@ -13,35 +13,34 @@ pub(super) fn section(view: &View<'_>) -> Markup {
         .filter_map(|(subject, finding)| Some((*subject, finding.as_ref()?)))
         .collect();
     html! {
-        h2 { (texts::HEALTH) }
+        h2 { (view.words.page.health) }
         @if measured.is_empty() {
-            p class="empty" { (texts::NO_HEALTH) }
+            p class="empty" { (view.words.page.no_health) }
         } @else {
             ul class="rows tight" {
                 @for (subject, finding) in measured {
-                    (row(subject, finding))
+                    (row(view, subject, finding))
                 }
             }
         }
     }
 }
 
-fn row(subject: Subject, finding: &Finding) -> Markup {
+fn row(view: &View<'_>, subject: Subject, finding: &Finding) -> Markup {
     let tone = match finding.level {
         Level::Ok => "tone-good",
         Level::Warn => "tone-warn",
         Level::Bad => "tone-bad",
     };
-    let detail = as_sentence(&finding.detail);
     html! {
         li {
             p class="top" {
                 span {
-                    span class="name" { (texts::subject(subject)) }
+                    span class="name" { (names::subject(subject, view.words)) }
                     " "
-                    span class="detail" { (detail.trim_end_matches('.')) }
+                    span class="detail" { (detail(view, &finding.detail)) }
                 }
-                span class={ "badge " (tone) } { (texts::level(finding.level)) }
+                span class={ "badge " (tone) } { (names::level(finding.level, view.words)) }
             }
         }
     }

@@ -1,5 +1,5 @@
 //! A light as it blinks now, drawn in SVG: the same steps that the LED plays, as an animation, and as a strip that says
-//! them without moving (for who has asked for less motion, and for who wants to count).
+//! them without moving (for people who asked for less motion, and for those who want to count).
 
 use maud::{Markup, html};
 
@@ -35,7 +35,7 @@ pub(super) fn lamp(steps: &[Step]) -> Markup {
     }
 }
 
-/// The glass, and the light in it: moving, and still for who asked for less motion. Radii are the glass's and the halo's.
+/// The glass, and the light in it: moving, and still for people who asked for less motion. Radii are the glass's and the halo's.
 fn glass([x, y]: [&str; 2], [radius, halo]: [&str; 2], steps: &[Step]) -> Markup {
     let circle = |class: &str, radius: &str| {
         html! {

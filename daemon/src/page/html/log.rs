@@ -2,17 +2,16 @@
 
 use maud::{Markup, html};
 
-use super::parts::ago;
+use super::parts::{ago, foreign_tag};
 use crate::log::Entry;
-use crate::page::texts;
 use crate::page::view::View;
 use crate::redact::redact;
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
-        h2 { (texts::LOG) }
+        h2 { (view.words.page.log) }
         @if view.log.is_empty() {
-            p class="empty" { (texts::NO_LOG) }
+            p class="empty" { (view.words.page.no_log) }
         } @else {
             ol class="log" {
                 @for entry in &view.log {
@@ -33,9 +32,9 @@ fn line(view: &View<'_>, entry: &Entry) -> Markup {
         li class=(tone) {
             span class="when" { (ago(view, entry.at)) }
             " "
-            b { (entry.service.as_deref().unwrap_or(texts::LOG_DAEMON)) }
+            b { (entry.service.as_deref().unwrap_or(view.words.page.log_of_box)) }
             " "
-            code { (redact(&entry.text)) }
+            code lang=[foreign_tag(view.words)] { (redact(&entry.text)) }
         }
     }
 }

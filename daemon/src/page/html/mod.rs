@@ -10,6 +10,7 @@ mod facts;
 mod health;
 mod light;
 mod log;
+mod names;
 mod parts;
 mod qr;
 mod services;

@@ -2,35 +2,37 @@
 
 use maud::{Markup, html};
 
-use crate::page::texts;
+use super::names;
+use super::parts::detail;
 use crate::page::view::View;
 use crate::snapshot::{ServiceHealth, ServiceStateName, ServiceStatus};
+use crate::wording::Wording;
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     html! {
-        h2 { (texts::SERVICES) }
+        h2 { (view.words.page.services) }
         @if view.snapshot.services.is_empty() {
-            p class="empty" { (texts::NO_SERVICES) }
+            p class="empty" { (view.words.page.no_services) }
         } @else {
             ul class="rows" {
                 @for service in &view.snapshot.services {
-                    (row(service))
+                    (row(view, service))
                 }
             }
         }
     }
 }
 
-fn row(service: &ServiceStatus) -> Markup {
+fn row(view: &View<'_>, service: &ServiceStatus) -> Markup {
     html! {
         li {
             p class="top" {
                 span class="name" { (service.name) }
-                span class={ "badge " (tone(service)) } { (texts::service_state(service.state)) }
+                span class={ "badge " (tone(service)) } { (names::service_state(service.state, view.words)) }
             }
-            p class="detail" { (detail(service)) }
+            p class="detail" { (facts(service, view.words)) }
             @if let Some(reason) = &service.reason {
-                p class="reason" { (reason) }
+                p class="reason" { (detail(view, reason)) }
             }
         }
     }
@@ -47,15 +49,20 @@ fn tone(service: &ServiceStatus) -> &'static str {
     }
 }
 
-fn detail(service: &ServiceStatus) -> String {
+fn facts(service: &ServiceStatus, wording: &Wording) -> String {
+    let words = &wording.page;
     let mut parts = Vec::new();
     if service.state == ServiceStateName::Active {
-        parts.push(texts::service_health(service.health).to_owned());
+        parts.push(names::service_health(service.health, wording).to_owned());
     }
-    parts.extend(service.pid.map(texts::process));
+    parts.extend(service.pid.map(|pid| words.process.fill(&[("pid", &pid)])));
     if service.state != ServiceStateName::Disabled {
-        parts.push(texts::restarts(service.restarts));
+        parts.push(match service.restarts {
+            0 => words.never_restarted.to_owned(),
+            restarts => words.restarted.fill(restarts, &[]),
+        });
     }
-    parts.extend(service.last_exit.as_deref().map(texts::last_exit));
+    let last_exit = service.last_exit.as_ref();
+    parts.extend(last_exit.map(|exit| words.last_exit.fill(&[("exit", exit)])));
     parts.join(" \u{b7} ")
 }

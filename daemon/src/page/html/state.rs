@@ -3,12 +3,13 @@
 use maud::{Markup, html};
 
 use super::light;
-use super::parts::as_sentence;
+use super::parts;
+use crate::detail::Detail;
 use crate::fault::Fault;
-use crate::indicator::Pattern;
-use crate::page::texts;
+use crate::indicator::{Pattern, words};
 use crate::page::view::View;
 use crate::snapshot::BoxState;
+use crate::wording::Wording;
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     let lights = lights(view);
@@ -20,10 +21,10 @@ pub(super) fn section(view: &View<'_>) -> Markup {
             p class="reason" { (sentence(view)) }
         }
         @if let Some(fault) = view.snapshot.code.and_then(Fault::from_code) {
-            (what_is_wrong(fault))
+            (what_is_wrong(fault, view.words))
         }
         @if !lights.is_empty() {
-            ul class="lights" aria-label=(texts::LIGHTS) {
+            ul class="lights" aria-label=(view.words.lights.label) {
                 @for (name, pattern) in &lights {
                     (what_it_shows(view, (lights.len() > 1).then_some(name), *pattern))
                 }
@@ -32,14 +33,14 @@ pub(super) fn section(view: &View<'_>) -> Markup {
     }
 }
 
-fn what_is_wrong(fault: Fault) -> Markup {
-    let entry = fault.entry();
+fn what_is_wrong(fault: Fault, wording: &Wording) -> Markup {
+    let words = fault.in_words(wording);
     html! {
         div class="fault" {
-            p class="number" { span { (texts::CODE_LABEL) } " " b { (entry.code) } }
-            p class="title" { (entry.title) }
-            p class="meaning" { (entry.meaning) }
-            p { b { (texts::MEND) } " " (entry.mend) }
+            p class="number" { span { (wording.state.code) } " " b { (fault.code()) } }
+            p class="title" { (words.title) }
+            p class="meaning" { (words.meaning) }
+            p { b { (wording.state.fix) } " " (words.fix) }
         }
     }
 }
@@ -53,7 +54,7 @@ fn what_it_shows(view: &View<'_>, name: Option<&str>, pattern: Pattern) -> Marku
                 @if let Some(name) = name {
                     span class="name" { (name) ":" } " "
                 }
-                (texts::looks(pattern))
+                (words::looks(pattern, view.words))
             }
             (light::strip(&steps))
             p class="means" { (means(view, pattern)) }
@@ -62,10 +63,13 @@ fn what_it_shows(view: &View<'_>, name: Option<&str>, pattern: Pattern) -> Marku
 }
 
 pub(super) fn word(view: &View<'_>) -> &'static str {
-    if view.silent.is_some() {
-        texts::WORD_SILENT
-    } else {
-        texts::word(view.snapshot.state)
+    let words = &view.words.state;
+    match (view.silent, view.snapshot.state) {
+        (Some(_), _) => words.silent,
+        (None, BoxState::Starting) => words.starting,
+        (None, BoxState::Ok) => words.ok,
+        (None, BoxState::Degraded) => words.degraded,
+        (None, BoxState::Failed) => words.failed,
     }
 }
 
@@ -109,24 +113,30 @@ fn lights<'a>(view: &View<'a>) -> Vec<(&'a str, Pattern)> {
 }
 
 fn means(view: &View<'_>, pattern: Pattern) -> String {
+    let wording = view.words;
     match pattern {
-        Pattern::Off if view.snapshot.state == BoxState::Failed => texts::DARK_IN_FAILURE.to_owned(),
+        Pattern::Off if view.snapshot.state == BoxState::Failed => wording.lights.off_in_failure.to_owned(),
         Pattern::Degraded(code) | Pattern::Failed(code) => match Fault::from_code(code) {
-            Some(fault) => format!("{}.", fault.entry().title),
-            None => texts::means(pattern).to_owned(),
+            Some(fault) => format!("{}.", fault.in_words(wording).title),
+            None => words::means(pattern, wording).to_owned(),
         },
-        Pattern::Asking(number) => texts::asks(number),
-        pattern => texts::means(pattern).to_owned(),
+        Pattern::Asking(number) => wording.lights.asking_number_means.fill(&[("number", &number)]),
+        pattern => words::means(pattern, wording).to_owned(),
     }
 }
 
-fn sentence(view: &View<'_>) -> String {
+/// The supervisor's reason where it is more precise than the state alone.
+fn sentence(view: &View<'_>) -> Markup {
+    let words = &view.words.state;
     let snapshot = view.snapshot;
-    match (view.silent, snapshot.state) {
-        (Some(silent), _) => texts::sentence_silent(silent.as_secs()),
-        (None, BoxState::Degraded | BoxState::Failed) if !snapshot.reason.is_empty() => as_sentence(&snapshot.reason),
-        // What the start waits for, when the supervisor knows it.
-        (None, BoxState::Starting) if snapshot.reason.contains(' ') => as_sentence(&snapshot.reason),
-        (None, state) => texts::sentence(state, snapshot.archive.retention_secs),
-    }
+    let text = match (view.silent, snapshot.state, &snapshot.reason) {
+        (Some(silent), ..) => words.silent_sentence.fill(&[("seconds", &silent.as_secs())]),
+        (None, BoxState::Ok, _) => match snapshot.archive.retention_secs {
+            Some(secs) => words.ok_sentence_for.fill(&[("span", &view.words.retention(secs))]),
+            None => words.ok_sentence.to_owned(),
+        },
+        (None, BoxState::Starting, Detail::Starting) => words.starting_sentence.to_owned(),
+        (None, _, reason) => return parts::sentence(view, reason),
+    };
+    html! { (text) }
 }

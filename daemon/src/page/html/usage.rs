@@ -4,44 +4,43 @@ use maud::{Markup, html};
 
 use super::parts::hint;
 use super::qr;
-use crate::page::texts;
 use crate::page::view::View;
 
 pub(super) fn section(view: &View<'_>) -> Markup {
     let addresses = &view.snapshot.mailserver.multiaddrs;
     html! {
-        h2 { (texts::USE) }
+        h2 { (view.words.page.usage) }
         @match best(addresses) {
             Some(best) => {
                 div class="use" {
                     div {
                         ol class="steps" {
-                            @for step in texts::USE_STEPS {
+                            @for step in view.words.page.usage_steps {
                                 li { (step) }
                             }
                         }
-                        (address(best, addresses))
+                        (address(view, best, addresses))
                     }
-                    @if let Some(code) = qr::svg(best, texts::QR) {
+                    @if let Some(code) = qr::svg(best, view.words.page.qr) {
                         div { (code) }
                     }
                 }
             }
-            None => { p class="empty tall" { (texts::NO_ADDRESS) } }
+            None => { p class="empty tall" { (view.words.page.no_address) } }
         }
     }
 }
 
-fn address(best: &str, all: &[String]) -> Markup {
+fn address(view: &View<'_>, best: &str, all: &[String]) -> Markup {
     html! {
         div class="address" {
-            h3 { (texts::ADDRESS) }
+            h3 { (view.words.page.address) }
             code id="address" { (best) }
-            button type="button" data-copy="address" data-done=(texts::COPIED) hidden { (texts::COPY) }
-            (hint(texts::USE_WHERE))
+            button type="button" data-copy="address" data-done=(view.words.page.copied) hidden { (view.words.page.copy) }
+            (hint(view.words.page.usage_where))
             @if all.len() > 1 {
                 details id="addresses" {
-                    summary { (texts::ADDRESSES) }
+                    summary { (view.words.page.addresses) }
                     ul {
                         @for address in all {
                             li { code { (address) } }

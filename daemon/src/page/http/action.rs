@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Request;
+use crate::wording::Wording;
 
 /// What a form of the open section asks for; nothing if it is not one of them.
 pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
@@ -19,7 +20,7 @@ pub(super) fn asked(fields: &BTreeMap<String, String>) -> Option<Request> {
     }
 }
 
-/// The word for the address that the browser is sent back to, and what it then reads.
+/// The word for the address that the browser is sent back to.
 pub(super) fn done(request: &Request) -> &'static str {
     match request {
         Request::Restart { .. } => "restart",
@@ -28,6 +29,20 @@ pub(super) fn done(request: &Request) -> &'static str {
         Request::FactoryReset => "factory-reset",
         Request::Restore => "restore",
         Request::ConfirmTime => "confirm-time",
+    }
+}
+
+/// What the browser then reads, by that word.
+pub(super) fn done_in_words(word: &str, wording: &'static Wording) -> Option<&'static str> {
+    let words = &wording.change;
+    match word {
+        "restart" => Some(words.done_restart),
+        "reboot" => Some(words.done_reboot),
+        "power-off" => Some(words.done_power_off),
+        "factory-reset" => Some(words.done_factory_reset),
+        "restore" => Some(words.done_restore),
+        "confirm-time" => Some(words.done_confirm_time),
+        _ => None,
     }
 }
 

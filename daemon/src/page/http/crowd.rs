@@ -1,6 +1,6 @@
 //! Who is connected, and who has to go when one more comes: the bookkeeping of the page's acceptor, without sockets.
 //!
-//! A new connection is always let in. When its source, or the page as a whole, has no room, the oldest connection is
+//! A new connection is always accepted. When its source, or the page as a whole, has no room, the oldest connection is
 //! closed for it, whatever it is doing. A browser sends its request at once and is answered at once, so it is gone
 //! before it is the oldest; what gathers age is the idle and the slow. (Sparing those that are being answered looks
 //! kinder, but then those that never read their answer keep all places, and it is the newcomers that are closed.) A
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_page_takes_from_whoever_has_most() {
+    fn a_full_page_takes_from_the_one_that_has_most() {
         let mut crowd = Crowd::default();
         for number in 0..TOTAL - 20 {
             crowd.admit(source(number as u32), number);

@@ -262,7 +262,7 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
     );
     out.gauge(
         "pillarbox_traffic_cap_bytes_per_second",
-        "What the services may receive a second, and send as much; absent where nothing is capped.",
+        "Bandwidth limit of the services in each direction; absent where there is none.",
         snapshot.traffic.cap_kib_per_sec.map(|cap| u64::from(cap) * 1024),
     );
     let findings: Vec<(String, u8)> = snapshot

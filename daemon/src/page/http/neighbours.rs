@@ -1,4 +1,4 @@
-//! Who may look at the page: private and link-local addresses, and whoever is on the same link, whatever the address.
+//! Who may look at the page: private and link-local addresses, and peers on the same link, whatever their address.
 //!
 //! A home's IPv6 addresses are public ones, so the networks of the box's own interfaces count as local, too.
 

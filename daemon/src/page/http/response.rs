@@ -7,12 +7,14 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use http_body_util::Full;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, LOCATION, VARY,
 };
 use hyper::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::page::html::{SCRIPT, STYLE};
+use crate::wording::Language;
 
 pub(super) type Answer = Full<Bytes>;
 
@@ -62,12 +64,20 @@ pub(super) fn of(status: StatusCode, kind: &'static str, body: impl Into<Bytes>)
     response
 }
 
-pub(super) fn text(status: StatusCode, text: &str) -> Response<Answer> {
-    of(status, "text/plain; charset=utf-8", text.to_owned())
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
+    of(status, "text/plain; charset=utf-8", text)
 }
 
-pub(super) fn html(body: impl Into<Bytes>) -> Response<Answer> {
-    of(StatusCode::OK, "text/html; charset=utf-8", body)
+pub(super) fn html(body: impl Into<Bytes>, language: Language) -> Response<Answer> {
+    in_language(of(StatusCode::OK, "text/html; charset=utf-8", body), language)
+}
+
+/// Says which language it is in, and that another browser may get another.
+pub(super) fn in_language(mut response: Response<Answer>, language: Language) -> Response<Answer> {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
+    headers.insert(VARY, HeaderValue::from_name(ACCEPT_LANGUAGE));
+    response
 }
 
 /// Something for the browser to save, under a name that `disposition` gives it.

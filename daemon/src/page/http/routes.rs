@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use hyper::header::{ALLOW, CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, COOKIE, HeaderValue, SET_COOKIE, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::printed::Printed;
+use super::printed::{MadeOf, Printed};
+use super::refused::Refused;
 use super::response::{self, Answer};
 use super::sessions::{Session, Sessions};
 use super::token::{Tried, Tries};
-use super::{action, form, host, metrics, program, upload};
+use super::{action, form, host, language, metrics, upload};
 use crate::backup::Passphrase;
 use crate::diagnostics;
 use crate::event::{self, Event, Sender};
@@ -25,8 +26,12 @@ use crate::indicator::SILENCE;
 use crate::page::history::History;
 use crate::page::lock::Lock;
 use crate::page::view::View;
-use crate::page::{Options, html, texts};
+use crate::page::{Options, html};
+use crate::program::Program;
 use crate::snapshot::{BoxState, Snapshot};
+use crate::wording::Language;
+
+type Outcome = Result<Response<Answer>, Refused>;
 
 /// For a form's body to come, and for one with a file in it.
 const FORM: Duration = Duration::from_secs(5);
@@ -100,80 +105,82 @@ impl Desk {
         B: Body,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Some(asked) = host::asked(&request).filter(|asked| host::answers_to(asked, &self.options.names)) else {
-            return response::text(StatusCode::MISDIRECTED_REQUEST, texts::REFUSED_HOST);
-        };
+        let language = language::preferred(request.headers());
+        let answer = self.answer(request, peer, language).await;
+        answer.unwrap_or_else(|refused| refused.response(language))
+    }
+
+    async fn answer<B>(&self, request: Request<B>, peer: IpAddr, language: Language) -> Outcome
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let host = host::asked(&request).filter(|host| host::answers_to(host, &self.options.names));
+        let host = host.ok_or(Refused::Host)?;
         match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, _) => self.show(&request, &asked, peer, Instant::now()),
+            (&Method::GET | &Method::HEAD, _) => self.show(&request, &host, peer, language),
             (&Method::POST, path) if FORMS.contains(&path) => {
-                let (kind, most, within) = match path {
-                    "/restore" => (form::UPLOAD, upload::MOST_BYTES, FILE),
-                    _ => (form::FIELDS, form::MOST_BYTES, FORM),
-                };
-                // A stranger's file is not even read.
-                let stranger = path == "/restore" && self.session(&request, Instant::now()).is_none();
-                if stranger || !form::from_this_page(&request, kind) {
-                    return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-                }
-                let (head, body) = request.into_parts();
-                let body = match timeout(within, Limited::new(body, most).collect()).await {
-                    Ok(Ok(body)) => body,
-                    Ok(Err(_)) => return response::text(StatusCode::PAYLOAD_TOO_LARGE, texts::REFUSED_SIZE),
-                    Err(_) => return response::text(StatusCode::REQUEST_TIMEOUT, texts::REFUSED_SIZE),
-                };
-                let body = body.to_bytes();
-                let request = Request::from_parts(head, ());
+                let (request, body) = self.form(request).await?;
                 match request.uri().path() {
                     "/ask" => self.ask(&request, &body, peer, Instant::now()),
                     "/diagnostics" => self.diagnostics(&request, &body, Instant::now()),
                     "/backup" => self.backup(&request, &body).await,
-                    "/restore" => self.restore(&request, body).await,
+                    "/restore" => self.restore(&request, body, language).await,
                     _ => self.act(&request, &body, Instant::now()),
                 }
             }
-            (_, path) => {
-                let mut response = response::text(StatusCode::METHOD_NOT_ALLOWED, texts::REFUSED_METHOD);
-                let allowed = if FORMS.contains(&path) { "POST" } else { "GET, HEAD" };
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-                response
-            }
+            (_, path) if FORMS.contains(&path) => Err(Refused::Method { allowed: "POST" }),
+            _ => Err(Refused::Method { allowed: "GET, HEAD" }),
         }
     }
 
-    fn show<B>(&self, request: &Request<B>, host: &str, peer: IpAddr, now: Instant) -> Response<Answer> {
+    /// The body of a form of this page's own.
+    async fn form<B>(&self, request: Request<B>) -> Result<(Request<()>, Bytes), Refused>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let restores = request.uri().path() == "/restore";
+        let (kind, most, within) = if restores {
+            (form::UPLOAD, upload::MOST_BYTES, FILE)
+        } else {
+            (form::FIELDS, form::MOST_BYTES, FORM)
+        };
+        // A stranger's file is not even read.
+        let stranger = restores && self.session(&request, Instant::now()).is_none();
+        if stranger || !form::from_this_page(&request, kind) {
+            return Err(Refused::Form);
+        }
+        let (head, body) = request.into_parts();
+        let body = timeout(within, Limited::new(body, most).collect()).await;
+        let body = body.map_err(|_| Refused::TooSlow)?.map_err(|_| Refused::TooLong)?;
+        Ok((Request::from_parts(head, ()), body.to_bytes()))
+    }
+
+    fn show<B>(&self, request: &Request<B>, host: &str, peer: IpAddr, language: Language) -> Outcome {
+        let now = Instant::now();
         match request.uri().path() {
-            "/" => self.page(request, host, peer, now),
-            "/status.json" => self.status(),
-            "/healthz" => self.healthz(now),
+            "/" => Ok(self.page(request, host, peer, now, language)),
+            "/status.json" => Ok(self.status()),
+            "/healthz" => Ok(self.healthz(now)),
             "/metrics" => {
                 let silent = now.saturating_duration_since(self.seen().heard_at);
                 let text = metrics::text(&self.snapshots.borrow(), silent);
-                response::of(StatusCode::OK, metrics::CONTENT_TYPE, text)
+                Ok(response::of(StatusCode::OK, metrics::CONTENT_TYPE, text))
             }
-            _ => response::text(StatusCode::NOT_FOUND, texts::NOT_FOUND),
+            _ => Err(Refused::NotFound),
         }
     }
 
-    /// A browser asks to be let in. One that asked already is the same one still, and keeps its place.
-    fn ask(&self, request: &Request<()>, body: &[u8], peer: IpAddr, now: Instant) -> Response<Answer> {
-        let word = form::fields(body).and_then(|mut fields| fields.remove("word"));
-        let proved = match (&self.options.token_file, word) {
-            (Some(file), Some(word)) if !word.is_empty() => match self.seen().tries.attempt(file, &word, now) {
-                Tried::Right => true,
-                Tried::Wrong => return response::text(StatusCode::FORBIDDEN, texts::REFUSED_WORD),
-                Tried::TooSoon => return response::text(StatusCode::TOO_MANY_REQUESTS, texts::REFUSED_SOON),
-            },
-            _ => false,
-        };
+    /// A browser requests access. One that has done so already is the same one still, and keeps its place.
+    fn ask(&self, request: &Request<()>, body: &[u8], peer: IpAddr, now: Instant) -> Outcome {
+        let proved = self.proved(body, now)?;
         let snapshot = self.snapshots.borrow().clone();
         let known = self.seen().sessions.find(cookies(request), now).cloned();
         let own = known.as_ref().map(|session| (session.browser, session.csrf.as_str()));
         match Lock::of(&snapshot, own, peer) {
-            Lock::Refused(refusal) if !proved => {
-                let why = texts::may_not_ask(refusal) + "\n";
-                return response::text(StatusCode::TOO_MANY_REQUESTS, &why);
-            }
-            Lock::Asking { .. } if !proved => return response::see_other("/#change"),
+            Lock::Refused(refusal) if !proved => return Err(Refused::Lock(refusal)),
+            Lock::Asking { .. } if !proved => return Ok(response::see_other("/#change")),
             _ => {}
         }
         let holds = |browser| {
@@ -182,181 +189,173 @@ impl Desk {
         if let Some(session) = &known {
             self.seen().sessions.renew(session.browser, now);
         }
-        let Some(session) = known.or_else(|| self.seen().sessions.open(peer, now, holds)) else {
-            return response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
-        };
+        let session = known.or_else(|| self.seen().sessions.open(peer, now, holds));
+        let session = session.ok_or(Refused::Busy)?;
         let browser = session.browser;
-        let event = if proved {
+        self.send(if proved {
             Event::Unlocked { browser }
         } else {
             let agent = request.headers().get(USER_AGENT);
-            let program = program::name(agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default());
-            tracing::info!(address = %peer, program, "a browser asks to be let in");
+            let program = Program::of(agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default());
+            tracing::info!(address = %peer, %program, "a browser requests access");
             Event::UnlockAsked {
                 browser,
                 address: peer,
                 program,
             }
-        };
-        if self.events.try_send(event).is_err() {
-            return response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY);
-        }
+        })?;
         let mut response = response::see_other("/#change");
         if let Ok(cookie) = HeaderValue::try_from(session.set_cookie()) {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }
-        response
+        Ok(response)
     }
 
-    /// The session of a browser that was let in: its cookie and the supervisor's word agree.
+    /// Whether the form has the access code; one that has none asks for the button.
+    fn proved(&self, body: &[u8], now: Instant) -> Result<bool, Refused> {
+        let code = form::fields(body).and_then(|mut fields| fields.remove("code"));
+        let (Some(file), Some(code)) = (&self.options.token_file, code.filter(|code| !code.is_empty())) else {
+            return Ok(false);
+        };
+        match self.seen().tries.attempt(file, &code, now) {
+            Tried::Right => Ok(true),
+            Tried::Wrong => Err(Refused::WrongCode),
+            Tried::TooSoon => Err(Refused::TooSoon),
+        }
+    }
+
+    fn send(&self, event: Event) -> Result<(), Refused> {
+        self.events.try_send(event).map_err(|_| Refused::Busy)
+    }
+
+    /// The session of a browser that has access: its cookie and the supervisor's word agree.
     fn session<B>(&self, request: &Request<B>, now: Instant) -> Option<Session> {
         let session = self.seen().sessions.find(cookies(request), now).cloned()?;
         (self.snapshots.borrow().unlock.granted == Some(session.browser)).then_some(session)
     }
 
-    /// The fields of a form, if it comes from a browser that was let in and carries that session's secret.
-    fn granted(&self, request: &Request<()>, body: &[u8], now: Instant) -> Option<BTreeMap<String, String>> {
-        let session = self.session(request, now)?;
-        form::fields(body).filter(|fields| fields.get("csrf").is_some_and(|csrf| session.owns(csrf)))
+    /// The fields of a form, if it comes from a browser that has access and carries that session's secret.
+    fn granted(&self, request: &Request<()>, body: &[u8], now: Instant) -> Result<BTreeMap<String, String>, Refused> {
+        let session = self.session(request, now).ok_or(Refused::Form)?;
+        let fields = form::fields(body).filter(|fields| fields.get("csrf").is_some_and(|csrf| session.owns(csrf)));
+        fields.ok_or(Refused::Form)
     }
 
-    fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
-        let Some(asked) = self
-            .granted(request, body, now)
-            .and_then(|fields| action::asked(&fields))
-        else {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-        };
+    fn act(&self, request: &Request<()>, body: &[u8], now: Instant) -> Outcome {
+        let fields = self.granted(request, body, now)?;
+        let asked = action::asked(&fields).ok_or(Refused::Form)?;
         if matches!(asked, event::Request::Reboot | event::Request::PowerOff) && !self.options.switches {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_SWITCH);
+            return Err(Refused::Switches);
         }
         let word = action::done(&asked);
         tracing::info!(request = ?asked, "asked by the page");
-        match self.events.try_send(Event::Asked(asked)) {
-            Ok(()) => response::see_other(&format!("/?done={word}")),
-            Err(_) => response::text(StatusCode::SERVICE_UNAVAILABLE, texts::BUSY),
-        }
+        self.send(Event::Asked(asked))?;
+        Ok(response::see_other(&format!("/?done={word}")))
     }
 
     /// All that somebody who helps needs to see, with what must not leave the house taken out.
-    fn diagnostics(&self, request: &Request<()>, body: &[u8], now: Instant) -> Response<Answer> {
-        if self.granted(request, body, now).is_none() {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-        }
+    fn diagnostics(&self, request: &Request<()>, body: &[u8], now: Instant) -> Outcome {
+        self.granted(request, body, now)?;
         let text = diagnostics::report(&self.snapshots.borrow(), &self.options.log);
         let name = "attachment; filename=\"pillarbox-diagnostics.txt\"";
-        response::download("text/plain; charset=utf-8", name, text)
+        Ok(response::download("text/plain; charset=utf-8", name, text))
     }
 
     /// Identity and settings, encrypted with the passphrase that was typed twice.
-    async fn backup(&self, request: &Request<()>, body: &[u8]) -> Response<Answer> {
-        let Some(mut fields) = self.granted(request, body, Instant::now()) else {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-        };
+    async fn backup(&self, request: &Request<()>, body: &[u8]) -> Outcome {
+        let mut fields = self.granted(request, body, Instant::now())?;
         let passphrase = fields.remove("passphrase").unwrap_or_default();
         if fields.get("again") != Some(&passphrase) {
-            return response::text(StatusCode::UNPROCESSABLE_ENTITY, texts::REFUSED_AGAIN);
+            return Err(Refused::Differ);
         }
-        let made = match Passphrase::new(&passphrase) {
-            Ok(passphrase) => self.options.vault.backup(passphrase).await,
-            Err(why) => Err(why),
-        };
-        match made {
-            Ok(sealed) => {
-                tracing::info!(bytes = sealed.len(), "backup made for the page");
-                let name = "attachment; filename=\"pillarbox-backup.age\"";
-                response::download("application/octet-stream", name, sealed)
-            }
-            Err(why) => response::text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
-        }
+        let passphrase = Passphrase::new(&passphrase).map_err(Refused::NotDone)?;
+        let sealed = self.options.vault.backup(passphrase).await.map_err(Refused::NotDone)?;
+        tracing::info!(bytes = sealed.len(), "backup made for the page");
+        let name = "attachment; filename=\"pillarbox-backup.age\"";
+        Ok(response::download("application/octet-stream", name, sealed))
     }
 
-    async fn restore(&self, request: &Request<()>, body: Bytes) -> Response<Answer> {
+    async fn restore(&self, request: &Request<()>, body: Bytes, language: Language) -> Outcome {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let upload = upload::read(kind.unwrap_or_default(), body).await;
-        let session = self.session(request, Instant::now());
-        let (Some(upload), Some(session)) = (upload, session) else {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
-        };
+        let upload = upload::read(kind.unwrap_or_default(), body)
+            .await
+            .ok_or(Refused::Form)?;
+        let session = self.session(request, Instant::now()).ok_or(Refused::Form)?;
         let field = |name: &str| upload.fields.get(name).map(String::as_str).unwrap_or_default();
         if !session.owns(field("csrf")) || field("sure") != "yes" {
-            return response::text(StatusCode::FORBIDDEN, texts::REFUSED_FORM);
+            return Err(Refused::Form);
         }
         let identity_only = field("identity") == "only";
-        let restored = match Passphrase::given(field("passphrase")) {
-            Ok(passphrase) => {
-                let vault = &self.options.vault;
-                vault
-                    .restore(passphrase, &upload.file, identity_only, &self.events)
-                    .await
-            }
-            Err(why) => Err(why),
-        };
-        match restored {
-            Ok(left_out) if left_out.is_empty() => response::see_other("/?done=restore"),
-            // Said at once: the box starts anew, and whoever asks it next may ask one that remembers nothing.
-            Ok(left_out) => response::html(html::left_out(&left_out)),
-            Err(why) => response::text(StatusCode::UNPROCESSABLE_ENTITY, &texts::refused(&why)),
+        let passphrase = Passphrase::given(field("passphrase")).map_err(Refused::NotDone)?;
+        let vault = &self.options.vault;
+        let restored = vault.restore(passphrase, &upload.file, identity_only, &self.events);
+        let left_out = restored.await.map_err(Refused::NotDone)?;
+        if left_out.is_empty() {
+            return Ok(response::see_other("/?done=restore"));
         }
+        // Said at once: the box restarts, and a later request may meet one that remembers nothing.
+        Ok(response::html(html::left_out(&left_out, language.wording()), language))
     }
 
-    /// The page as one browser sees it. All that never asked to be let in, and may, see the same one, so it is made once
-    /// a second however often it is asked for.
-    fn page<B>(&self, request: &Request<B>, host: &str, peer: IpAddr, now: Instant) -> Response<Answer> {
-        let snapshot = self.snapshots.borrow().clone();
-        let unix_time = (self.options.unix_time)();
-        let done = request
-            .uri()
-            .query()
-            .and_then(|query| texts::done(query.strip_prefix("done=")?));
-        let (silent, hours, sizes, seen_for, session) = {
-            let seen = self.seen();
-            let session = seen.sessions.find(cookies(request), now).cloned();
-            let stranger = session.is_none() && Lock::of(&snapshot, None, peer) == Lock::Closed;
-            if let (true, None, Some(body)) = (stranger, done, seen.printed.same(&snapshot, host, unix_time)) {
-                return response::html(body);
-            }
-            let sizes = seen.history.sizes(now, snapshot.archive.bytes);
-            (
-                silence(&seen, now),
-                seen.history.by_hour(),
-                sizes,
-                seen.history.seen_for(now),
-                session,
-            )
+    /// The page as one browser sees it. All that have not requested access, and may, see the same one, so it is made once
+    /// per second and language however often it is requested.
+    fn page<B>(
+        &self,
+        request: &Request<B>,
+        host: &str,
+        peer: IpAddr,
+        now: Instant,
+        language: Language,
+    ) -> Response<Answer> {
+        let words = language.wording();
+        let made_of = MadeOf {
+            snapshot: self.snapshots.borrow().clone(),
+            host: host.to_owned(),
+            unix_time: (self.options.unix_time)(),
         };
+        let snapshot = &made_of.snapshot;
+        let query = request.uri().query();
+        let done = query.and_then(|query| action::done_in_words(query.strip_prefix("done=")?, words));
+        let seen = self.seen();
+        let session = seen.sessions.find(cookies(request), now).cloned();
         let own = session.as_ref().map(|session| (session.browser, session.csrf.as_str()));
-        let lock = Lock::of(&snapshot, own, peer);
-        let html = html::document(&View {
-            snapshot: &snapshot,
-            silent,
-            hours,
-            sizes,
-            seen_for,
-            now: unix_time,
+        let lock = Lock::of(snapshot, own, peer);
+        let shared = session.is_none() && done.is_none() && lock == Lock::Closed;
+        if shared && let Some(body) = seen.printed.same(language, &made_of) {
+            return response::html(body, language);
+        }
+        let view = View {
+            words,
+            snapshot,
+            silent: silence(&seen, now),
+            hours: seen.history.by_hour(),
+            sizes: seen.history.sizes(now, snapshot.archive.bytes),
+            seen_for: seen.history.seen_for(now),
+            now: made_of.unix_time,
             host,
             lock,
             log: self.options.log.last(LOG_LINES, None),
             done,
             switches: self.options.switches,
-            has_word: self.options.token_file.is_some(),
-        });
-        let body = Bytes::from(html);
-        if session.is_none() && done.is_none() && lock == Lock::Closed {
-            self.seen().printed.keep(snapshot, host, unix_time, body.clone());
+            has_code: self.options.token_file.is_some(),
+        };
+        drop(seen);
+        let body = Bytes::from(html::document(&view));
+        if shared {
+            self.seen().printed.keep(language, made_of, body.clone());
         }
-        response::html(body)
+        response::html(body, language)
     }
 
     fn status(&self) -> Response<Answer> {
         let snapshot = self.snapshots.borrow().clone();
         match serde_json::to_string_pretty(&*snapshot) {
             Ok(json) => response::of(StatusCode::OK, "application/json", json + "\n"),
-            Err(error) => response::text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+            Err(error) => response::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
 
-    /// For machines that watch the box: 200 while it does its job.
+    /// For machines that watch the box: 200 while it is working.
     fn healthz(&self, now: Instant) -> Response<Answer> {
         let state = self.snapshots.borrow().state;
         let silent = silence(&self.seen(), now).is_some();

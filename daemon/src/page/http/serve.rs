@@ -3,7 +3,7 @@
 //! cannot be had.
 //!
 //! A connection carries one request. It costs a socket and a small task until its first byte comes; HTTP's buffers are
-//! taken only then. Whoever has to make room ([`super::crowd`]) is closed at once.
+//! taken only then. Who has to make room ([`super::crowd`]) is closed at once.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,7 +41,7 @@ const HEADERS: usize = 64;
 /// What a peer may still be sending when it was answered; more than that is cut off.
 const LEFTOVER_BYTES: usize = 1024 * 1024;
 const LEFTOVER: Duration = Duration::from_secs(1);
-/// After an error of `accept` that closing the oldest connection did not mend.
+/// After an error of `accept` that closing the oldest connection did not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Guests = Arc<Mutex<Crowd<AbortHandle>>>;

@@ -1,14 +1,14 @@
-//! Browsers that asked to be let in. A cookie names a browser to itself only; whether it is let in is the supervisor's
+//! Browsers that requested access. A cookie names a browser to itself only; whether it has access is the supervisor's
 //! word, which knows browsers by number. A cookie is good for one asking: once its grant is over, it is forgotten.
 //!
 //! Bounded: when one more asks, the oldest that asked is forgotten, one of the same address first, and never one that
-//! waits for its answer or was let in.
+//! waits for its answer or has access.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Longer than waiting for eleven others, asking, and being let in together can last (`crate::asking`).
+/// Longer than waiting for eleven others, asking, and having access together can last (`crate::asking`).
 const LIFE: Duration = Duration::from_secs(20 * 60);
 /// Several times those that can wait for an answer.
 const MOST: usize = 64;
@@ -38,7 +38,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// A browser asks anew. `holds` says whose session must not be forgotten for it; nothing when that is everybody's.
+    /// A browser asks for the first time. `holds` says whose session must not be forgotten for it; nothing when that is everybody's.
     pub(super) fn open(&mut self, address: IpAddr, now: Instant, holds: impl Fn(u64) -> bool) -> Option<Session> {
         let session = Session {
             cookie: secret(),
@@ -70,7 +70,7 @@ impl Sessions {
             .find(|session| same(&session.cookie, cookie))
     }
 
-    /// A browser asks again: its session begins anew, or it might end in the middle of what it is let in for.
+    /// A browser asks again: its session begins again, or it might end while it has access.
     pub(super) fn renew(&mut self, browser: u64, now: Instant) {
         if let Some(at) = self.open.iter().position(|session| session.browser == browser)
             && let Some(session) = self.open.remove(at)

@@ -1,5 +1,5 @@
-//! The word in a file on the card: whoever can take the card out of the box may be let in by it, as whoever can press
-//! its button may. Guessing is slow: one try a second, whoever tries.
+//! The access code in a file on the card: it gives access to a person who can take the card out of the box, as the button
+//! does to a person who can press it. Guessing is slow: one attempt per second for everybody together.
 
 use std::io::Read;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) enum Tried {
 }
 
 impl Tries {
-    pub(super) fn attempt(&mut self, file: &Path, word: &str, now: Instant) -> Tried {
+    pub(super) fn attempt(&mut self, file: &Path, code: &str, now: Instant) -> Tried {
         if self
             .last
             .is_some_and(|last| now.saturating_duration_since(last) < APART)
@@ -31,7 +31,7 @@ impl Tries {
         }
         self.last = Some(now);
         match read(file) {
-            Some(right) if super::sessions::same(&right, word.trim()) => Tried::Right,
+            Some(right) if super::sessions::same(&right, code.trim()) => Tried::Right,
             _ => Tried::Wrong,
         }
     }
@@ -57,7 +57,7 @@ mod tests {
     fn right_wrong_and_too_soon() {
         let folder = tempfile::tempdir().unwrap();
         let (file, now) = (folder.path().join("unlock.txt"), Instant::now());
-        let fresh = |word: &str| Tries::default().attempt(&file, word, now);
+        let fresh = |code: &str| Tries::default().attempt(&file, code, now);
         assert_eq!(fresh(""), Tried::Wrong, "no file");
         std::fs::write(&file, "short\n").unwrap();
         assert_eq!(fresh("short"), Tried::Wrong, "too short to be a word");
