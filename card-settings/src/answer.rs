@@ -9,22 +9,22 @@ use crate::settings::{Joins, Mistake, Settings, Waku};
 
 pub const FILE: &str = "pillarbox-answer.txt";
 
-/// The answer's text: mistakes, what is used, and what of Imager's wishes means nothing here.
+/// The answer's text: mistakes, what is used, and what of Imager's settings has no effect here.
 pub fn text(version: &str, settings: &Settings, mistakes: &[Mistake], unused: &BTreeSet<&'static str>) -> String {
     let mut lines = Vec::new();
     for mistake in mistakes {
         let file = mistake.file.display();
         lines.push(format!(
-            "Pillarbox {version} does not use {file}, because of a mistake in it:\n\n  {mistake}\n"
+            "Pillarbox {version} is not using {file}, because of a mistake in it:\n\n  {mistake}\n"
         ));
     }
     if *settings != Settings::default() {
-        lines.push(format!("Pillarbox {version} uses:\n"));
+        lines.push(format!("Pillarbox {version} is using:\n"));
         lines.extend(used(settings));
     } else if mistakes.is_empty() {
-        lines.push(format!("Pillarbox {version} has read the card, which wishes nothing."));
+        lines.push(format!("Pillarbox {version} has read the card; nothing is set."));
     } else {
-        lines.push("The box runs as if the file said nothing.".to_owned());
+        lines.push("The box runs as if the file were empty.".to_owned());
     }
     if !unused.is_empty() {
         lines.push("\nNot used:\n".to_owned());
@@ -34,12 +34,12 @@ pub fn text(version: &str, settings: &Settings, mistakes: &[Mistake], unused: &B
 }
 
 /// Where `shards` belongs since there is `[waku]`.
-const HINT: &str = "shards may stand in the section [waku] now; both are read";
+const HINT: &str = "shards now belongs in the section [waku]; it is read in both places";
 
 fn joined(waku: &Waku) -> Option<String> {
     match &waku.joins {
         Joins::Preset(network) => Some(network.name.to_owned()),
-        Joins::Nothing => Some("none, the box looks for nobody".to_owned()),
+        Joins::Nothing => Some("none; the box does not look for other nodes".to_owned()),
         Joins::Own { cluster, entry_nodes } => {
             let count = entry_nodes.len();
             Some(format!("your own, cluster {cluster}, entry nodes: {count}"))
@@ -62,7 +62,10 @@ fn used(settings: &Settings) -> Vec<String> {
     say("shards", settings.served().map(shards));
     say("hint", settings.shards.as_ref().map(|_| HINT.to_owned()));
     let bandwidth = settings.bandwidth_kib_per_sec;
-    say("bandwidth", bandwidth.map(|kib| format!("{kib} KiB a second")));
+    say(
+        "bandwidth",
+        bandwidth.map(|kib| format!("{kib} KiB per second each way")),
+    );
     if let Some(wifi) = &settings.wifi {
         let kind = if wifi.password.is_some() {
             "with its password"
@@ -81,9 +84,9 @@ fn used(settings: &Settings) -> Vec<String> {
     }
     let notify = &settings.notify;
     let told = |who: &str, there: bool| there.then(|| who.to_owned());
-    say("news to", told("a webhook", notify.webhook.is_some()));
-    say("news to", told("ntfy", notify.ntfy.is_some()));
-    say("news to", notify.email.as_ref().map(|email| email.to.join(", ")));
+    say("notifications", told("a webhook", notify.webhook.is_some()));
+    say("notifications", told("ntfy", notify.ntfy.is_some()));
+    say("notifications", notify.email.as_ref().map(|email| email.to.join(", ")));
     for key in &settings.ssh_keys {
         say("SSH key", Some(key.fingerprint()));
     }
@@ -113,11 +116,11 @@ mod tests {
     #[test]
     fn answers() {
         for (text, wanted, absent) in [
-            ("", "wishes nothing", "uses"),
+            ("", "nothing is set", "using"),
             ("name = \"a\"\nshards = [64, 32]", "  shards: 32, 64", "mistake"),
             (
                 "shards = [64]",
-                "  hint: shards may stand in the section [waku]",
+                "  hint: shards now belongs in the section [waku]",
                 "Waku network",
             ),
             ("[waku]\nshards = [64]", "  shards: 64", "hint"),
@@ -127,13 +130,9 @@ mod tests {
                 "  Waku network: your own, cluster 77, entry nodes: 0",
                 "none",
             ),
-            (
-                "waku = \"none\"",
-                "  Waku network: none, the box looks for nobody",
-                "own",
-            ),
+            ("waku = \"none\"", "  Waku network: none; the box does not look", "own"),
             ("name = \"a\"", "http://a.local", "retention"),
-            ("name = \"_\"", "no host name", "uses:"),
+            ("name = \"_\"", "no host name", "is using:"),
             (
                 "[wifi]\nname = \"b\"\npassword = \"longenough\"",
                 "  Wi-Fi: \"b\"",
@@ -141,7 +140,7 @@ mod tests {
             ),
             (
                 "[notify.ntfy]\nurl = \"https://a.org/secret\"",
-                "news to: ntfy",
+                "notifications: ntfy",
                 "a.org",
             ),
             (

@@ -1,19 +1,22 @@
-//! Browsers that ask to be let in, one after the other. Pure: no clock, no chance of its own.
+//! Browsers that request access, one after the other. Pure: no clock, no chance of its own.
 //!
 //! Each asker has a number, which its page shows and, while it is its turn, the light blinks. A press of the button
-//! confirms that number and lets in that one browser. Whoever else is on the network may ask, too, as often as they
+//! confirms that number and gives access to that one browser. Others on the network may ask, too, as often as they
 //! like; so an address has one question at a time and a quiet minute after it, a turn ends after a minute, and those
 //! that wait are served in the order in which they came. Nobody displaces anybody.
 //!
 //! An address is a whole one, also of IPv6: all hosts of a home share one /64. A host may therefore have many, and
-//! those of one /64 have a part of the queue only: whoever asks over IPv4 finds room beside them.
+//! those of one /64 have a part of the queue only: hosts that ask over IPv4 find room beside them.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::indicator::Pattern;
+use crate::program::Program;
+use crate::wording::Wording;
 
 /// How long a browser's number is shown. The longest takes 11 s to blink, so that it is seen five times.
 pub(crate) const TURN: Duration = Duration::from_secs(60);
@@ -38,8 +41,21 @@ pub struct Asker {
     pub number: u8,
     pub address: IpAddr,
     /// What it says that it is, in a few words.
-    pub program: String,
+    pub program: Program,
     pub turn: Turn,
+}
+
+impl Asker {
+    /// A browser that requests access, in a line.
+    pub fn in_words(&self, wording: &Wording) -> String {
+        let program = self.program.in_words(wording);
+        let values: [(&str, &dyn Display); 3] = [
+            ("number", &self.number),
+            ("program", &program),
+            ("address", &self.address),
+        ];
+        wording.change.asker.fill(&values)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +80,7 @@ pub struct Resting {
 /// Why an address may not ask now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A browser is let in.
+    /// A browser has access.
     Taken,
     /// Another browser at the same address asks already.
     Another,
@@ -72,6 +88,18 @@ pub enum Refusal {
     Resting { left: Duration },
     /// Too many ask.
     Full,
+}
+
+impl Refusal {
+    pub fn in_words(self, wording: &Wording) -> String {
+        let words = &wording.change;
+        match self {
+            Self::Taken => words.taken.to_owned(),
+            Self::Another => words.another.to_owned(),
+            Self::Full => words.full.to_owned(),
+            Self::Resting { left } => words.resting.fill(left.as_secs().max(1), &[]),
+        }
+    }
 }
 
 /// Why this address may not ask beside these, if it may not.
@@ -104,7 +132,7 @@ fn same_network(one: IpAddr, other: IpAddr) -> bool {
 #[derive(Clone, Debug)]
 struct Quiet {
     address: IpAddr,
-    /// Nobody else has it yet: who presses late must not let in another.
+    /// Nobody else gets it yet: a late press must not give access to another.
     number: u8,
     until: Duration,
 }
@@ -126,7 +154,7 @@ impl Queue {
         &mut self,
         browser: u64,
         address: IpAddr,
-        program: String,
+        program: Program,
         chance: impl FnOnce(u64) -> u64,
         now: Duration,
     ) -> Result<(), Refusal> {
@@ -167,7 +195,7 @@ impl Queue {
         self.asking.is_empty()
     }
 
-    /// The browser that a press lets in: its number has been blinked once.
+    /// The browser that a press gives access to: its number has been blinked once.
     pub(crate) fn ready(&self, now: Duration) -> Option<u64> {
         let first = self.asking.first()?;
         (now >= self.ready_at(first.number)).then_some(first.browser)
@@ -210,7 +238,7 @@ impl Queue {
         });
     }
 
-    /// Nobody asks any more: somebody was let in.
+    /// Nobody asks any more: somebody has access.
     pub(crate) fn clear(&mut self) {
         self.asking.clear();
     }
@@ -277,7 +305,7 @@ mod tests {
     }
 
     fn ask(queue: &mut Queue, browser: u64, address: IpAddr, now: Duration) -> Result<(), Refusal> {
-        queue.ask(browser, address, String::new(), |bound| browser % bound, now)
+        queue.ask(browser, address, Program::default(), |bound| browser % bound, now)
     }
 
     #[test]

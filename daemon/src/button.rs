@@ -1,9 +1,9 @@
 //! What a finger on the button means, decided from presses and releases alone: no clock, no hardware.
 //!
 //! Everything acts on release, so that a hold can still be thought better of: the light says at every threshold what
-//! letting go would do now, and from 20 s on letting go does nothing. A press that is neither short nor long enough
-//! for a reboot refuses a browser that asks to be let in. A button that is down when watching begins (a jammed one, or a box that was
-//! switched on with a finger on it) means nothing until it was let go.
+//! releasing it would do now, and from 20 s on releasing it does nothing. A press that is neither short nor long enough
+//! for a reboot refuses a browser that requests access. A button that is down when watching begins (a jammed one, or a
+//! box that was plugged in with a finger on it) means nothing until it is released.
 
 use std::fmt;
 use std::str::FromStr;
@@ -203,7 +203,7 @@ mod tests {
     proptest! {
         /// The light never promises anything else than what letting go then does.
         #[test]
-        fn light_and_deed_agree(held_ms in 0..40_000u64) {
+        fn light_and_action_agree(held_ms in 0..40_000u64) {
             let mut classifier = Classifier::default();
             classifier.edge(Edge::Down { at: START });
             let now = START + Duration::from_millis(held_ms);

@@ -1,11 +1,11 @@
-//! The report for somebody who helps: state and last words, with what must not leave the house taken out.
+//! The report for somebody who helps: state and recent log, with what must not leave the home network taken out.
 
 use crate::clock::utc_of;
 use crate::log::Logbook;
 use crate::redact::redact;
 use crate::snapshot::Snapshot;
 
-const HEAD: &str = "Report of a Pillarbox. Public addresses, keys and whole peer IDs were taken out.";
+const HEAD: &str = "Report of a Pillarbox. Public addresses, keys and full peer IDs were removed.";
 
 pub(crate) fn report(snapshot: &Snapshot, log: &Logbook) -> String {
     let status = serde_json::to_string_pretty(snapshot).unwrap_or_default();

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::config::service::{ArchiveRules, Service, StopSignal};
 use crate::config::{Config, Mistake};
 use crate::health::check;
+use crate::program::Program;
 use crate::retention::{self, PruneReport};
 use crate::snapshot::{MailserverStatus, NetworkStatus, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus};
 
@@ -82,11 +83,11 @@ pub enum Event {
     },
     Button(Gesture),
     Asked(Request),
-    /// A browser asks to be let in: who it is to the page, from where, and what it calls itself.
+    /// A browser requests access: who it is to the page, from where, and what it calls itself.
     UnlockAsked {
         browser: u64,
         address: IpAddr,
-        program: String,
+        program: Program,
     },
     /// Somebody who holds the box in other ways than its button lets this browser in.
     Unlocked {
@@ -148,7 +149,7 @@ pub enum Ending {
     PowerOff,
     /// Set the state aside, and start anew.
     FactoryReset,
-    /// Put what a restore has staged in its place, and start anew.
+    /// Put what a restore has staged in its place, and restart.
     Restore,
 }
 

@@ -1,5 +1,5 @@
-//! Everything that can be wrong with a box, in one table: the code that the LED blinks, what it means, and what a
-//! person can do. LED, page, JSON, CLI and README take their words from here, so that none can drift from another.
+//! Everything that can be wrong with a box: the code that the LED blinks, and where its words are. LED, page, JSON, CLI
+//! and README take them from here, so that none can drift from another.
 //!
 //! A code is shown as one long flash and then as many short ones as its number. The Raspberry Pi's own firmware never
 //! starts a code with a single long flash (raspberrypi/documentation, `configuration/led_blink_warnings.adoc`: none, or
@@ -9,11 +9,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::wording::{ENGLISH, FaultWords, Wording};
+
 /// A fault's variants are in order of weight, the heaviest first: of several, the first is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The mailserver (or another essential service) is not running, or does not answer.
+    /// The mailserver (or another essential service) is not running or not responding.
     ServiceDown,
     /// The archive cannot be read, pruned or written, or a part of it was set aside.
     Archive,
@@ -39,138 +41,80 @@ pub enum Fault {
     Peers,
 }
 
-/// One row of the table.
-#[derive(Debug)]
-pub struct Entry {
-    pub fault: Fault,
-    /// Short flashes after the long one, from 1.
-    pub code: u8,
-    /// A noun phrase of a few words.
-    pub title: &'static str,
-    /// One sentence: what this means for the person whose box it is.
-    pub meaning: &'static str,
-    /// One or two sentences: what to do.
-    pub mend: &'static str,
-}
-
-/// The table, in the order of [`Fault`].
-pub const TABLE: &[Entry] = &[
-    Entry {
-        fault: Fault::ServiceDown,
-        code: 1,
-        title: "Mailserver not running",
-        meaning: "The mailserver does not run or does not answer, so no messages are kept.",
-        mend: "Press the button once. If the code comes back, the page shows how the mailserver ended.",
-    },
-    Entry {
-        fault: Fault::Archive,
-        code: 2,
-        title: "Archive damaged",
-        meaning: "Kept messages cannot be read or written, or a damaged file was set aside and its messages are missing.",
-        mend: "The page names the file. If it happens again, replace the card.",
-    },
-    Entry {
-        fault: Fault::Disk,
-        code: 3,
-        title: "Storage full or read-only",
-        meaning: "Room is running out or nothing can be written: old messages go early, or new ones are not kept.",
-        mend: "Use a larger card or set a smaller quota; a card that became read-only is worn out.",
-    },
-    Entry {
-        fault: Fault::Network,
-        code: 4,
-        title: "No network",
-        meaning: "The box has no network connection, no address or no way out.",
-        mend: "Check the cable at both ends, or the Wi-Fi name and password.",
-    },
-    Entry {
-        fault: Fault::Power,
-        code: 5,
-        title: "Weak power",
-        meaning: "The supply voltage drops too low; the box may restart or damage its card.",
-        mend: "Use the board's own power supply and a short, thick cable.",
-    },
-    Entry {
-        fault: Fault::Temperature,
-        code: 6,
-        title: "Too hot",
-        meaning: "The processor is so hot that it slows itself down.",
-        mend: "Give the box air, or a heat sink.",
-    },
-    Entry {
-        fault: Fault::Clock,
-        code: 7,
-        title: "Time not known",
-        meaning: "The clock was not set from the network yet, or shows a time that cannot be believed, so nothing is removed for being old.",
-        mend: "Wait until time servers are reached; if it stays, let the router pass NTP (UDP port 123). If the page shows the right time and does not believe it, confirm it there, or do a factory reset.",
-    },
-    Entry {
-        fault: Fault::Settings,
-        code: 8,
-        title: "Settings not usable",
-        meaning: "A settings file could not be read; what it asks for is not done.",
-        mend: "The page names the file, the key and the mend.",
-    },
-    Entry {
-        fault: Fault::SideService,
-        code: 9,
-        title: "Service not running",
-        meaning: "A service beside the mailserver does not run or does not answer.",
-        mend: "Press the button once. If the code comes back, the page shows how the service ended.",
-    },
-    Entry {
-        fault: Fault::Memory,
-        code: 10,
-        title: "Memory used up",
-        meaning: "Hardly any memory is left; the box answers slowly.",
-        mend: "Stop other programs on the box, or use a board with more memory.",
-    },
-    Entry {
-        fault: Fault::Hardware,
-        code: 11,
-        title: "Part of the box missing",
-        meaning: "A light, the button or the page's port could not be used.",
-        mend: "The page, or the journal, says which one and why.",
-    },
-    Entry {
-        fault: Fault::Peers,
-        code: 12,
-        title: "No peers",
-        meaning: "The mailserver runs but is connected to nobody, so no new messages arrive.",
-        mend: "Wait a few minutes. If it stays, check that the router lets the box reach the internet.",
-    },
+/// All of them, in order.
+pub const ALL: [Fault; 12] = [
+    Fault::ServiceDown,
+    Fault::Archive,
+    Fault::Disk,
+    Fault::Network,
+    Fault::Power,
+    Fault::Temperature,
+    Fault::Clock,
+    Fault::Settings,
+    Fault::SideService,
+    Fault::Memory,
+    Fault::Hardware,
+    Fault::Peers,
 ];
 
 impl Fault {
-    pub fn entry(self) -> &'static Entry {
-        TABLE
-            .iter()
-            .find(|entry| entry.fault == self)
-            .expect("a test shows that every fault has a row")
-    }
-
     /// The number of short flashes, and the `code` of `/status.json`.
     pub fn code(self) -> u8 {
-        self.entry().code
+        match self {
+            Fault::ServiceDown => 1,
+            Fault::Archive => 2,
+            Fault::Disk => 3,
+            Fault::Network => 4,
+            Fault::Power => 5,
+            Fault::Temperature => 6,
+            Fault::Clock => 7,
+            Fault::Settings => 8,
+            Fault::SideService => 9,
+            Fault::Memory => 10,
+            Fault::Hardware => 11,
+            Fault::Peers => 12,
+        }
     }
 
-    pub fn from_code(code: u8) -> Option<Fault> {
-        TABLE.iter().find(|entry| entry.code == code).map(|entry| entry.fault)
+    pub fn from_code(code: u8) -> Option<Self> {
+        ALL.into_iter().find(|fault| fault.code() == code)
+    }
+
+    /// What it is called, what it means, and what to do.
+    pub fn in_words(self, wording: &Wording) -> &FaultWords {
+        let words = &wording.faults;
+        match self {
+            Self::ServiceDown => &words.service_down,
+            Self::Archive => &words.archive,
+            Self::Disk => &words.disk,
+            Self::Network => &words.network,
+            Self::Power => &words.power,
+            Self::Temperature => &words.temperature,
+            Self::Clock => &words.clock,
+            Self::Settings => &words.settings,
+            Self::SideService => &words.side_service,
+            Self::Memory => &words.memory,
+            Self::Hardware => &words.hardware,
+            Self::Peers => &words.peers,
+        }
     }
 }
 
-/// The table as Markdown, ordered by code, for the README.
+/// The codes as a Markdown table, for the README.
 pub fn markdown() -> String {
-    let mut entries: Vec<&Entry> = TABLE.iter().collect();
-    entries.sort_by_key(|entry| entry.code);
-    let mut out = String::from("| short flashes | what it means | what to do |\n|---|---|---|\n");
-    for entry in entries {
-        out.push_str(&format!(
-            "| {} | **{}.** {} | {} |\n",
-            entry.code, entry.title, entry.meaning, entry.mend
-        ));
-    }
-    out
+    let columns = &ENGLISH.faults;
+    let mut faults = ALL;
+    faults.sort_by_key(|fault| fault.code());
+    let head = format!(
+        "| {} | {} | {} |\n|---|---|---|\n",
+        columns.column_code, columns.column_means, columns.column_fix
+    );
+    let rows = faults.into_iter().map(|fault| {
+        let words = fault.in_words(&ENGLISH);
+        let code = fault.code();
+        format!("| {code} | **{}.** {} | {} |\n", words.title, words.meaning, words.fix)
+    });
+    head + &rows.collect::<String>()
 }
 
 #[cfg(test)]
@@ -179,55 +123,22 @@ mod tests {
 
     use super::*;
 
-    /// Names every variant, so that a new one does not compile before it is listed.
-    fn position(fault: Fault) -> usize {
-        match fault {
-            Fault::ServiceDown => 0,
-            Fault::Archive => 1,
-            Fault::Disk => 2,
-            Fault::Network => 3,
-            Fault::Power => 4,
-            Fault::Temperature => 5,
-            Fault::Clock => 6,
-            Fault::Settings => 7,
-            Fault::SideService => 8,
-            Fault::Memory => 9,
-            Fault::Hardware => 10,
-            Fault::Peers => 11,
-        }
-    }
-
     #[test]
-    fn every_fault_has_one_row_in_order() {
-        for (index, entry) in TABLE.iter().enumerate() {
-            assert_eq!(position(entry.fault), index, "{:?}", entry.fault);
-        }
-        assert_eq!(TABLE.len(), position(Fault::Peers) + 1);
-        assert!(TABLE.windows(2).all(|pair| pair[0].fault < pair[1].fault));
+    fn every_fault_is_listed_in_order() {
+        // A fault that is not listed could not be the last.
+        assert_eq!(ALL.last(), Some(&Fault::Peers));
+        assert!(ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        let named: BTreeSet<String> = ALL.iter().map(|fault| format!("{fault:?}")).collect();
+        assert_eq!(named.len(), ALL.len());
     }
 
     #[test]
     fn codes_are_unique_without_gaps_and_lead_back() {
-        let codes: BTreeSet<u8> = TABLE.iter().map(|entry| entry.code).collect();
-        assert_eq!(codes, (1..=TABLE.len() as u8).collect());
-        for entry in TABLE {
-            assert_eq!(Fault::from_code(entry.code), Some(entry.fault));
-            assert_eq!(entry.fault.code(), entry.code);
+        let codes: BTreeSet<u8> = ALL.iter().map(|fault| fault.code()).collect();
+        assert_eq!(codes, (1..=ALL.len() as u8).collect());
+        for fault in ALL {
+            assert_eq!(Fault::from_code(fault.code()), Some(fault));
         }
         assert_eq!(Fault::from_code(0), None);
-    }
-
-    #[test]
-    fn words_are_sentences() {
-        for entry in TABLE {
-            for text in [entry.meaning, entry.mend] {
-                assert!(
-                    text.ends_with('.') && text.starts_with(char::is_uppercase),
-                    "{:?}: {text}",
-                    entry.fault
-                );
-            }
-            assert!(!entry.title.ends_with('.'));
-        }
     }
 }

@@ -8,7 +8,7 @@ use crate::backup::bundle::Bundle;
 use crate::config::{self, duration, service::HttpAddress, service::OutputRules};
 use crate::health::{network, node, system, writer};
 use crate::indicator::Pattern;
-use crate::page::{form, fuzzed as page, upload};
+use crate::page::http::{form, fuzzed as page, upload};
 use crate::process::output::{Lines, Piece};
 use crate::process::{cgroup, keeper, strip};
 use crate::{address, control, redact};

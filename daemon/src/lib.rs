@@ -3,7 +3,7 @@
 //!
 //! Data goes one way. Whatever happens becomes an [`event::Event`] in one bounded channel; the pure supervisor turns
 //! events into [`event::Action`]s; the runner executes those and publishes an immutable [`snapshot::Snapshot`] that the
-//! page, the LEDs, the notifications and the CLI read without ever calling back.
+//! page, the LEDs, the notifications and the CLI read. What people ask for there comes back as an event, like all else.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
@@ -18,10 +18,10 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod detail;
 mod diagnostics;
 pub mod event;
 pub mod fault;
-mod figures;
 #[cfg(feature = "fuzzed")]
 pub mod fuzzed;
 pub mod hardware;
@@ -31,6 +31,7 @@ pub mod log;
 pub mod notify;
 pub mod page;
 pub mod process;
+pub mod program;
 mod redact;
 pub mod reset;
 pub mod retention;
@@ -38,6 +39,7 @@ pub mod runner;
 mod sd_notify;
 pub mod snapshot;
 pub mod supervisor;
+pub mod wording;
 
 /// Whether this process was started as one of the daemon's small processes; then it has done its work, and this is its exit
 /// code. To be called first of all in `main`.

@@ -222,13 +222,14 @@ pub fn saved_traffic(state_dir: &Path) -> String {
 fn log(transition: &Transition) {
     let now = &transition.status;
     let name = &now.name;
-    let (state, restarts, last_exit, reason) = (now.state, now.restarts, &now.last_exit, &now.reason);
+    let (state, restarts, last_exit) = (now.state, now.restarts, &now.last_exit);
     match state {
         ServiceStateName::Active | ServiceStateName::Inactive => {
             tracing::info!(service = name, ?state, pid = now.pid, restarts, last_exit, "service");
         }
         ServiceStateName::Backoff | ServiceStateName::Failed => {
             let failures = transition.failures;
+            let reason = now.reason.as_ref().map(tracing::field::display);
             tracing::warn!(service = name, ?state, failures, last_exit, reason, "service");
         }
         _ => tracing::debug!(service = name, ?state, "service"),

@@ -48,8 +48,9 @@ impl Systemd {
             self.fed = Some(now);
             states.push(NotifyState::Watchdog);
         }
-        if self.said != snapshot.reason {
-            self.said.clone_from(&snapshot.reason);
+        let reason = snapshot.reason.to_string();
+        if self.said != reason {
+            self.said = reason;
             states.push(NotifyState::Status(&self.said));
         }
         if !states.is_empty() {

@@ -11,6 +11,7 @@ use archive::DiskStage;
 use serde::{Deserialize, Serialize};
 
 use crate::asking::{Asker, Resting};
+use crate::detail::Detail;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -20,13 +21,13 @@ pub struct Snapshot {
     /// The heaviest fault's code (`fault::Fault::code`), null when nothing is wrong.
     pub code: Option<u8>,
     /// One sentence for a person: what is wrong, or what the box is doing.
-    pub reason: String,
+    pub reason: Detail,
     /// What keeps the box from its usual self for a while.
     pub activity: Option<Activity>,
     pub health: BTreeMap<Subject, Option<Finding>>,
     /// Until when the page's actions are unlocked.
     pub unlocked_until: Option<i64>,
-    /// Browsers that ask to be let in, first the one whose number the light blinks.
+    /// Browsers that request access, first the one whose number the light blinks.
     #[serde(default)]
     pub asking: Vec<Asker>,
     #[serde(skip)]
@@ -48,9 +49,9 @@ pub enum BoxState {
     /// An essential service has not answered yet since the daemon's start.
     Starting,
     Ok,
-    /// The mailserver does its job, or is about to again, but something wants attention.
+    /// The mailserver is working, or is about to again, but something needs attention.
     Degraded,
-    /// The box does not do its job.
+    /// The box is not working.
     Failed,
 }
 
@@ -93,12 +94,12 @@ pub enum Subject {
 pub struct Finding {
     pub level: Level,
     /// A few words for a person, with the measured value where there is one.
-    pub detail: String,
+    pub detail: Detail,
 }
 
 impl Finding {
     /// All is well, and how well.
-    pub fn ok(detail: impl Into<String>) -> Finding {
+    pub fn ok(detail: impl Into<Detail>) -> Finding {
         let (level, detail) = (Level::Ok, detail.into());
         Finding { level, detail }
     }
@@ -115,7 +116,7 @@ pub enum Level {
 /// The page's lock, as far as it is nobody's business but the page's and the lights'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unlock {
-    /// The browser that was let in.
+    /// The browser that has access.
     pub granted: Option<u64>,
     /// Addresses that asked a moment ago and may not ask now.
     pub resting: Vec<Resting>,
@@ -134,7 +135,7 @@ pub struct ServiceStatus {
     /// `null` until the first check, and for a service without one.
     pub health: Option<ServiceHealth>,
     /// Why it is in backoff, failed or disabled: the child's last line, or the mistake in its file.
-    pub reason: Option<String>,
+    pub reason: Option<Detail>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,7 +301,7 @@ impl Snapshot {
             board: board.to_owned(),
             state: BoxState::Starting,
             code: None,
-            reason: "starting".to_owned(),
+            reason: Detail::Starting,
             activity: None,
             health: BTreeMap::new(),
             unlocked_until: None,
@@ -382,6 +383,8 @@ mod tests {
         assert_eq!(json["state"], "starting");
         assert_eq!(json["services"][0]["state"], "active");
         let back: Snapshot = serde_json::from_value(json).unwrap();
+        // A detail comes back as it was said.
+        snapshot.reason = Detail::said("starting");
         assert_eq!(back, snapshot);
     }
 }

@@ -10,7 +10,7 @@ fn the_readme_says_what_the_box_does() {
     let before = std::fs::read_to_string(&path).unwrap();
     let mut after = before.clone();
     for (name, table) in [
-        ("lights", pillarboxd::page::lights_markdown()),
+        ("lights", pillarboxd::indicator::words::markdown()),
         ("codes", pillarboxd::fault::markdown()),
         ("boards", board_configs::markdown()),
     ] {

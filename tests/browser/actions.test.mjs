@@ -1,4 +1,4 @@
-// Each action of the page, done by a browser that was let in, and refused to everybody else.
+// Each action of the page, done by a browser that has access, and refused to every other one.
 
 import assert from "node:assert/strict";
 import { chmod, mkdtemp, readFile, readdir, rm, unlink, writeFile } from "node:fs/promises";
@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Box, mailserver, until } from "./box.mjs";
-import { PHONE, launch, letIn, visit } from "./browser.mjs";
+import { PHONE, launch, getAccess, visit } from "./browser.mjs";
 
 const PASSPHRASE = "correct horse battery staple";
 const FORM = "application/x-www-form-urlencoded";
-const DEEDS = [
+const ACTIONS = [
   ["/act", "what=restart&service=mailserver"],
   ["/act", "what=reboot"],
   ["/act", "what=power-off"],
@@ -35,7 +35,7 @@ describe("the actions of a box", () => {
 
   it("are refused while locked, also to requests that look like the page's own", async () => {
     const { services } = await box.status();
-    for (const [path, body] of DEEDS) {
+    for (const [path, body] of ACTIONS) {
       const kinds = path === "/restore" ? [FORM, "multipart/form-data; boundary=x"] : [FORM];
       for (const kind of kinds) {
         const answer = await fetch(box.url(path), {
@@ -49,11 +49,11 @@ describe("the actions of a box", () => {
     assert.equal((await box.status()).services[0].pid, services[0].pid);
   });
 
-  it("are refused to another site, even in the browser that was let in", async () => {
+  it("are refused to another site, even in the browser that has access", async () => {
     const page = await visit(browser, box);
-    await letIn(page, box);
+    await getAccess(page, box);
     const csrf = await page.locator("input[name=csrf]").first().inputValue();
-    const forms = DEEDS.map(([path, body], index) => {
+    const forms = ACTIONS.map(([path, body], index) => {
       const inputs = [...new URLSearchParams(`${body}&csrf=${csrf}`)].map(
         ([name, value]) => `<input type="hidden" name="${name}" value="${value}">`,
       );
@@ -67,7 +67,7 @@ describe("the actions of a box", () => {
     await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
     const { pid } = (await box.status()).services[0];
     const evil = await page.context().newPage();
-    for (const [index, [path, body]] of DEEDS.entries()) {
+    for (const [index, [path, body]] of ACTIONS.entries()) {
       await evil.goto(`http://localhost:${site.address().port}/`);
       const [answer] = await Promise.all([evil.waitForResponse(box.url(path)), evil.click(`#f${index} button`)]);
       assert.equal(answer.status(), 403, `${path} ${body}`);
@@ -101,7 +101,7 @@ describe("backup and restore", () => {
 
   it("is downloaded, encrypted, and brings a lost identity back", async () => {
     const page = await visit(browser, box);
-    await letIn(page, box);
+    await getAccess(page, box);
     await page.setViewportSize(PHONE);
     const overhang = await page.evaluate(() => {
       const section = document.getElementById("change");
@@ -155,19 +155,19 @@ describe("backup and restore", () => {
     assert.equal(await peerWhen((now) => now === peer), peer);
     const aside = (await readdir(join(box.dir, "state/mailserver"))).filter((name) => name.startsWith("nodekey.set-aside-"));
     assert.equal(aside.length, 1, "the lost and found identity");
-    // Whoever was let in before the start is not any more.
+    // Access does not outlive the restart.
     await page.goto(box.url("/"));
-    await page.getByRole("button", { name: "Ask to be let in" }).waitFor();
+    await page.getByRole("button", { name: "Request access" }).waitFor();
     await page.context().close();
   });
 
   it("survives a factory reset, which keeps the identity and sets the rest aside", async () => {
     const page = await visit(browser, box);
-    await letIn(page, box);
+    await getAccess(page, box);
     const form = page.locator("form", { has: page.getByRole("button", { name: "Reset to factory settings" }) });
     await form.locator("input[name=sure]").check();
     await form.getByRole("button").click();
-    await page.getByText("The box sets its state aside and starts anew").waitFor();
+    await page.getByText("The box moves its current data aside and starts over").waitFor();
     await until("what was set aside", async () =>
       (await readdir(join(box.dir, "state"))).some((name) => name.startsWith("archive.set-aside-")));
     assert.equal(await peerWhen((now) => now === peer), peer);
@@ -175,10 +175,10 @@ describe("backup and restore", () => {
   });
 });
 
-describe("a machine that the page may switch", () => {
+describe("a machine that the page may power off", () => {
   for (const [button, verb, said] of [
-    ["Restart the box", "reboot", "The box restarts now"],
-    ["Switch the box off", "poweroff", "The box switches off now"],
+    ["Restart the box", "reboot", "The box is restarting"],
+    ["Power off the box", "poweroff", "The box is shutting down"],
   ]) {
     it(`is asked to ${verb}`, async () => {
       const bin = await mkdtemp(join(tmpdir(), "pillarbox-bin-"));
@@ -188,7 +188,7 @@ describe("a machine that the page may switch", () => {
       try {
         await box.statusWhen("ok", ({ state }) => state === "ok");
         const page = await visit(browser, box);
-        await letIn(page, box);
+        await getAccess(page, box);
         await page.getByRole("button", { name: button }).click();
         await page.getByText(said).waitFor();
         assert.equal(await box.ended, 0);

@@ -37,12 +37,12 @@ export async function visit(browser, box, options = {}) {
   return page;
 }
 
-/** Has the browser let in, as a person does: asks on the page, waits for its number on the light, presses the button. */
-export async function letIn(page, box) {
-  await page.getByRole("button", { name: "Ask to be let in" }).click();
+/** Gets access for the browser, as a person does: requests it on the page, waits for its number on the light, presses the button. */
+export async function getAccess(page, box) {
+  await page.getByRole("button", { name: "Request access" }).click();
   await page.getByText("Press the button on the box now").waitFor();
   await box.press();
-  await page.getByText("This browser may change things for five minutes").waitFor();
+  await page.getByText("This browser can make changes for five minutes").waitFor();
 }
 
 /** What axe, which is injected by the browser's own tools (the page's policy does not bind those), finds wrong. */
@@ -70,8 +70,8 @@ export async function look(page, name, check = () => {}) {
 }
 
 /** The same of a browser that has just come. */
-export async function inspect(browser, box, name, check) {
-  const page = await visit(browser, box);
+export async function inspect(browser, box, name, check, options = {}) {
+  const page = await visit(browser, box, options);
   await look(page, name, check);
   await page.context().close();
 }

@@ -23,7 +23,7 @@ describe("a box whose mailserver never answers", () => {
       assert.equal(await page.locator("h1").textContent(), "Starting", where);
       assert.match(await light(page).textContent(), /Blinks evenly/, where);
       assert.equal(await page.locator("#state animate").first().getAttribute("dur"), "800ms", where);
-      assert.match(await page.locator("#use").textContent(), /appears here as soon as the mailserver runs/, where);
+      assert.match(await page.locator("#use").textContent(), /appears here as soon as the mailserver is running/, where);
       assert.match(await page.locator("#services").textContent(), /mailserver\s*Starting/, where);
       assert.equal(await page.locator(".qr").count(), 0, where);
     });
@@ -51,11 +51,19 @@ describe("a box whose mailserver crashes", () => {
       assert.match(await light(page).textContent(), /one long flash and 1 short one/, where);
       assert.equal(await light(page).locator(".strip .lit").count(), 1 + status.code, where);
       const services = await page.locator("#services").textContent();
-      assert.match(services, /mailserver\s*Given up/, where);
-      assert.match(services, /<b>the disk<\/b> is on fire/, `${where}: the child's last words, as text`);
+      assert.match(services, /mailserver\s*Failed/, where);
+      assert.match(services, /<b>the disk<\/b> is on fire/, `${where}: the child's last line, as text`);
       assert.match(await page.locator(".reason").first().textContent(), /mailserver/i, where);
     });
     assert.equal((await fetch(box.url("/healthz"))).status, 503);
+  });
+
+  it("says so in German, too", async () => {
+    await inspect(browser, box, "failed-de", async (page, where) => {
+      assert.equal(await page.locator("h1").textContent(), "Ausgefallen", where);
+      assert.match(await page.locator(".fault").textContent(), /Mailserver läuft nicht.*Abhilfe:/s, where);
+      assert.match(await page.locator(".reason").first().textContent(), /fällt immer wieder aus und wurde angehalten: endete mit exit 3/, where);
+    }, { locale: "de" });
   });
 });
 
@@ -79,12 +87,29 @@ describe("a working box", () => {
       assert.ok(status.mailserver.multiaddrs.includes(address), `${where}: ${address}`);
       assert.ok(address.endsWith(`/p2p/${status.mailserver.peer_id}`), where);
       assert.equal(await page.locator(".qr").count(), 1, where);
-      assert.match(await page.locator("#system").textContent(), /Traffic is held to\s*500\sKiB a second each way/, where);
-      assert.match(await page.locator("#day").textContent(), /No message has come in yet/, where);
+      assert.match(await page.locator("#system").textContent(), /Bandwidth limit\s*500\sKiB per second each way/, where);
+      assert.match(await page.locator("#day").textContent(), /No message has arrived yet/, where);
       assert.match(await page.locator("#services").textContent(), /mailserver\s*Running/, where);
       assert.equal(await page.locator(".fault").count(), 0, where);
     });
     assert.equal(await (await fetch(box.url("/healthz"))).text(), "ok\n");
+  });
+
+  it("is in German for a browser that asks for it", async () => {
+    const locale = { locale: "de-AT" };
+    await inspect(browser, box, "ok-de", async (page, where) => {
+      assert.equal(await page.locator("html").getAttribute("lang"), "de", where);
+      assert.equal(await page.locator("h1").textContent(), "In Ordnung", where);
+      assert.match(await light(page).textContent(), /Die Box arbeitet normal/, where);
+      assert.match(await page.locator("#system").textContent(), /Bandbreitenlimit\s*500\sKiB pro Sekunde je Richtung/, where);
+      assert.match(await page.locator("#services").textContent(), /mailserver\s*Läuft/, where);
+    }, locale);
+    // The script fetches the page in the same language.
+    const page = await visit(browser, box, locale);
+    await page.waitForResponse((answer) => answer.url() === box.url("/") && answer.request().resourceType() === "fetch");
+    assert.equal(await page.locator("h1").textContent(), "In Ordnung");
+    await page.getByRole("button", { name: "Zugriff anfordern" }).waitFor();
+    await page.context().close();
   });
 
   it("can be read without a script", async () => {
@@ -108,7 +133,7 @@ describe("a working box", () => {
     process.kill(pid, "SIGKILL");
     await page.locator("#services", { hasText: "restarted once" }).waitFor();
     await page.locator("h1", { hasText: "Working" }).waitFor();
-    assert.match(await page.locator("#services").textContent(), /last end: SIGKILL/);
+    assert.match(await page.locator("#services").textContent(), /last exit: SIGKILL/);
     assert.deepEqual(page.complaints, []);
     await page.context().close();
   });
@@ -129,7 +154,7 @@ describe("a box with something broken beside the mailserver", () => {
   });
   after(() => box?.stop());
 
-  it("wants attention and says for what", async () => {
+  it("needs attention and says for what", async () => {
     const status = await box.statusWhen("the crash", ({ services }) => services.some(({ state }) => state === "failed"));
     await inspect(browser, box, "degraded", async (page, where) => {
       assert.equal(await page.locator("h1").textContent(), "Attention", where);
@@ -137,15 +162,15 @@ describe("a box with something broken beside the mailserver", () => {
       assert.equal(await page.locator(".fault b").first().textContent(), String(status.code), where);
       const services = await page.locator("#services").textContent();
       assert.match(services, /broken\s*Off.*colour/s, `${where}: the mistake in its file`);
-      assert.match(services, /extra\s*Given up/, where);
+      assert.match(services, /extra\s*Failed/, where);
       assert.match(services, /mailserver\s*Running/, where);
     });
-    assert.equal((await fetch(box.url("/healthz"))).status, 200, "the mailserver does its job");
+    assert.equal((await fetch(box.url("/healthz"))).status, 200, "the mailserver is working");
   });
 });
 
 describe("a box on which a new version is being installed", () => {
-  it("says to leave it switched on", async () => {
+  it("says not to unplug it", async () => {
     const root = { "run/pillarbox/updating": "77\n", "proc/77/stat": "" };
     const box = await Box.start({ mailserver: await mailserver() }, { root });
     try {
@@ -153,7 +178,7 @@ describe("a box on which a new version is being installed", () => {
         state === "ok" && activity === "updating" && leds.status === "updating");
       await inspect(browser, box, "updating", async (page, where) => {
         assert.equal(await page.locator("h1").textContent(), "Working", where);
-        assert.match(await light(page).textContent(), /Leave the box switched on/, where);
+        assert.match(await light(page).textContent(), /Do not unplug the box/, where);
       });
     } finally {
       await box.stop();
@@ -162,7 +187,7 @@ describe("a box on which a new version is being installed", () => {
 });
 
 describe("the page of a daemon that ends", () => {
-  it("says that the box does not answer", async () => {
+  it("says that the box is not responding", async () => {
     const box = await Box.start({ mailserver: await neverHealthy() });
     const page = await visit(browser, box);
     assert.equal(await box.stop(), 0);

@@ -1,4 +1,4 @@
-// Being let in by the button, in real browsers: what the one that asked may do, and what everybody else may not.
+// Access by the button, in real browsers: what the one that asked may do, and what everybody else may not.
 
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
@@ -22,14 +22,14 @@ describe("changing something", () => {
     const mine = await visit(browser, box);
     const other = await visit(browser, box);
     assert.equal(await mine.locator("#change form").count(), 1, "only to ask");
-    await mine.getByRole("button", { name: "Ask to be let in" }).click();
+    await mine.getByRole("button", { name: "Request access" }).click();
     const { asking } = await box.statusWhen("the light's question", ({ leds, asking }) =>
       asking[0]?.turn === "ready" && leds.status === `asking-${asking[0].number}`);
     const { number } = asking[0];
     await mine.getByText(`Your number: ${number}`).waitFor();
-    await mine.getByText("Press the button on the box now, if the light blinks this number").waitFor();
+    await mine.getByText("Press the button on the box now if the light blinks this number").waitFor();
     // The other one shares the address, and one question is enough.
-    await other.getByText("Another browser at your address asked already").waitFor();
+    await other.getByText("Another browser at your address has already requested access").waitFor();
     assert.equal(await other.getByText("Your number").count(), 0);
     for (const page of [mine, other]) await page.getByText(`${number}: Chrome on Linux at 127.0.0.1`).waitFor();
     await look(mine, "asking");
@@ -38,19 +38,19 @@ describe("changing something", () => {
     await mine.getByRole("button", { name: "Restart mailserver" }).waitFor();
     const status = await box.statusWhen("the light's answer", ({ leds }) => leds.status === "unlocked");
     assert.ok(status.unlocked_until > Date.now() / 1000);
-    await other.getByText("Another browser was let in just now").waitFor();
+    await other.getByText("Another browser has access right now").waitFor();
     assert.equal(await other.locator("#change form").count(), 0);
     await look(mine, "unlocked");
     await look(other, "taken");
 
     const { pid, restarts } = status.services[0];
     await mine.getByRole("button", { name: "Restart mailserver" }).click();
-    await mine.getByText("The service is being restarted.").waitFor();
+    await mine.getByText("The service is restarting.").waitFor();
     const later = await box.statusWhen("the restart", ({ services }) => services[0].state === "active" && services[0].pid !== pid);
     assert.ok(later.services[0].restarts > restarts);
 
-    // This machine is not the page's to switch.
-    for (const name of ["Restart the box", "Switch the box off"]) {
+    // Restart and power-off are disabled on this machine.
+    for (const name of ["Restart the box", "Power off the box"]) {
       assert.equal(await mine.getByRole("button", { name }).count(), 0, name);
     }
 
@@ -98,7 +98,7 @@ describe("changing something", () => {
   });
 });
 
-/** Asks to be let in from another address of the loopback network; answers with the status. */
+/** Requests access from another address of the loopback network; answers with the status. */
 function askFrom(localAddress, box) {
   return new Promise((resolve, reject) => {
     const asked = request(box.url("/ask"), {
@@ -112,15 +112,15 @@ function askFrom(localAddress, box) {
 }
 
 describe("two hosts that ask at once", () => {
-  it("take turns, and a press lets in the one whose number is shown", async () => {
+  it("take turns, and a press gives access to the one whose number is shown", async () => {
     const browser = await launch();
     const box = await Box.start({ mailserver: await mailserver() });
     try {
       await box.statusWhen("ok", ({ state }) => state === "ok");
       assert.equal(await askFrom("127.0.0.66", box), 303);
       const page = await visit(browser, box);
-      await page.getByRole("button", { name: "Ask to be let in" }).click();
-      await page.getByText("One browser asks before this one").waitFor();
+      await page.getByRole("button", { name: "Request access" }).click();
+      await page.getByText("One browser is before this one").waitFor();
       const { asking } = await box.status();
       assert.deepEqual(asking.map(({ address }) => address), ["127.0.0.66", "127.0.0.1"]);
       await page.getByText(`Your number: ${asking[1].number}`).waitFor();
@@ -132,7 +132,7 @@ describe("two hosts that ask at once", () => {
       assert.equal(await askFrom("127.0.0.66", box), 429, "its address is quiet");
       await page.getByText("Press the button on the box now").waitFor();
       await box.press();
-      await page.getByText("This browser may change things for five minutes").waitFor();
+      await page.getByText("This browser can make changes for five minutes").waitFor();
       assert.deepEqual(page.complaints, []);
     } finally {
       await box.stop();

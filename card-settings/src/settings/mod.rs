@@ -51,7 +51,7 @@ pub struct Settings {
     pub waku: Option<Waku>,
     /// As they were written before there was `[waku]`.
     pub shards: Option<BTreeSet<u16>>,
-    /// What the mailserver may send and receive together, on average.
+    /// What the mailserver may receive, on average, and as much again sent.
     pub bandwidth_kib_per_sec: Option<NonZeroU32>,
     pub wifi: Option<Wifi>,
     /// Of the Wi-Fi where there is one, of the cable otherwise.

@@ -38,17 +38,17 @@ pub(crate) use worker::work;
 struct Order {
     config: PathBuf,
     passphrase: Passphrase,
-    deed: Deed,
+    action: Action,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Deed {
+enum Action {
     Backup,
     Restore { identity_only: bool },
 }
 
-/// Why there is no backup, or why one was not restored: a sentence for whoever asked.
+/// Why there is no backup, or why one was not restored: a sentence for the person who asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     #[error("another backup or restore is being made; wait a moment and try again")]
@@ -59,7 +59,7 @@ pub enum Refused {
     Passphrase(#[from] Unfit),
     #[error("cannot write the order: {0}")]
     Order(serde_json::Error),
-    #[error("the process for it answers nonsense: {0}")]
+    #[error("the process for it answered nonsense: {0}")]
     Nonsense(serde_json::Error),
     #[error(transparent)]
     Work(#[from] vault::Error),
@@ -84,7 +84,7 @@ impl Vault {
     /// The encrypted backup.
     pub async fn backup(&self, passphrase: Passphrase) -> Result<Vec<u8>, Refused> {
         let _permit = self.one.try_acquire().map_err(|_| Refused::Busy)?;
-        self.order(passphrase, Deed::Backup, &[]).await
+        self.order(passphrase, Action::Backup, &[]).await
     }
 
     /// Stages what is in the backup and has the supervisor stop everything for it. Answers with the settings that were
@@ -97,7 +97,9 @@ impl Vault {
         events: &Sender,
     ) -> Result<Vec<String>, Refused> {
         let permit = self.one.try_acquire().map_err(|_| Refused::Busy)?;
-        let answer = self.order(passphrase, Deed::Restore { identity_only }, sealed).await?;
+        let answer = self
+            .order(passphrase, Action::Restore { identity_only }, sealed)
+            .await?;
         let left_out: Vec<String> = serde_json::from_slice(&answer).map_err(Refused::Nonsense)?;
         if !left_out.is_empty() {
             tracing::warn!(settings = left_out.join(", "), "left out of the restored backup");
@@ -110,11 +112,11 @@ impl Vault {
         Ok(left_out)
     }
 
-    async fn order(&self, passphrase: Passphrase, deed: Deed, sealed: &[u8]) -> Result<Vec<u8>, Refused> {
+    async fn order(&self, passphrase: Passphrase, action: Action, sealed: &[u8]) -> Result<Vec<u8>, Refused> {
         let order = Order {
             config: self.config.clone(),
             passphrase,
-            deed,
+            action,
         };
         let mut input = serde_json::to_vec(&order).map_err(Refused::Order)?;
         input.push(b'\n');

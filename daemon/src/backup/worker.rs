@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::bundle::Bundle;
 use super::seal::MAX_SEALED_BYTES;
-use super::{Deed, Order, files, seal};
+use super::{Action, Order, files, seal};
 use crate::config::Config;
 
 pub(crate) fn work() -> ExitCode {
@@ -30,12 +30,12 @@ fn try_work() -> anyhow::Result<Vec<u8>> {
     input.read_line(&mut first).context("cannot read the order")?;
     let order: Order = serde_json::from_str(&first).context("cannot read the order")?;
     let config = Config::read(&order.config)?;
-    match order.deed {
-        Deed::Backup => {
+    match order.action {
+        Action::Backup => {
             let bundle = files::collect(&config)?;
             Ok(seal::seal(&order.passphrase, &bundle.to_bytes()?)?)
         }
-        Deed::Restore { identity_only } => {
+        Action::Restore { identity_only } => {
             let mut sealed = Vec::new();
             input
                 .take(MAX_SEALED_BYTES as u64 + 1)

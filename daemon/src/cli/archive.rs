@@ -17,7 +17,7 @@ use crate::clock;
 
 #[derive(Debug, Args)]
 pub(super) struct ArchiveArguments {
-    /// The archive's directory [default: the first there is of /data/pillarbox/archive and target/pillarbox/archive].
+    /// The archive's directory [default: /data/pillarbox/archive or target/pillarbox/archive, whichever exists first].
     #[arg(long, value_name = "PATH")]
     dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,25 +29,25 @@ const USUAL: [&str; 2] = ["/data/pillarbox/archive", "target/pillarbox/archive"]
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// How many envelopes there are, since when, and what was set aside.
+    /// Show how many envelopes there are, since when, and what was set aside.
     Stats,
-    /// Read every segment and say what is damaged.
+    /// Read every segment and list what is damaged.
     Verify,
-    /// Write every envelope that is not expired to a file, or as JSON to standard output (`-`).
+    /// Write every envelope that has not expired to a file, or as JSON to standard output (`-`).
     Export {
         #[arg(long, value_enum, default_value_t = Format::Json)]
         format: Format,
         target: PathBuf,
     },
-    /// Read the envelopes of a nwaku SQLite file; the mailserver must not run. nwaku leaves its newest envelopes in the
-    /// file of that name with -wal at its end: keep both in one folder.
+    /// Import the envelopes of a nwaku SQLite file; the mailserver must not be running. nwaku keeps its newest envelopes
+    /// in a second file, with -wal at the end of its name: keep both in one folder.
     Import {
         source: PathBuf,
-        /// What is older is not read in.
+        /// Envelopes that are older are not imported.
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = span)]
         retention: Duration,
     },
-    /// Remove what is older, by the system's clock: whole segments.
+    /// Delete older envelopes, by the system's clock and in whole segments.
     Prune {
         #[arg(long, value_name = "TIME", value_parser = span)]
         older_than: Duration,
@@ -56,9 +56,9 @@ enum Command {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// A line of JSON an envelope.
+    /// A line of JSON for each envelope.
     Json,
-    /// A SQLite file that nwaku reads.
+    /// A SQLite file that nwaku can read.
     Nwaku,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: &ArchiveArguments, json: bool) -> anyhow::Result<Ex
     };
     let dir = dir.as_path();
     if !dir.is_dir() && !matches!(arguments.command, Command::Import { .. }) {
-        bail!("there is no archive {}", dir.display());
+        bail!("there is no archive in {}", dir.display());
     }
     match &arguments.command {
         Command::Stats => stats(dir, json),
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &ArchiveArguments, json: bool) -> anyhow::Result<Ex
 
 fn prune(dir: &Path, older_than: Duration, json: bool) -> anyhow::Result<ExitCode> {
     if retention::read_policy(dir)?.is_some_and(|policy| !policy.clock_trusted || policy.held) {
-        bail!("the daemon does not trust the clock yet, so nobody can say what is old: nothing was removed");
+        bail!("the daemon does not trust the clock yet, so nothing can be called old: nothing was deleted");
     }
     let removed = retention::remove_expired(dir, before(older_than))?;
     let (segments, envelopes) = (removed.segments, removed.envelopes);
@@ -90,7 +90,7 @@ fn prune(dir: &Path, older_than: Duration, json: bool) -> anyhow::Result<ExitCod
         to_json(&json!({ "segments": segments, "envelopes": envelopes, "bytes": removed.bytes }))?
     } else {
         format!(
-            "removed {envelopes} envelopes in {segments} segments, {}\n",
+            "deleted {envelopes} envelopes in {segments} segments, {}\n",
             mib(removed.bytes)
         )
     });
@@ -121,13 +121,13 @@ fn stats(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
         time(newest)
     );
     for segment in newer {
-        text.push_str(&format!("{segment}: written by a newer Pillarbox, left alone\n"));
+        text.push_str(&format!("{segment}: written by a newer Pillarbox, ignored\n"));
     }
     for obstacle in &survey.in_the_way {
         text.push_str(&format!("{obstacle} where a file belongs: remove it\n"));
     }
     for segment in unreadable {
-        text.push_str(&format!("{segment}: not to be read just now\n"));
+        text.push_str(&format!("{segment}: cannot be read right now\n"));
     }
     text.push_str(&aside_lines(dir, &survey.quarantined));
     print(&text);
@@ -153,7 +153,7 @@ fn verify(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
         let mut text = String::new();
         for segment in &verified.segments {
             let found = match (segment.newer, segment.faults.is_empty()) {
-                (Some(version), _) => format!("version {version}, of a newer Pillarbox: not checked"),
+                (Some(version), _) => format!("version {version}, from a newer Pillarbox: not checked"),
                 (None, true) => format!("{} envelopes, sound", segment.envelopes),
                 (None, false) => format!(
                     "{} envelopes, DAMAGED: {}",
@@ -172,7 +172,7 @@ fn verify(dir: &Path, json: bool) -> anyhow::Result<ExitCode> {
         text.push_str(&match damaged {
             0 => format!("{envelopes} envelopes in {} segments, nothing damaged\n", verified.segments.len()),
             damaged => format!(
-                "{damaged} of {} segments damaged: the mailserver puts them aside when it reads them; the rest is sound\n",
+                "{damaged} of {} segments damaged: the mailserver sets them aside when it reads them; the rest is sound\n",
                 verified.segments.len()
             ),
         });
@@ -261,11 +261,11 @@ fn import(dir: &Path, source: &Path, retention: Duration, json: bool) -> anyhow:
             ..Options::default()
         },
     )?;
-    let mut meter = Meter::new("reading in");
+    let mut meter = Meter::new("importing");
     let imported = foreign::import(&archive, source, before(Duration::ZERO), &mut |progress| {
         meter.tell(progress)
     })
-    .context("what was read in until then is kept")?;
+    .context("what was imported before that is kept")?;
     meter.finish();
     archive.close()?;
     let (stored, duplicates, unreadable) = (imported.stored, imported.duplicates, imported.unreadable);
@@ -280,13 +280,13 @@ fn import(dir: &Path, source: &Path, retention: Duration, json: bool) -> anyhow:
             "refused": refused.values().sum::<u64>(), "refused_by_reason": refused,
         }))?
     } else {
-        let mut text = format!("{stored} envelopes read in, {duplicates} were there already\n");
+        let mut text = format!("{stored} envelopes imported, {duplicates} were already there\n");
         for (why, count) in &imported.refused {
             text.push_str(&format!("{count} refused: {}\n", reason(*why)));
         }
         if unreadable > 0 {
             text.push_str(&format!(
-                "{unreadable} rows left out: they are no envelopes, or larger than 1 MiB\n"
+                "{unreadable} rows left out: they are not envelopes, or are larger than 1 MiB\n"
             ));
         }
         text
@@ -298,7 +298,7 @@ fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Expired => "too old to be kept",
         Refusal::Future => "dated in the future",
-        Refusal::Share => "their topics have their share of the archive's quota",
+        Refusal::Share => "their topics have used up their share of the archive's quota",
         Refusal::ReadOnly => "the disk is nearly full",
         Refusal::DiskFull => "the disk is full",
     }

@@ -25,7 +25,7 @@ pub(super) struct BackupArguments {
 pub(super) struct RestoreArguments {
     /// The backup, or - for standard input.
     file: PathBuf,
-    /// Leave the settings as they are.
+    /// Restore only the identity, and keep the current settings.
     #[arg(long)]
     identity_only: bool,
     #[command(flatten)]
@@ -34,8 +34,8 @@ pub(super) struct RestoreArguments {
 
 #[derive(Debug, clap::Args)]
 struct From {
-    /// Take the passphrase from this file's first line, or from standard input with -; asked for on the terminal
-    /// without it.
+    /// Read the passphrase from the first line of this file, or from standard input with -; without this option you are
+    /// asked on the terminal.
     #[arg(long, value_name = "PATH")]
     passphrase_file: Option<PathBuf>,
 }
@@ -45,7 +45,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
     let to_stdout = file == Path::new("-");
     ensure!(
         to_stdout || !file.exists(),
-        "{} is there already; name a new file",
+        "{} already exists; name a new file",
         file.display()
     );
     let text = match arguments.from.read()? {
@@ -53,7 +53,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
         None => {
             let text = ask("Passphrase for the backup: ")?;
             ensure!(
-                ask("The same again: ")? == text,
+                ask("Repeat the passphrase: ")? == text,
                 "the two passphrases differ; try again"
             );
             text
@@ -61,7 +61,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
     };
     let passphrase = Passphrase::new(&text)?;
     let sealed = match client::ask(socket, &Request::Backup { passphrase })? {
-        Answer::Sealed(sealed) => BASE64.decode(sealed.as_bytes()).context("the backup came in pieces")?,
+        Answer::Sealed(sealed) => BASE64.decode(sealed.as_bytes()).context("the backup arrived damaged")?,
         other => bail!(unexpected(other)),
     };
     if to_stdout {
@@ -76,7 +76,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
         .create_new(true)
         .mode(0o600)
         .open(file)
-        .with_context(|| format!("cannot make {}", file.display()))?;
+        .with_context(|| format!("cannot create {}", file.display()))?;
     out.write_all(&sealed)
         .and_then(|()| out.sync_all())
         .with_context(|| format!("cannot write {}", file.display()))?;
@@ -84,7 +84,7 @@ pub(super) fn backup(arguments: &BackupArguments, socket: Option<&Path>, json: b
         return to_json(&serde_json::json!({ "file": file, "bytes": sealed.len() }));
     }
     Ok(format!(
-        "{}: {} bytes. Without its passphrase nobody can use it.\n",
+        "{}: {} bytes. It cannot be opened without the passphrase.\n",
         file.display(),
         sealed.len()
     ))
@@ -99,7 +99,7 @@ pub(super) fn restore(arguments: &RestoreArguments, socket: Option<&Path>, json:
     let sealed = read(&arguments.file, MAX_SEALED_BYTES)?;
     ensure!(
         sealed.len() <= MAX_SEALED_BYTES,
-        "{} has more than {MAX_SEALED_BYTES} bytes, which no backup has",
+        "{} is larger than {MAX_SEALED_BYTES} bytes, so it is not a backup",
         arguments.file.display()
     );
     let text = match arguments.from.read()? {
@@ -118,9 +118,9 @@ pub(super) fn restore(arguments: &RestoreArguments, socket: Option<&Path>, json:
     if json {
         return to_json(&serde_json::json!({ "done": true, "left_out": left_out }));
     }
-    let mut text = "Restored; the box starts anew with it.\n".to_owned();
+    let mut text = "Restored; the box is restarting.\n".to_owned();
     if !left_out.is_empty() {
-        text.push_str("Left out, because a backup may only bring back what a person sets for themselves:\n");
+        text.push_str("Left out, because a backup may only restore what people set for themselves:\n");
         text.extend(left_out.iter().map(|key| format!("  {key}\n")));
     }
     Ok(text)
@@ -137,7 +137,7 @@ impl From {
         };
         let bytes = read(path, MAX_PASSPHRASE_BYTES)?;
         let line = bytes.lines().next().transpose();
-        let line = line.with_context(|| format!("the passphrase in {} is no text", path.display()))?;
+        let line = line.with_context(|| format!("the passphrase in {} is not text", path.display()))?;
         Ok(Some(line.unwrap_or_default()))
     }
 }
@@ -157,5 +157,5 @@ fn read(path: &Path, most: usize) -> anyhow::Result<Vec<u8>> {
 
 fn ask(question: &str) -> anyhow::Result<String> {
     rpassword::prompt_password(question)
-        .context("there is no terminal to ask for the passphrase on; name a file with --passphrase-file")
+        .context("there is no terminal to ask for the passphrase; name a file with --passphrase-file")
 }

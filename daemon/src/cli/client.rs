@@ -18,7 +18,7 @@ pub(super) fn ask(socket: Option<&Path>, request: &Request) -> anyhow::Result<An
     let path = find(socket);
     let mut stream = UnixStream::connect(&path).with_context(|| {
         format!(
-            "no pillarboxd answers on {}; is it running? (--socket names another)",
+            "pillarboxd is not responding on {}; is it running? (--socket names a different one)",
             path.display()
         )
     })?;
@@ -31,8 +31,8 @@ pub(super) fn ask(socket: Option<&Path>, request: &Request) -> anyhow::Result<An
     let mut answer = String::new();
     BufReader::new(stream)
         .read_line(&mut answer)
-        .context("the daemon did not answer")?;
-    serde_json::from_str(&answer).context("the daemon's answer makes no sense; is it of another version?")
+        .context("the daemon did not respond")?;
+    serde_json::from_str(&answer).context("the daemon's answer cannot be understood; is it a different version?")
 }
 
 fn find(socket: Option<&Path>) -> PathBuf {

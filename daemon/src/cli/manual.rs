@@ -16,7 +16,7 @@ pub(super) fn completions(shell: Shell) -> String {
 
 /// A page a command (`pillarbox-archive-stats.1`), and the daemon's.
 pub(super) fn write(folder: &Path, json: bool) -> anyhow::Result<String> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     clap_mangen::generate_to(Arguments::command(), folder)
         .with_context(|| format!("cannot write into {}", folder.display()))?;
     let daemon = clap_mangen::Man::new(crate::app::Arguments::command());

@@ -1,9 +1,9 @@
-//! The `pillarbox` command: looks at a running box and acts on it over its control socket, and works on an archive's
-//! files where no box need run.
+//! The `pillarbox` command: shows a running box and acts on it over its control socket, and works on an archive's files,
+//! for which no box needs to be running.
 //!
 //! Everything it shows comes from the same snapshot as the page. Exit status: 0 when done, 1 when refused or not
-//! possible, 2 for a bad command line; `status` and `health` end with 3 when the box does not do its job, so that
-//! scripts can ask.
+//! possible, 2 for a bad command line; `status` and `health` end with 3 when the box is not working, so that scripts can
+//! ask.
 
 mod archive;
 mod backup;
@@ -25,10 +25,14 @@ use crate::snapshot::{BoxState, Snapshot};
 const EXIT_NOT_WELL: u8 = 3;
 
 #[derive(Debug, Parser)]
-#[command(name = "pillarbox", version, about = "Looks at a Pillarbox and acts on it")]
+#[command(
+    name = "pillarbox",
+    version,
+    about = "Shows how a Pillarbox is doing, and acts on it"
+)]
 pub struct Arguments {
-    /// The daemon's control socket [default: $PILLARBOX_SOCKET, or the first there is of /run/pillarbox/control and
-    /// target/pillarbox/control].
+    /// The daemon's control socket [default: $PILLARBOX_SOCKET, or else /run/pillarbox/control or
+    /// target/pillarbox/control, whichever exists first].
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Print JSON.
@@ -40,17 +44,17 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// How the box is, in a few lines.
+    /// Show how the box is, in a few lines.
     Status,
-    /// The services, one a line.
+    /// List the services, one per line.
     Services,
-    /// What is looked at, and how it is.
+    /// Show what is monitored, and the state of it.
     Health,
-    /// The mailserver's addresses and how many peers it has.
+    /// Show the mailserver's addresses and how many peers it has.
     Peers,
-    /// What the LEDs show.
+    /// Show what the LEDs are showing, and what it means.
     Leds,
-    /// The last log lines.
+    /// Show the recent log.
     Logs {
         /// Only this service's output.
         service: Option<String>,
@@ -59,49 +63,49 @@ enum Command {
     },
     /// Restart a service.
     Restart { service: String },
-    /// Let a browser in that asks on the page, by the number that it shows; without one, list those that ask.
+    /// Grant access to the browser that shows this number; without a number, list the browsers that are waiting.
     Unlock { number: Option<u8> },
-    /// Print a report for somebody who helps, without public addresses, keys and whole peer IDs.
+    /// Print a report for somebody who helps you, without public addresses, keys and full peer IDs.
     Diagnose,
-    /// Write identity and settings into a file, encrypted with a passphrase.
+    /// Write identity and settings to a file, encrypted with a passphrase.
     Backup(backup::BackupArguments),
-    /// Take identity and settings from a backup; what they replace is set aside, and the box starts anew.
+    /// Restore identity and settings from a backup; the current ones are set aside, and the box restarts.
     Restore(backup::RestoreArguments),
     /// Restart the box.
     Reboot,
-    /// Switch the box off.
+    /// Power off the box.
     PowerOff,
-    /// Say that the box's clock is right, when the box itself does not believe it.
+    /// Confirm that the box's clock is right, if the box itself does not trust it.
     ConfirmTime,
     /// Press the simulated button of a developer's board.
     Press {
-        /// How long it is held.
+        /// How long to hold it.
         #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = span)]
         hold: std::time::Duration,
     },
-    /// Work on an archive's files.
+    /// Inspect, export, import or prune an archive's files.
     Archive(archive::ArchiveArguments),
-    /// Read settings without running them.
+    /// Check or print settings without using them.
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Print what a shell completes the command's words with.
+    /// Print the completion script for a shell.
     Completions { shell: clap_complete::Shell },
-    /// Write the manual pages of pillarbox and pillarboxd into a folder.
+    /// Write the manual pages of pillarbox and pillarboxd to a folder.
     Man { folder: PathBuf },
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say whether the settings and every service file are right.
+    /// Check the settings and every service file for mistakes.
     Check { file: PathBuf },
-    /// Print the settings as they are understood, defaults and services included; secrets are left out.
+    /// Print the settings as they are understood, including defaults and services; secrets are left out.
     Show { file: PathBuf },
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("write a span of time such as 100ms or 5s")]
+#[error("write a length of time, for example 100ms or 5s")]
 struct NoSpan;
 
 fn span(text: &str) -> Result<std::time::Duration, NoSpan> {
@@ -121,100 +125,78 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (json, socket) = (arguments.json, arguments.socket.as_deref());
+    let done = |request: &Request, words: &str| done(socket, request, json, words);
     let text = match &arguments.command {
         Command::Config { command } => return config(command, json),
         Command::Archive(arguments) => return archive::run(arguments, json),
-        Command::Status => return look(arguments, |snapshot| snapshot, show::status),
-        Command::Health => return look(arguments, |snapshot| &snapshot.health, show::health),
-        Command::Services => seen(arguments, |snapshot| &snapshot.services, show::services)?,
-        Command::Peers => seen(arguments, |snapshot| &snapshot.mailserver, show::peers)?,
-        Command::Leds => seen(arguments, |snapshot| &snapshot.leds, show::leds)?,
-        Command::Unlock { number: None } => seen(arguments, |snapshot| &snapshot.asking, show::asking)?,
+        Command::Status | Command::Health => return condition(arguments),
+        Command::Services => shown(arguments, |snapshot| &snapshot.services, show::services)?,
+        Command::Peers => shown(arguments, |snapshot| &snapshot.mailserver, show::peers)?,
+        Command::Leds => shown(arguments, |snapshot| &snapshot.leds, show::leds)?,
+        Command::Unlock { number: None } => shown(arguments, |snapshot| &snapshot.asking, show::asking)?,
         Command::Unlock { number: Some(number) } => done(
-            socket,
             &Request::Unlock { number: *number },
-            json,
-            "The browser with this number is let in for five minutes.",
+            "The browser with this number has access for five minutes.",
         )?,
         Command::Diagnose => diagnose(socket, json)?,
-        Command::Logs { service, lines } => logs(socket, service.as_deref(), *lines, json)?,
         Command::Backup(what) => backup::backup(what, socket, json)?,
         Command::Restore(what) => backup::restore(what, socket, json)?,
-        Command::Reboot => done(socket, &Request::Reboot, json, "The box restarts now.")?,
-        Command::PowerOff => done(socket, &Request::PowerOff, json, "The box switches off now.")?,
+        Command::Reboot => done(&Request::Reboot, "The box is restarting.")?,
+        Command::PowerOff => done(&Request::PowerOff, "The box is shutting down.")?,
         Command::ConfirmTime => done(
-            socket,
             &Request::ConfirmTime,
-            json,
-            "The box takes its clock for right. Old messages are removed again within a day.",
+            "The box now trusts its clock. Old messages will be deleted again within a day.",
         )?,
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { folder } => manual::write(folder, json)?,
+        Command::Logs { service, lines } => logs(socket, service.clone(), *lines, json)?,
         Command::Restart { service } => {
-            let request = Request::Restart {
-                service: service.clone(),
-            };
-            done(socket, &request, json, &format!("{service} is being restarted."))?
+            let service = service.clone();
+            let words = format!("{service} is restarting.");
+            done(&Request::Restart { service }, &words)?
         }
         Command::Press { hold } => {
             let hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
-            done(socket, &Request::Press { hold_ms }, json, "The button was pressed.")?
+            done(&Request::Press { hold_ms }, "The button was pressed.")?
         }
     };
     print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(command: &ConfigCommand, json: bool) -> anyhow::Result<ExitCode> {
-    let file = match command {
-        ConfigCommand::Check { file } => return check(file, json),
-        ConfigCommand::Show { file } => file,
-    };
-    let text = match Shown::read(file) {
-        Ok(shown) if json => to_json(&shown)?,
-        Ok(shown) => toml::to_string_pretty(&shown).context("cannot write TOML")?,
-        Err(mistake) => {
-            eprintln!("pillarbox: {mistake}");
-            return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
-        }
-    };
-    print(&text);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// As [`seen`], and a box that has failed is another exit code.
-fn look<T: serde::Serialize>(
-    arguments: &Arguments,
-    part: fn(&Snapshot) -> &T,
-    words: fn(&Snapshot) -> String,
-) -> anyhow::Result<ExitCode> {
+/// `status` and `health`, whose exit status says how the box is.
+fn condition(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let snapshot = snapshot(arguments)?;
-    print(&shown(arguments.json, &snapshot, part, words)?);
+    let health = matches!(arguments.command, Command::Health);
+    print(&match (health, arguments.json) {
+        (false, false) => show::status(&snapshot),
+        (false, true) => to_json(&snapshot)?,
+        (true, false) => show::health(&snapshot),
+        (true, true) => to_json(&snapshot.health)?,
+    });
     Ok(match snapshot.state {
         BoxState::Failed => ExitCode::from(EXIT_NOT_WELL),
         BoxState::Starting | BoxState::Ok | BoxState::Degraded => ExitCode::SUCCESS,
     })
 }
 
-/// A part of the snapshot as JSON, or the same in words.
-fn seen<T: serde::Serialize>(
+/// A part of the snapshot, as JSON or as text.
+fn shown<T: serde::Serialize>(
     arguments: &Arguments,
     part: fn(&Snapshot) -> &T,
-    words: fn(&Snapshot) -> String,
+    text: fn(&Snapshot) -> String,
 ) -> anyhow::Result<String> {
-    shown(arguments.json, &*snapshot(arguments)?, part, words)
+    let snapshot = snapshot(arguments)?;
+    if arguments.json {
+        return to_json(part(&snapshot));
+    }
+    Ok(text(&snapshot))
 }
 
-fn shown<T: serde::Serialize>(
-    json: bool,
-    snapshot: &Snapshot,
-    part: fn(&Snapshot) -> &T,
-    words: fn(&Snapshot) -> String,
-) -> anyhow::Result<String> {
-    if json {
-        to_json(part(snapshot))
-    } else {
-        Ok(words(snapshot))
+fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {
+    match client::ask(arguments.socket.as_deref(), &Request::Status)? {
+        Answer::Status(snapshot) => Ok(snapshot),
+        other => bail!(unexpected(other)),
     }
 }
 
@@ -226,8 +208,7 @@ fn diagnose(socket: Option<&Path>, json: bool) -> anyhow::Result<String> {
     }
 }
 
-fn logs(socket: Option<&Path>, service: Option<&str>, lines: usize, json: bool) -> anyhow::Result<String> {
-    let service = service.map(str::to_owned);
+fn logs(socket: Option<&Path>, service: Option<String>, lines: usize, json: bool) -> anyhow::Result<String> {
     match client::ask(socket, &Request::Logs { lines, service })? {
         Answer::Logs(entries) if json => to_json(&entries),
         Answer::Logs(entries) => Ok(show::logs(&entries)),
@@ -235,14 +216,26 @@ fn logs(socket: Option<&Path>, service: Option<&str>, lines: usize, json: bool) 
     }
 }
 
-fn snapshot(arguments: &Arguments) -> anyhow::Result<Box<Snapshot>> {
-    match client::ask(arguments.socket.as_deref(), &Request::Status)? {
-        Answer::Status(snapshot) => Ok(snapshot),
-        other => bail!(unexpected(other)),
-    }
+fn config(command: &ConfigCommand, json: bool) -> anyhow::Result<ExitCode> {
+    let file = match command {
+        ConfigCommand::Check { file } => return check(file, json),
+        ConfigCommand::Show { file } => file,
+    };
+    let shown = match Shown::read(file) {
+        Ok(shown) => shown,
+        Err(mistake) => {
+            eprintln!("pillarbox: {mistake}");
+            return Ok(ExitCode::from(crate::config::EXIT_CONFIG));
+        }
+    };
+    print(&match json {
+        true => to_json(&shown)?,
+        false => toml::to_string_pretty(&shown).context("cannot write TOML")?,
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for a deed, and says that it is done.
+/// Asks for an action, and says that it is done.
 fn done(socket: Option<&Path>, request: &Request, json: bool, words: &str) -> anyhow::Result<String> {
     match client::ask(socket, request)? {
         Answer::Done if json => to_json(&serde_json::json!({ "done": true })),
@@ -254,7 +247,7 @@ fn done(socket: Option<&Path>, request: &Request, json: bool, words: &str) -> an
 fn unexpected(answer: Answer) -> String {
     match answer {
         Answer::Refused(why) => why,
-        _ => "the daemon gave another answer than was asked for; is it of another version?".to_owned(),
+        _ => "the daemon sent an unexpected answer; is it a different version?".to_owned(),
     }
 }
 
@@ -277,7 +270,7 @@ fn check(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         to_json(&mistakes)?
     } else if mistakes.is_empty() {
         let services = services.join(", ");
-        format!("{} is right; services that are on: {services}\n", file.display())
+        format!("{} has no mistakes; enabled services: {services}\n", file.display())
     } else {
         mistakes.iter().map(|mistake| format!("{mistake}\n")).collect()
     });
@@ -295,6 +288,6 @@ fn to_json<T: serde::Serialize>(value: &T) -> anyhow::Result<String> {
 }
 
 fn print(text: &str) {
-    // A reader that has seen enough (head) is no failure.
+    // A reader that has seen enough (head) is not a failure.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }

@@ -4,16 +4,17 @@ use std::fmt::Write;
 
 use crate::clock::utc_of;
 use crate::fault::Fault;
+use crate::indicator::{Pattern, words};
 use crate::log::Entry;
-use crate::page;
 use crate::snapshot::{Level, Snapshot};
+use crate::wording::ENGLISH;
 
 pub(super) fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{}: {}\n", named(&snapshot.state), snapshot.reason);
     if let Some(fault) = snapshot.code.and_then(Fault::from_code) {
-        let entry = fault.entry();
-        line(&mut text, "code", &format!("{} ({})", entry.code, entry.title));
-        line(&mut text, "what to do", entry.mend);
+        let words = fault.in_words(&ENGLISH);
+        line(&mut text, "code", &format!("{} ({})", fault.code(), words.title));
+        line(&mut text, "what to do", words.fix);
     }
     line(
         &mut text,
@@ -34,7 +35,7 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
         );
     }
     for asker in &snapshot.asking {
-        line(&mut text, "asking", &page::asker_in_words(asker));
+        line(&mut text, "waiting", &asker.in_words(&ENGLISH));
     }
     let archive = &snapshot.archive;
     if let (Some(envelopes), Some(bytes)) = (archive.envelopes, archive.bytes) {
@@ -44,21 +45,21 @@ pub(super) fn status(snapshot: &Snapshot) -> String {
             &format!("{envelopes} envelopes, {} KiB", bytes / 1024),
         );
     }
-    line(&mut text, "forgotten", &format!("{} envelopes", archive.pruned_total));
+    line(&mut text, "deleted", &format!("{} envelopes", archive.pruned_total));
     if let Some(peers) = snapshot.mailserver.peers {
         line(&mut text, "peers", &peers.to_string());
     }
     text
 }
 
-/// Who asks to be let in, in the order of their turns.
+/// The browsers that request access, in the order of their turns.
 pub(super) fn asking(snapshot: &Snapshot) -> String {
     if snapshot.asking.is_empty() {
-        return "No browser asks to be let in. Open the page and ask there first.\n".to_owned();
+        return "No browser is requesting access. Open the page and request access there first.\n".to_owned();
     }
     let askers = snapshot.asking.iter();
-    let mut text: String = askers.map(|asker| page::asker_in_words(asker) + "\n").collect();
-    text.push_str("To let one in, check that it shows the number, and run: pillarbox unlock NUMBER\n");
+    let mut text: String = askers.map(|asker| asker.in_words(&ENGLISH) + "\n").collect();
+    text.push_str("To grant access, check that the browser shows the number, then run: pillarbox unlock NUMBER\n");
     text
 }
 
@@ -66,7 +67,7 @@ pub(super) fn services(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for service in &snapshot.services {
         let pid = service.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let reason = service.reason.as_deref().unwrap_or_default();
+        let reason = service.reason.as_ref().map(ToString::to_string).unwrap_or_default();
         let row = format!(
             "{:12} pid {pid:>7}  restarts {:>4}  {reason}",
             named(&service.state),
@@ -89,7 +90,7 @@ pub(super) fn health(snapshot: &Snapshot) -> String {
                 };
                 line(&mut text, &named(subject), &format!("{mark} {}", finding.detail));
             }
-            None => line(&mut text, &named(subject), "not known here"),
+            None => line(&mut text, &named(subject), "not known"),
         }
     }
     text
@@ -118,7 +119,11 @@ pub(super) fn peers(snapshot: &Snapshot) -> String {
 pub(super) fn leds(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for (name, pattern) in &snapshot.leds {
-        let words = pattern.parse().map(page::light_in_words).unwrap_or_default();
+        let explained = |pattern: Pattern| {
+            let (looks, means) = (words::looks(pattern, &ENGLISH), words::means(pattern, &ENGLISH));
+            format!("{looks}. {means}")
+        };
+        let words = pattern.parse().map(explained).unwrap_or_default();
         line(&mut text, name, &format!("{pattern:12} {words}"));
     }
     text
@@ -160,6 +165,7 @@ fn duration(secs: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detail::Detail;
     use crate::snapshot::BoxState;
 
     #[test]
@@ -167,13 +173,13 @@ mod tests {
         let mut snapshot = Snapshot::at_start("dev");
         snapshot.state = BoxState::Failed;
         snapshot.code = Some(1);
-        snapshot.reason = "mailserver ended with exit 1: port 60000 is in use".to_owned();
+        snapshot.reason = Detail::said("mailserver ended with exit 1: port 60000 is in use");
         let text = status(&snapshot);
         assert!(
             text.starts_with("failed: mailserver ended with exit 1: port 60000 is in use\n"),
             "{text}"
         );
-        assert!(text.contains(Fault::ServiceDown.entry().mend), "{text}");
+        assert!(text.contains(Fault::ServiceDown.in_words(&ENGLISH).fix), "{text}");
     }
 
     #[test]

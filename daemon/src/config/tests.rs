@@ -424,7 +424,7 @@ fn the_main_file_sets_a_quota_and_names_reports() {
     };
     let shown = crate::supervisor::State::new(&config, 0, 1).snapshot(now);
     let finding = &shown.health[&crate::snapshot::Subject::Settings];
-    assert_eq!(finding.as_ref().unwrap().detail, "name: no host name");
+    assert_eq!(finding.as_ref().unwrap().detail.to_string(), "name: no host name");
 }
 
 /// The keys that a table takes, as its own error message lists them.

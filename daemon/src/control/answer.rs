@@ -26,7 +26,7 @@ pub struct Desk {
     pub log: Logbook,
     /// The FIFO of a simulated button; a board with a real one has none.
     pub button: Option<PathBuf>,
-    /// Whether the machine can be restarted and switched off from here.
+    /// Whether the machine may be restarted and powered off from here.
     pub switches: bool,
     pub vault: Vault,
 }
@@ -63,7 +63,7 @@ impl Desk {
                 identity_only,
             } => self.restore(passphrase, &sealed, identity_only).await,
             Request::Reboot | Request::PowerOff if !self.switches => Answer::Refused(
-                "this machine is not switched by Pillarbox (power = \"none\"); use the machine's own commands"
+                "restart and power-off are disabled on this machine (power = \"none\"); use the machine's own commands"
                     .to_owned(),
             ),
             Request::Reboot => self.send(Event::Asked(event::Request::End(Ending::Reboot))),
@@ -71,7 +71,7 @@ impl Desk {
             Request::ConfirmTime => self.send(Event::Asked(event::Request::ConfirmTime)),
             Request::Press { hold_ms } => {
                 let Some(fifo) = &self.button else {
-                    return Answer::Refused("this board's button is a real one: press it".to_owned());
+                    return Answer::Refused("this board has a real button: press it".to_owned());
                 };
                 match press(fifo, Duration::from_millis(hold_ms).min(MAX_HOLD)).await {
                     Ok(()) => Answer::Done,
@@ -95,15 +95,15 @@ impl Desk {
     fn unlock(&self, number: u8) -> Answer {
         let snapshot = Arc::clone(&self.snapshots.borrow());
         if snapshot.unlock.granted.is_some() {
-            return Answer::Refused("a browser is let in already; its five minutes are not over".to_owned());
+            return Answer::Refused("a browser already has access; wait until its five minutes are over".to_owned());
         }
         match snapshot.asking.iter().find(|asker| asker.number == number) {
             Some(asker) => self.send(Event::Unlocked { browser: asker.browser }),
-            None if snapshot.asking.is_empty() => {
-                Answer::Refused("no browser asks to be let in; open the page and ask there first".to_owned())
-            }
+            None if snapshot.asking.is_empty() => Answer::Refused(
+                "no browser is requesting access; open the page and request access there first".to_owned(),
+            ),
             None => Answer::Refused(format!(
-                "no browser asks under the number {number}; `pillarbox unlock` lists those that ask"
+                "no browser is requesting access under the number {number}; `pillarbox unlock` lists those that are"
             )),
         }
     }
@@ -136,6 +136,7 @@ pub(super) fn may_act(peer: Peer) -> bool {
 mod tests {
     use super::*;
     use crate::asking::{Asker, Turn};
+    use crate::program::Program;
 
     fn desk(snapshots: watch::Receiver<Arc<Snapshot>>, events: Sender, switches: bool) -> Desk {
         Desk {
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn root_lets_in_only_who_waits() {
+    async fn root_grants_access_only_to_who_waits() {
         let (events, mut inbox) = event::channel();
         let (snapshots, seen) = watch::channel(Arc::new(Snapshot::at_start("dev")));
         let desk = desk(seen, events, false);
@@ -158,11 +159,11 @@ mod tests {
             browser: 1,
             number: 34,
             address: [10, 0, 0, 5].into(),
-            program: String::new(),
+            program: Program::default(),
             turn: Turn::Waiting,
         };
         for (granted, asking, refusal) in [
-            (None, vec![], Some("no browser asks to be let in")),
+            (None, vec![], Some("no browser is requesting access; open")),
             (Some(1), vec![], Some("already")),
             (
                 None,
@@ -170,7 +171,7 @@ mod tests {
                     number: 35,
                     ..asker.clone()
                 }],
-                Some("no browser asks under the number 34"),
+                Some("no browser is requesting access under the number 34"),
             ),
             (None, vec![asker], None),
         ] {

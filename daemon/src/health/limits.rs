@@ -1,7 +1,7 @@
 //! Where a measured value stops being fine, and how far it has to come back to be fine again: a value at the edge must
 //! not make a light change its mind every five seconds.
 
-use crate::figures::bytes;
+use crate::detail::BoardDetail;
 use crate::snapshot::{Finding, Level, MemoryStatus, PowerStatus, SystemStatus};
 use std::time::Duration;
 
@@ -103,41 +103,43 @@ impl Levels {
             self.temperature
         };
         let detail = match (celsius, slowed) {
-            (Some(celsius), true) => format!("{celsius:.0} °C; the processor slows itself down"),
-            (Some(celsius), false) => format!("{celsius:.0} °C"),
-            (None, true) => "the processor slows itself down".to_owned(),
+            (Some(celsius), slowed) => BoardDetail::Temperature { celsius, slowed },
+            (None, true) => BoardDetail::Slowed,
             (None, false) => return None,
         };
-        Some(Finding { level, detail })
+        Some(Finding {
+            level,
+            detail: detail.into(),
+        })
     }
 
     pub fn memory(&self, memory: MemoryStatus) -> Finding {
+        let detail = BoardDetail::MemoryAvailable {
+            available_bytes: memory.available_bytes,
+            total_bytes: memory.total_bytes,
+        };
         Finding {
             level: self.memory,
-            detail: format!(
-                "{} of {} available",
-                bytes(memory.available_bytes),
-                bytes(memory.total_bytes)
-            ),
+            detail: detail.into(),
         }
     }
 
     pub fn load(&self, load: [f64; 3]) -> Finding {
         Finding {
             level: self.load,
-            detail: format!("{:.1} jobs at a time in the last five minutes", load[1]),
+            detail: BoardDetail::Load(load[1]).into(),
         }
     }
 
     pub fn power(&self, power: PowerStatus) -> Option<Finding> {
         let (level, detail) = match power.under_voltage? {
-            true => (Level::Bad, "the supply's voltage is too low"),
-            false if self.lately(self.last_dip) => (Level::Warn, "the supply's voltage was too low a moment ago"),
-            false => (Level::Ok, "the voltage is high enough"),
+            true => (Level::Bad, BoardDetail::VoltageLow),
+            false if self.lately(self.last_dip) => (Level::Warn, BoardDetail::VoltageWasLow),
+            false => (Level::Ok, BoardDetail::VoltageOk),
         };
         Some(Finding {
             level,
-            detail: detail.to_owned(),
+            detail: detail.into(),
         })
     }
 }

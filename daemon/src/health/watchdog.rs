@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::detail::BoardDetail;
 use crate::snapshot::{Finding, Level, WatchdogStatus};
 
 /// The kernel's first one; boards have one, and systemd opens this.
@@ -25,23 +26,24 @@ pub fn read(root: &Path) -> Option<WatchdogStatus> {
 
 /// `wanted` is what systemd was told to set.
 pub fn finding(status: &WatchdogStatus, wanted: Duration) -> Finding {
-    let WatchdogStatus { name, timeout_secs, .. } = status;
-    let wanted = wanted.as_secs();
+    let (name, secs) = (status.name.clone(), status.timeout_secs);
+    let wanted_secs = wanted.as_secs();
     let (level, detail) = if !status.active {
-        let detail = format!("{name} does not run: a box that hangs stays so until it is switched off and on");
+        (Level::Warn, BoardDetail::WatchdogOff { name })
+    } else if u64::from(secs) != wanted_secs {
+        let detail = BoardDetail::WatchdogOther {
+            name,
+            secs,
+            wanted_secs,
+        };
         (Level::Warn, detail)
-    } else if u64::from(*timeout_secs) != wanted {
-        (
-            Level::Warn,
-            format!("{name} waits {timeout_secs} s, not the {wanted} s that it was set to"),
-        )
     } else {
-        (
-            Level::Ok,
-            format!("{name} restarts a box that hangs for {timeout_secs} s"),
-        )
+        (Level::Ok, BoardDetail::WatchdogOn { name, secs })
     };
-    Finding { level, detail }
+    Finding {
+        level,
+        detail: detail.into(),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod address;
 pub mod pattern;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -279,7 +280,7 @@ impl Player {
     }
 
     /// Whether the light is on at `now`. Edges follow each other without drift; a machine that was suspended begins the
-    /// round anew instead of catching up.
+    /// round again instead of catching up.
     fn at(&mut self, now: Instant) -> bool {
         if now > self.until + Duration::from_millis(u64::from(self.pattern.round_ms())) {
             *self = Player::new(self.pattern, now);

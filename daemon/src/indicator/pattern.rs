@@ -35,7 +35,7 @@ pub enum Pattern {
     Updating,
     /// The state is being set aside.
     Resetting,
-    /// A browser asks to be let in under this number of two digits.
+    /// A browser requests access under this number of two digits.
     Asking(u8),
     /// The page's actions are unlocked.
     Unlocked,
@@ -223,6 +223,7 @@ mod tests {
     use super::*;
     use crate::asking::{Asker, Turn};
     use crate::fault;
+    use crate::program::Program;
 
     fn any_pattern() -> impl Strategy<Value = Pattern> {
         prop_oneof![
@@ -316,7 +317,7 @@ mod tests {
                 browser: 1,
                 number: 34,
                 address: [10, 0, 0, 5].into(),
-                program: String::new(),
+                program: Program::default(),
                 turn: Turn::Showing,
             };
             for (asking, granted, pattern) in [
@@ -341,8 +342,8 @@ mod tests {
 
     #[test]
     fn every_code_is_counted_in_bearable_time() {
-        for entry in fault::TABLE {
-            assert!(Pattern::Degraded(entry.code).round_ms() <= 15_000, "{:?}", entry.fault);
+        for fault in fault::ALL {
+            assert!(Pattern::Degraded(fault.code()).round_ms() <= 15_000, "{fault:?}");
         }
     }
 

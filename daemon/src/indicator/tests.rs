@@ -6,6 +6,7 @@ use super::*;
 use crate::asking::{Asker, Turn};
 use crate::button::Held;
 use crate::event::{self, Receiver};
+use crate::program::Program;
 use crate::snapshot::BoxState;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -147,7 +148,7 @@ fn a_press_that_a_browser_waits_for_blinks_no_address() {
         browser: 1,
         number: 21,
         address: [10, 0, 0, 5].into(),
-        program: String::new(),
+        program: Program::default(),
         turn: Turn::Ready,
     });
     waiting.unlock.takes_press = true;

@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use crate::detail::Detail;
 use crate::fault::Fault;
 use crate::snapshot::{BoxState, Snapshot};
+use crate::wording::ENGLISH;
 
 /// A webhook's JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Message {
     /// The same at every attempt, so that a receiver can tell a repetition.
     pub id: String,
@@ -18,20 +20,24 @@ pub struct Message {
     pub state: BoxState,
     pub code: Option<u8>,
     pub title: String,
-    pub reason: String,
+    pub reason: Detail,
     /// What to do about it.
-    pub mend: Option<&'static str>,
+    pub fix: Option<&'static str>,
 }
 
 impl Message {
     pub(super) fn of(snapshot: &Snapshot, host: &str, at: i64) -> Message {
-        let fault = snapshot.code.and_then(Fault::from_code).map(Fault::entry);
-        let what = match (snapshot.state, fault) {
-            (BoxState::Ok, _) => "works".to_owned(),
+        let fault = snapshot.code.and_then(Fault::from_code);
+        let words = fault.map(|fault| fault.in_words(&ENGLISH));
+        let what = match (snapshot.state, words) {
+            (BoxState::Ok, _) => "is working".to_owned(),
             (BoxState::Starting, _) => "is starting".to_owned(),
             (BoxState::Failed, _) => "has failed".to_owned(),
-            (BoxState::Degraded, None) => "wants a look".to_owned(),
-            (BoxState::Degraded, Some(entry)) => format!("wants a look: {} (code {})", entry.title, entry.code),
+            (BoxState::Degraded, None) => "needs attention".to_owned(),
+            (BoxState::Degraded, Some(words)) => {
+                let code = snapshot.code.unwrap_or_default();
+                format!("needs attention: {} (code {code})", words.title)
+            }
         };
         Message {
             id: format!("{:016x}", rand::random::<u64>()),
@@ -43,15 +49,15 @@ impl Message {
             code: snapshot.code,
             title: format!("{host} {what}"),
             reason: snapshot.reason.clone(),
-            mend: fault.map(|entry| entry.mend),
+            fix: words.map(|words| words.fix),
         }
     }
 
     /// For people: a sentence a line.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.reason);
-        if let Some(mend) = self.mend {
-            text.push_str(&format!("What to do: {mend}\n"));
+        if let Some(fix) = self.fix {
+            text.push_str(&format!("What to do: {fix}\n"));
         }
         text
     }
@@ -76,9 +82,9 @@ mod tests {
     #[test]
     fn words() {
         let mut snapshot = Snapshot::at_start("dev");
-        (snapshot.state, snapshot.code, snapshot.reason) = (BoxState::Degraded, Some(12), "0 connected".to_owned());
+        (snapshot.state, snapshot.code, snapshot.reason) = (BoxState::Degraded, Some(12), Detail::said("0 connected"));
         let message = Message::of(&snapshot, "attic", 7);
-        assert_eq!(message.title, "attic wants a look: No peers (code 12)");
+        assert_eq!(message.title, "attic needs attention: No peers (code 12)");
         assert!(
             message.text().starts_with("0 connected\nWhat to do: Wait"),
             "{}",
@@ -86,6 +92,6 @@ mod tests {
         );
         (snapshot.state, snapshot.code) = (BoxState::Ok, None);
         let message = Message::of(&snapshot, "attic", 8);
-        assert_eq!((message.title.as_str(), message.mend), ("attic works", None));
+        assert_eq!((message.title.as_str(), message.fix), ("attic is working", None));
     }
 }

@@ -2,31 +2,13 @@
 //!
 //! It runs on a thread and a runtime of its own and only ever reads snapshots: whatever the LAN does to it, supervision,
 //! pruning and the lights do not notice. A port that cannot be had is said once and asked for again, while the services
-//! run on. Requests are answered by address or by a name of ours only ([`host`]), and to neighbours only
-//! ([`neighbours`]).
+//! run on. Requests are answered by address or by a name of ours only, and to neighbours only ([`http`]); what they get
+//! is drawn by [`html`].
 
-mod change;
-mod chart;
-mod crowd;
-pub(crate) mod form;
-pub(crate) mod format;
-#[cfg(feature = "fuzzed")]
-pub(crate) mod fuzzed;
 mod history;
-mod host;
-mod lamp;
-mod markup;
-mod metrics;
-mod neighbours;
-mod program;
-mod qr;
-mod routes;
-mod sections;
-mod serve;
-mod sessions;
-mod texts;
-mod token;
-pub(crate) mod upload;
+mod html;
+pub(crate) mod http;
+mod lock;
 mod view;
 
 use std::io;
@@ -39,14 +21,11 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::asking::Asker;
 use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
-use crate::indicator::Pattern;
 use crate::log::Logbook;
 use crate::snapshot::Snapshot;
-use neighbours::Neighbours;
-use routes::Desk;
+use http::{Desk, Neighbours};
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,7 +40,7 @@ pub struct Options {
     pub log: Logbook,
     /// Whether the machine can be restarted and switched off from here.
     pub switches: bool,
-    /// A file with a word that lets a browser in.
+    /// A file with an access code that unlocks the page.
     pub token_file: Option<PathBuf>,
     /// For backup and restore.
     pub vault: Vault,
@@ -100,7 +79,7 @@ async fn run(
         let desk = desk.clone();
         async move { desk.take(request, peer).await }
     };
-    serve::accept(listener, Neighbours::new(options.any_peer), answer).await;
+    http::accept(listener, Neighbours::new(options.any_peer), answer).await;
 }
 
 /// Asks for the port until it is free; says so once, and again when it is.
@@ -108,7 +87,7 @@ async fn bind(address: SocketAddr, events: &Sender) -> TcpListener {
     let mut wait = RETRY;
     let mut told: Option<String> = None;
     loop {
-        match serve::bind(address) {
+        match http::bind(address) {
             Ok(listener) => {
                 if told.is_some() {
                     report(events, None);
@@ -137,21 +116,6 @@ fn report(events: &Sender, trouble: Option<String>) {
         part: Part::Page,
         trouble,
     });
-}
-
-/// A browser that asks to be let in, in the page's own words.
-pub fn asker_in_words(asker: &Asker) -> String {
-    texts::asker(asker)
-}
-
-/// How a light looks and what that says, in the page's own words.
-pub fn light_in_words(pattern: Pattern) -> String {
-    format!("{}. {}", texts::looks(pattern), texts::means(pattern))
-}
-
-/// What the lights say, as a Markdown table in the page's own words, for the README.
-pub fn lights_markdown() -> String {
-    texts::markdown()
 }
 
 #[cfg(test)]

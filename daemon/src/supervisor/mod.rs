@@ -23,6 +23,7 @@ pub use service::{Service, ServiceState, Then};
 use crate::clock::{Now, Outlook};
 use crate::config::service::{Disabled, Node};
 use crate::config::{Config, Mistake};
+use crate::detail::Detail;
 use crate::event::{Action, Ending, Event, Part, Request, RunId, ServiceId, Step};
 use crate::snapshot::WriterStatus;
 use presses::Presses;
@@ -44,7 +45,7 @@ pub struct State {
     /// A time known to be past, before which a cut-off cannot be wrong.
     past_ns: Option<i64>,
     /// Why the settings were not taken over at the last SIGHUP, or not all of them.
-    mistake: Option<String>,
+    mistake: Option<Detail>,
     presses: Presses,
     stopping: Option<Stopping>,
     next_run: u64,

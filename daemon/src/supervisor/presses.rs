@@ -11,6 +11,7 @@ use super::backoff::Random;
 use crate::asking::{Asker, Queue};
 use crate::clock::Now;
 use crate::event::{Action, Ending, Gesture};
+use crate::program::Program;
 use crate::snapshot::Unlock;
 
 /// A second press within this time restarts everything.
@@ -39,7 +40,7 @@ struct Grant {
 
 impl Presses {
     /// A browser asks. What cannot be is dropped; the page reads the snapshot and says why.
-    pub(super) fn asked(&mut self, browser: u64, address: IpAddr, program: String, random: &mut Random, now: Now) {
+    pub(super) fn asked(&mut self, browser: u64, address: IpAddr, program: Program, random: &mut Random, now: Now) {
         self.tick(now.mono);
         // Nobody takes over a grant.
         if self.grant.is_none() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Pruning, Service, State, Then};
 use crate::clock::Now;
 use crate::config::{Config, Mistake};
+use crate::detail::Detail;
 use crate::event::{Action, ArchiveId, ServiceId};
 
 impl State {
@@ -18,14 +19,14 @@ impl State {
         let config = match read {
             Ok(config) => config,
             Err(mistake) => {
-                self.mistake = Some(format!("the settings were not taken over: {mistake}"));
+                self.mistake = Some(Detail::SettingsNotTaken(mistake.to_string()));
                 return;
             }
         };
         self.mistake = self
             .fixed
             .differ(&config)
-            .map(|key| format!("{key} was changed: restart pillarboxd to use it"));
+            .map(|key| Detail::SettingChanged { key: key.to_owned() });
         for service in &mut self.services {
             let wanted = config
                 .services

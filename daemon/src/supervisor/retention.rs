@@ -14,6 +14,7 @@ use archive::{DiskStage, Policy};
 
 use crate::clock::{self, Now};
 use crate::config::service::ArchiveRules;
+use crate::detail::{ArchiveDetail, Detail};
 use crate::event::{Action, ArchiveId};
 use crate::retention::{Error, PruneReport, SurveyReport};
 use crate::snapshot::{ArchiveStatus, DiskStatus};
@@ -33,7 +34,7 @@ pub struct Pruning {
     /// From the last trusted time; never goes back.
     cutoff_ns: Option<i64>,
     pub status: ArchiveStatus,
-    pub trouble: Option<String>,
+    pub trouble: Option<Detail>,
     /// What was in the way lately, and when it was seen last: the policy is written over some of it at once.
     pub(super) in_the_way: Option<(String, Duration)>,
 }
@@ -86,7 +87,7 @@ impl Pruning {
     ) -> Option<Action> {
         if let Some(since) = self.running_since {
             if now.mono.saturating_sub(since) >= OVERDUE {
-                self.trouble = Some("pruning hangs".to_owned());
+                self.trouble = Some(ArchiveDetail::PruningStuck.into());
                 // Looked at again after as long; a second run would only hang beside the first.
                 self.running_since = Some(now.mono);
             }
@@ -152,7 +153,7 @@ impl Pruning {
                 };
                 self.trouble = None;
             }
-            Err(error) => self.trouble = Some(error.to_string()),
+            Err(error) => self.trouble = Some(Detail::Said(error.to_string())),
         }
     }
 }

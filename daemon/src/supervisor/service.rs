@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::backoff::{self, Random};
 use crate::config::EXIT_CONFIG;
 use crate::config::service::{RestartPolicy, Service as Spec};
+use crate::detail::{Cause, Detail};
 use crate::event::{Action, Exit, RunId, ServiceId, Transition};
 use crate::health::check;
 use crate::snapshot::{ServiceHealth, ServiceStateName, ServiceStatus};
@@ -42,7 +43,7 @@ pub enum ServiceState {
     /// Given up, until somebody presses the button or asks for a restart; after the start limit also until the slow
     /// retry: nobody may be there to press, and a port that was taken is free some day.
     Failed {
-        reason: String,
+        cause: Cause,
         retry: Option<Duration>,
     },
 }
@@ -74,7 +75,7 @@ pub struct Service {
     pub spawns: u64,
     pub last_exit: Option<String>,
     /// Why it is not active; kept through attempts, until one succeeds.
-    pub reason: Option<String>,
+    pub reason: Option<Cause>,
     pub health: Option<ServiceHealth>,
     failed_checks: u32,
     /// The state at the end of the last step.
@@ -126,7 +127,7 @@ impl Service {
         matches!(self.state, ServiceState::Active { .. })
     }
 
-    /// Does its job at this moment, as far as is known.
+    /// It is working at this moment, as far as is known.
     pub fn is_healthy(&self) -> bool {
         self.is_active() && self.health != Some(ServiceHealth::Failing)
             || !self.wanted && self.state == ServiceState::Inactive
@@ -205,7 +206,7 @@ impl Service {
                     return None;
                 }
                 self.forget_failures_if_stable(now);
-                self.kill_hung(format!("does not answer: {why}"))
+                self.kill_hung(Cause::NotResponding { why: why.to_string() })
             }
         }
     }
@@ -220,7 +221,7 @@ impl Service {
     }
 
     /// A hung process is not asked to end, for it would not hear; the bound on how long it may hold on is the checks'.
-    fn kill_hung(&mut self, why: String) -> Option<Action> {
+    fn kill_hung(&mut self, why: Cause) -> Option<Action> {
         let (run, pid) = match self.state {
             ServiceState::Activating { run, pid, .. } | ServiceState::Active { run, pid, .. } => (run, pid),
             _ => return None,
@@ -257,11 +258,8 @@ impl Service {
             }
             Some(Then::Fail) => self.fail(exit, now, by),
             None => {
-                let how = exit.map_or_else(
-                    || "could not be started".to_owned(),
-                    |exit| format!("ended with {exit}"),
-                );
-                self.reason = Some(last_line.map_or_else(|| how.clone(), |line| format!("{how}: {line}")));
+                let cause = ended(exit, last_line);
+                self.reason = Some(cause.clone());
                 match (self.spec.restart.policy, exit) {
                     (RestartPolicy::Never, _) | (RestartPolicy::OnFailure, Some(Exit::Code(0))) => {
                         self.wanted = false;
@@ -271,10 +269,7 @@ impl Service {
                                 self.reason = None;
                                 ServiceState::Inactive
                             }
-                            _ => ServiceState::Failed {
-                                reason: self.reason.clone().unwrap_or_default(),
-                                retry: None,
-                            },
+                            _ => ServiceState::Failed { cause, retry: None },
                         };
                     }
                     _ => self.fail(exit, now, by),
@@ -287,13 +282,13 @@ impl Service {
         self.settled = true;
         let delay = backoff::delay(self.spec.restart.base.0, self.spec.restart.max.0, self.failures, random);
         self.failures = self.failures.saturating_add(1);
-        let reason = self.reason.clone().unwrap_or_default();
+        let cause = self.reason.clone().unwrap_or_else(|| ended(exit, None));
         self.state = if exit == Some(Exit::Code(i32::from(EXIT_CONFIG))) {
             // It says that it cannot work with these settings: trying again would not change them.
-            ServiceState::Failed { reason, retry: None }
+            ServiceState::Failed { cause, retry: None }
         } else if self.failures >= self.spec.restart.start_limit {
             ServiceState::Failed {
-                reason: format!("{reason} ({} times in a row)", self.failures),
+                cause,
                 retry: Some(now.saturating_add(self.spec.restart.slow.0)),
             }
         } else {
@@ -325,7 +320,9 @@ impl Service {
                     .as_ref()
                     .map(|health| health.start_timeout)
                     .unwrap_or_default();
-                self.kill_hung(format!("was not healthy within {} s of its start", timeout.as_secs()))
+                self.kill_hung(Cause::NotReady {
+                    within_secs: timeout.as_secs(),
+                })
             }
             ServiceState::Failed { .. } => {
                 self.state = ServiceState::Backoff {
@@ -432,7 +429,18 @@ impl Service {
             restarts: self.spawns.saturating_sub(1),
             last_exit: self.last_exit.clone(),
             health: self.health,
-            reason: self.reason.clone(),
+            reason: self.reason.clone().map(Detail::Cause),
         }
+    }
+}
+
+/// How a child's end is told; without an exit it never was one.
+fn ended(exit: Option<Exit>, words: Option<String>) -> Cause {
+    match exit {
+        None => Cause::NotStarted { words },
+        Some(exit) => Cause::Ended {
+            exit: exit.to_string(),
+            words,
+        },
     }
 }

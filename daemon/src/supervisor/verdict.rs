@@ -12,9 +12,9 @@ use archive::DiskStage;
 use super::surroundings::last_envelope_finding;
 use super::{Service, ServiceState, State};
 use crate::clock::{Doubt, Now, Outlook, utc_of};
+use crate::detail::{ArchiveDetail, BoardDetail, ClockDetail, Detail, ServiceDetail};
 use crate::event::Ending;
 use crate::fault::Fault;
-use crate::figures::bytes;
 use crate::health::watchdog;
 use crate::snapshot::{
     Activity, ArchiveStatus, BoxState, Finding, Level, ServiceHealth, ServiceStateName, ServiceStatus, Snapshot,
@@ -30,7 +30,7 @@ const IN_THE_WAY_FOR: Duration = Duration::from_secs(24 * 3600);
 #[derive(Default)]
 struct Found {
     health: BTreeMap<Subject, Option<Finding>>,
-    faults: BTreeMap<Fault, String>,
+    faults: BTreeMap<Fault, Detail>,
 }
 
 impl Found {
@@ -49,7 +49,7 @@ impl State {
     pub fn snapshot(&self, now: Now) -> Snapshot {
         let archive = self.archive_status();
         let found = self.found(&archive, now);
-        let (state, reason) = self.box_state(found.faults.values().next());
+        let (state, sentence) = self.box_state(found.faults.values().next());
         let code = match state {
             BoxState::Starting | BoxState::Ok => None,
             BoxState::Degraded => found.faults.keys().next().copied(),
@@ -61,7 +61,7 @@ impl State {
             board: self.fixed.config.board.name.clone(),
             state,
             code: code.map(Fault::code),
-            reason,
+            reason: sentence,
             activity: self.activity(),
             health: found.health,
             unlocked_until: self.presses.unlocked_until(),
@@ -99,7 +99,7 @@ impl State {
             None => Fault::SideService,
         };
         let services = essential_trouble.or_else(|| self.services_trouble(false));
-        let services = services.unwrap_or_else(|| Finding::ok("all run"));
+        let services = services.unwrap_or_else(|| Finding::ok(ServiceDetail::AllRunning));
         // An archive that cannot be written for want of a disk is not damaged.
         let archive_fault = match self.disk_stage {
             DiskStage::ReadOnly => Fault::Disk,
@@ -149,15 +149,15 @@ impl State {
         }
     }
 
-    fn box_state(&self, first_fault: Option<&String>) -> (BoxState, String) {
+    fn box_state(&self, first_fault: Option<&Detail>) -> (BoxState, Detail) {
         if self.stopping.is_some() {
-            return (BoxState::Starting, "stopping".to_owned());
+            return (BoxState::Starting, Detail::Stopping);
         }
         let present = self.services.iter().filter(|service| !service.removed);
         let mut essential = present.filter(|service| service.spec.essential).peekable();
         if essential.peek().is_none() {
             let mistake = self.disabled.iter().find_map(|disabled| disabled.mistake.as_ref());
-            let why = mistake.map_or_else(|| "no mailserver is set up".to_owned(), |mistake| mistake.to_string());
+            let why = mistake.map_or(Detail::NoMailserver, Detail::said);
             return (BoxState::Failed, why);
         }
         let mut starting = None;
@@ -180,7 +180,7 @@ impl State {
             (Some(why), ..) => (BoxState::Starting, why),
             (None, Some(why), _) => (BoxState::Degraded, why),
             (None, None, Some(why)) => (BoxState::Degraded, why.clone()),
-            (None, None, None) => (BoxState::Ok, "all is well".to_owned()),
+            (None, None, None) => (BoxState::Ok, Detail::AllWell),
         }
     }
 
@@ -210,66 +210,75 @@ impl State {
         if let Some((what, _)) = in_the_way.find(|(_, seen)| now.mono.saturating_sub(*seen) < IN_THE_WAY_FOR) {
             return Some(Finding {
                 level: Level::Warn,
-                detail: format!(
-                    "{what}, in the archive's folder, where nothing but the mailserver writes: \
-                     update the box, and do a factory reset if it happens again"
-                ),
+                detail: ArchiveDetail::InTheWay { what: what.clone() }.into(),
             });
         }
         let quarantined = &first.status.quarantined;
         if let Some(file) = quarantined.first() {
-            let others = match quarantined.len() {
-                1 => String::new(),
-                count => format!(", and {} more", count - 1),
+            let detail = ArchiveDetail::SetAside {
+                file: file.file.clone(),
+                reason: file.reason.clone(),
+                others: quarantined.len() - 1,
             };
-            let detail = format!("{} set aside: {}{others}", file.file, file.reason);
             return Some(Finding {
                 level: Level::Warn,
-                detail,
+                detail: detail.into(),
             });
         }
         if let Some(segment) = first.status.unreadable.first() {
             let count = first.status.unreadable.len();
-            let detail = format!("{count} files cannot be read just now, as {segment}");
-            let level = Level::Warn;
-            return Some(Finding { level, detail });
+            let detail = ArchiveDetail::Unreadable {
+                files: count,
+                example: segment.clone(),
+            };
+            return Some(Finding {
+                level: Level::Warn,
+                detail: detail.into(),
+            });
         }
         if let Some(segment) = first.status.newer.first() {
             let count = first.status.newer.len();
-            let detail = format!("{count} segments of a newer version are left alone, as {segment}");
-            let level = Level::Warn;
-            return Some(Finding { level, detail });
+            let detail = ArchiveDetail::Newer {
+                files: count,
+                example: segment.clone(),
+            };
+            return Some(Finding {
+                level: Level::Warn,
+                detail: detail.into(),
+            });
         }
         first
             .status
             .envelopes
-            .map(|envelopes| Finding::ok(format!("{envelopes} envelopes")))
+            .map(|envelopes| Finding::ok(ArchiveDetail::Messages(envelopes)))
     }
 
     fn disk_finding(&self) -> Option<Finding> {
         if let Some(trouble) = &self.fixed.config.reported.disk {
             return Some(Finding {
                 level: Level::Bad,
-                detail: format!("what is stored now is lost when the power goes: {trouble}"),
+                detail: BoardDetail::LostOnPowerOff { why: trouble.clone() }.into(),
             });
         }
         let disk = self.surroundings.system.disk?;
-        let free = bytes(disk.available_bytes);
         if disk.read_only {
             return Some(Finding {
                 level: Level::Bad,
-                detail: "the card became read-only: nothing more is stored".to_owned(),
+                detail: BoardDetail::CardReadOnly.into(),
             });
         }
-        let (level, what) = match disk.stage {
-            DiskStage::Fine => (Level::Ok, ""),
-            DiskStage::Warn => (Level::Warn, "; nearly full"),
-            DiskStage::DropOldest => (Level::Bad, "; the oldest envelopes are dropped early"),
-            DiskStage::ReadOnly => (Level::Bad, "; nothing more is stored"),
+        let level = match disk.stage {
+            DiskStage::Fine => Level::Ok,
+            DiskStage::Warn => Level::Warn,
+            DiskStage::DropOldest | DiskStage::ReadOnly => Level::Bad,
+        };
+        let detail = BoardDetail::Free {
+            bytes: disk.available_bytes,
+            stage: disk.stage,
         };
         Some(Finding {
             level,
-            detail: format!("{free} free{what}"),
+            detail: detail.into(),
         })
     }
 
@@ -277,13 +286,13 @@ impl State {
         match self.missing.values().next() {
             Some(trouble) => Finding {
                 level: Level::Warn,
-                detail: trouble.clone(),
+                detail: Detail::said(trouble),
             },
-            None => Finding::ok("all there"),
+            None => Finding::ok(BoardDetail::Complete),
         }
     }
 
-    /// A service that is not held to its limits does its job all the same.
+    /// A service that is not held to its limits works all the same.
     fn limits_finding(&self) -> Option<Finding> {
         let limited = self.services.iter().filter(|service| service.spec.limits.is_some());
         let count = limited.count();
@@ -291,8 +300,8 @@ impl State {
             return None;
         }
         Some(match &self.unlimited {
-            None => Finding::ok(format!("{count} services are held to theirs")),
-            Some(why) => Finding::ok(format!("services run without theirs: {why}")),
+            None => Finding::ok(BoardDetail::LimitsHeld { services: count }),
+            Some(why) => Finding::ok(BoardDetail::LimitsMissing { why: why.clone() }),
         })
     }
 
@@ -307,16 +316,16 @@ impl State {
         match self
             .mistake
             .clone()
-            .or_else(|| self.lost.clone())
-            .or_else(|| mistakes.map(ToString::to_string).next())
-            .or_else(|| self.unheeded.as_ref().map(ToString::to_string))
-            .or_else(|| self.fixed.config.reported.settings.clone())
+            .or_else(|| self.lost.as_ref().map(Detail::said))
+            .or_else(|| mistakes.map(Detail::said).next())
+            .or_else(|| self.unheeded.as_ref().map(Detail::said))
+            .or_else(|| self.fixed.config.reported.settings.as_ref().map(Detail::said))
         {
             Some(mistake) => Finding {
                 level: Level::Warn,
                 detail: mistake,
             },
-            None => Finding::ok("no mistakes"),
+            None => Finding::ok(Detail::NoMistakes),
         }
     }
 
@@ -328,7 +337,7 @@ impl State {
             restarts: 0,
             last_exit: None,
             health: None,
-            reason: disabled.mistake.as_ref().map(ToString::to_string),
+            reason: disabled.mistake.as_ref().map(Detail::said),
         });
         let present = self
             .services
@@ -341,56 +350,53 @@ impl State {
 fn clock_finding(now: Now, outlook: &Outlook) -> Finding {
     let utc = |ns: i64| utc_of(ns.div_euclid(1_000_000_000));
     if now.trusted {
-        return match outlook.leap {
-            None => Finding::ok("the time is known"),
-            Some(leap) => Finding::ok(format!(
-                "the time is known; it is more than a day ahead of what was known before ({}), so nothing is removed for it in \
-                 the next {} h",
-                utc(leap.old_ns),
-                leap.left().as_secs().div_ceil(3600)
-            )),
-        };
+        return Finding::ok(match outlook.leap {
+            None => ClockDetail::Known,
+            Some(leap) => ClockDetail::Leapt {
+                known: utc(leap.old_ns),
+                hours: leap.left().as_secs().div_ceil(3600),
+            },
+        });
     }
     let detail = match outlook.doubt {
-        None | Some(Doubt::NotSynchronised) => {
-            "the clock is not synchronised: nothing is removed until it is".to_owned()
-        }
-        Some(Doubt::Past { known_ns }) => format!(
-            "the clock says {}, but this box has been past {}: no message is kept and none removed. If the clock is right, \
-             confirm it on this page or with `pillarbox confirm-time`, or do a factory reset",
-            utc(now.wall_ns),
-            utc(known_ns)
-        ),
-        Some(Doubt::Leapt) => "the clock was set to another time: nothing is removed until it has run evenly for ten \
-                               minutes"
-            .to_owned(),
-        Some(Doubt::Alone { known_ns, answers }) => format!(
-            "the clock says {}, more than a day after {}, the last time that this box was sure of: nothing is removed until \
-             two time servers say so, too ({}). If the clock is right, confirm it on this page or with `pillarbox \
-             confirm-time`",
-            utc(now.wall_ns),
-            utc(known_ns),
-            match answers {
-                None => "they were not asked yet, or say something else".to_owned(),
-                Some(0) => "none answered; let the router pass NTP, UDP port 123".to_owned(),
-                Some(answers) => format!("{answers} answered"),
-            }
-        ),
+        None | Some(Doubt::NotSynchronised) => ClockDetail::NotSynchronised,
+        Some(Doubt::Past { known_ns }) => ClockDetail::Past {
+            now: utc(now.wall_ns),
+            known: utc(known_ns),
+        },
+        Some(Doubt::Leapt) => ClockDetail::SetToAnother,
+        Some(Doubt::Alone { known_ns, answers }) => ClockDetail::Alone {
+            now: utc(now.wall_ns),
+            known: utc(known_ns),
+            answers,
+        },
     };
     Finding {
         level: Level::Warn,
-        detail,
+        detail: detail.into(),
     }
 }
 
-fn trouble_of(service: &Service) -> String {
-    let name = &service.spec.name;
-    match (&service.state, &service.reason) {
-        (ServiceState::Failed { reason, .. }, _) => format!("{name} was given up: {reason}"),
-        (_, Some(reason)) => format!("{name} {reason}"),
+fn trouble_of(service: &Service) -> Detail {
+    let name = service.spec.name.clone();
+    let detail = match (&service.state, &service.reason) {
+        (ServiceState::Failed { cause, retry: Some(_) }, _) => ServiceDetail::GaveUp {
+            service: name,
+            cause: cause.clone(),
+            times: service.failures,
+        },
+        (ServiceState::Failed { cause, retry: None }, _) => ServiceDetail::StaysDown {
+            service: name,
+            cause: cause.clone(),
+        },
+        (_, Some(cause)) => ServiceDetail::Trouble {
+            service: name,
+            cause: cause.clone(),
+        },
         (ServiceState::Active { .. }, None) if service.health == Some(ServiceHealth::Failing) => {
-            format!("{name} does not answer")
+            ServiceDetail::NotResponding { service: name }
         }
-        (_, None) => format!("{name} is starting"),
-    }
+        (_, None) => ServiceDetail::Starting { service: name },
+    };
+    detail.into()
 }

@@ -137,7 +137,7 @@ fn what_cannot_be_restored_is_said_and_changes_nothing() {
         ("cut.age", "passphrase", "cut short or damaged"),
         ("noise.age", "passphrase", "no backup"),
         ("empty", "passphrase", "the backup is empty"),
-        ("huge.age", "passphrase", "no backup has"),
+        ("huge.age", "passphrase", "so it is not a backup"),
         ("absent.age", "passphrase", "cannot read"),
     ] {
         let said = tested.refusal("restore", file, passphrase);

@@ -59,7 +59,11 @@ fn a_running_box_is_looked_at_and_acted_on() {
     pids(&files.path("pids"), 2);
     json_until(&files, &["services"], |services| services[0]["restarts"] == 1);
     let output = pillarbox(&files, &["unlock"]);
-    assert!(text(&output).contains("No browser asks"), "{}", text(&output));
+    assert!(
+        text(&output).contains("No browser is requesting access"),
+        "{}",
+        text(&output)
+    );
     let output = pillarbox(&files, &["restart", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("the services are: one"), "{}", text(&output));
@@ -77,19 +81,19 @@ fn whatever_is_asked_comes_as_json_and_as_words() {
     let (config, folder) = (config.to_str().unwrap(), folder.to_str().unwrap());
     std::fs::create_dir(folder).unwrap();
     for (arguments, words) in [
-        (&["status"][..], "ok: all is well"),
+        (&["status"][..], "ok: everything is working"),
         (&["services"], "active"),
         (&["health"], "no mistakes"),
         (&["peers"], "not known"),
         (
             &["leds"],
-            "Lit, with a short wink every two seconds. The box does its job.",
+            "Lit, with a short wink every two seconds. The box is working normally.",
         ),
         (&["logs", "-n", "5"], " UTC info  one: hello from the service"),
         (&["diagnose"], "Report of a Pillarbox"),
-        (&["restart", "one"], "one is being restarted."),
+        (&["restart", "one"], "one is restarting."),
         (&["press"], "The button was pressed."),
-        (&["config", "check", config], "is right; services that are on: one"),
+        (&["config", "check", config], "has no mistakes; enabled services: one"),
         (&["config", "show", config], "state_dir"),
         (&["man", folder], ""),
     ] {
@@ -104,13 +108,13 @@ fn whatever_is_asked_comes_as_json_and_as_words() {
 
 #[test]
 fn a_pressed_simulated_button_restarts_what_failed() {
-    let shell = "test -e $D/mended && exec sleep 1000; exit 78";
+    let shell = "test -e $D/fixed && exec sleep 1000; exit 78";
     let files = Files::new("").service("one", shell, "essential = true");
     let _program = Program::start(&files);
     json_until(&files, &["status"], |status| status["state"] == "failed");
     let output = pillarbox(&files, &["status"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    std::fs::write(files.path("mended"), "").unwrap();
+    std::fs::write(files.path("fixed"), "").unwrap();
     let output = pillarbox(&files, &["press"]);
     assert!(output.status.success(), "{}", text(&output));
     json_until(&files, &["status"], |status| status["state"] == "ok");

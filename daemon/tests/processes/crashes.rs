@@ -32,7 +32,7 @@ async fn a_killed_service_comes_back_and_says_how_it_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_ends_in_failed_which_a_press_leaves() {
-    let shell = "test -e $D/mended && exec sleep 1000; echo it is the config >&2; exit 3";
+    let shell = "test -e $D/fixed && exec sleep 1000; echo it is the config >&2; exit 3";
     let rules = "essential = true\n[restart]\nbase = \"1ms\"\nmax = \"10ms\"\nstart_limit = 5\n";
     let files = Files::new("").service("one", shell, rules);
     let mut daemon = Daemon::start(&files);
@@ -43,9 +43,13 @@ async fn a_crash_loop_ends_in_failed_which_a_press_leaves() {
         .await;
     assert_eq!(snapshot.state, BoxState::Failed);
     assert_eq!(snapshot.code, Some(1));
-    assert!(snapshot.reason.contains("it is the config"), "{}", snapshot.reason);
+    assert!(
+        snapshot.reason.to_string().contains("it is the config"),
+        "{}",
+        snapshot.reason
+    );
     assert_eq!(service(&snapshot, "one").restarts, 4);
-    std::fs::write(files.path("mended"), "").unwrap();
+    std::fs::write(files.path("fixed"), "").unwrap();
     daemon.send(Event::Button(Gesture::Press)).await;
     daemon.until("ok", |snapshot| snapshot.state == BoxState::Ok).await;
     daemon.stop().await;
@@ -59,7 +63,7 @@ async fn a_service_that_cannot_start_is_tried_again_and_shown() {
     let mut daemon = Daemon::start(&files);
     daemon
         .until("the line as reason", |snapshot| {
-            snapshot.state == BoxState::Failed && snapshot.reason.contains("port 60000 is in use")
+            snapshot.state == BoxState::Failed && snapshot.reason.to_string().contains("port 60000 is in use")
         })
         .await;
     std::fs::write(files.path("free"), "").unwrap();
@@ -77,7 +81,11 @@ async fn exit_78_is_not_tried_again() {
         })
         .await;
     assert_eq!(service(&snapshot, "one").restarts, 0);
-    assert!(snapshot.reason.contains("no such flag"), "{}", snapshot.reason);
+    assert!(
+        snapshot.reason.to_string().contains("no such flag"),
+        "{}",
+        snapshot.reason
+    );
     daemon.stop().await;
 }
 
@@ -117,12 +125,16 @@ async fn a_service_that_never_gets_healthy_is_a_failure() {
         snapshot
     } else {
         daemon
-            .until("given up", |snapshot| {
+            .until("failed for good", |snapshot| {
                 service(snapshot, "one").state == ServiceStateName::Failed
             })
             .await
     };
-    assert!(snapshot.reason.contains("was not healthy"), "{}", snapshot.reason);
+    assert!(
+        snapshot.reason.to_string().contains("was not ready"),
+        "{}",
+        snapshot.reason
+    );
     daemon.stop().await;
 }
 

@@ -18,7 +18,7 @@ async fn a_bad_service_file_is_shown_and_the_others_run() {
     assert!(
         bad.reason
             .as_ref()
-            .is_some_and(|reason| reason.contains("bad.toml:1: program")),
+            .is_some_and(|reason| reason.to_string().contains("bad.toml:1: program")),
         "{bad:?}"
     );
     assert_eq!(snapshot.reason, *bad.reason.as_ref().unwrap());

@@ -54,7 +54,8 @@ async fn an_unknown_user_is_a_clear_failure() {
     let mut daemon = Daemon::start(&files);
     daemon
         .until("the reason", |snapshot| {
-            let reason = snapshot.services[0].reason.as_deref().unwrap_or_default();
+            let reason = snapshot.services[0].reason.as_ref();
+            let reason = reason.map(ToString::to_string).unwrap_or_default();
             reason.contains("there is no account \"no-such-account\"")
         })
         .await;
@@ -94,13 +95,13 @@ fn a_service_is_held_to_its_memory_or_it_is_said_that_it_is_not() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::Signal::SIGKILL).unwrap();
     let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", std::process::id())).unwrap_or_default();
     eprintln!("limits: {detail}; this process is in {groups:?}");
-    if detail.contains("are held to theirs") {
+    if detail.contains("limited as set") {
         json_until(&files, &["status"], |status| {
             let reason = status["services"][0]["reason"].as_str().unwrap_or_default();
             reason.contains("used more than 64 MiB of memory")
         });
     } else {
-        assert!(detail.starts_with("services run without theirs: "), "{detail}");
+        assert!(detail.starts_with("services run without their limits: "), "{detail}");
         assert!(detail.contains("control group"), "and why: {detail}");
         let second = pids(&files.path("pids"), 2)[1];
         json_until(&files, &["status"], |status| status["state"] == "ok");

@@ -121,7 +121,7 @@ fn pruning_and_counting_go_on_beside_pipes_and_links() {
 
     let _program = Program::start(&tested.files);
     let status = tested.status_when(|status| {
-        status["archive"]["envelopes"] == 40 && said(status, "archive").contains("where nothing but the mailserver")
+        status["archive"]["envelopes"] == 40 && said(status, "archive").contains("where only the mailserver writes")
     });
     assert!(
         status["archive"]["in_the_way"]

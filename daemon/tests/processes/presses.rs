@@ -181,7 +181,7 @@ fn an_owner_is_let_in_while_a_host_asks_all_the_time() {
     assert_ne!(asking[0]["number"].as_u64(), Some(number));
     let page = house.page(OWNER, &mine);
     assert!(
-        page.contains(&format!("Your number: {number}")) && page.contains("One browser asks before this one"),
+        page.contains(&format!("Your number: {number}")) && page.contains("One browser is before this one"),
         "{page}"
     );
     let listed = text(&pillarbox(&house.files, &["unlock"]));
@@ -233,7 +233,7 @@ fn a_press_never_serves_two_purposes() {
     });
     let refused = house.ask(66, &cookie);
     assert_eq!(refused.status, 429);
-    assert!(refused.body.contains("may ask again in"), "{}", refused.body);
+    assert!(refused.body.contains("may do so again in"), "{}", refused.body);
     assert_eq!(house.csrf(66, &cookie), None);
     assert_eq!(
         pids(&house.files.path("pids"), 1).len(),
@@ -246,7 +246,7 @@ fn a_press_never_serves_two_purposes() {
     let asking = json_until(&house.files, &["unlock"], |asking| asking[0]["number"].is_u64());
     let refused = pillarbox(&house.files, &["unlock", "99"]);
     assert!(
-        text(&refused).contains("no browser asks under the number 99"),
+        text(&refused).contains("no browser is requesting access under the number 99"),
         "{}",
         text(&refused)
     );

@@ -18,7 +18,7 @@ fn run(files: &Files) -> Output {
 
 #[test]
 fn bad_settings_are_exit_78_and_one_line() {
-    for (main, file, key, mend) in [
+    for (main, file, key, fix) in [
         ("colour = 1", "main.toml", "colour", "remove it"),
         ("retention = \"tomorrow\"", "main.toml", "retention", "\"24h\""),
         ("required = [\"bad\"]", "services/bad.toml", "program", "install it"),
@@ -36,7 +36,7 @@ fn bad_settings_are_exit_78_and_one_line() {
         assert_eq!(output.status.code(), Some(78), "{message}");
         assert_eq!(message.lines().count(), 1, "{message}");
         assert!(
-            message.contains(file) && message.contains(key) && message.contains(mend),
+            message.contains(file) && message.contains(key) && message.contains(fix),
             "{message}"
         );
         assert!(

@@ -56,7 +56,7 @@ async fn settings_read_again_restart_only_what_changed() {
     let snapshot = daemon
         .until("the mistake", |snapshot| snapshot.state == BoxState::Degraded)
         .await;
-    assert!(snapshot.reason.contains("colour"), "{}", snapshot.reason);
+    assert!(snapshot.reason.to_string().contains("colour"), "{}", snapshot.reason);
     assert_eq!(service(&snapshot, "same").pid, Some(same));
     daemon.stop().await;
 }
@@ -174,7 +174,7 @@ fn systemd_is_told_ready_status_watchdog_and_stopping() {
         }
     };
     until("READY=1", 1);
-    until("STATUS=all is well", 1);
+    until("STATUS=everything is working", 1);
     until("WATCHDOG=1", 3);
     // A loop that does not run feeds no watchdog.
     program.signal(Signal::SIGSTOP);

@@ -173,7 +173,7 @@ fn a_cap_on_traffic_reaches_the_services_that_can_be_held_to_it() {
         };
         let shown = crate::supervisor::State::new(config, 0, 1).snapshot(now);
         let settings = shown.health[&crate::snapshot::Subject::Settings].clone().unwrap();
-        (shown.traffic.cap_kib_per_sec, settings.detail)
+        (shown.traffic.cap_kib_per_sec, settings.detail.to_string())
     };
     let config = Tree::new(MAIN, &files).read().unwrap();
     assert_eq!(config.services.enabled[0].arguments, ["--else"], "no cap, no argument");

@@ -5,10 +5,13 @@ use std::path::Path;
 
 use super::sample;
 use crate::asking::{Asker, Resting, Turn};
-use crate::page::change::Lock;
 use crate::page::history::HOURS;
-use crate::page::view::{self, View};
+use crate::page::html::{self as drawn, SCRIPT, STYLE};
+use crate::page::lock::Lock;
+use crate::page::view::View;
+use crate::program::Program;
 use crate::snapshot::Snapshot;
+use crate::wording::{ENGLISH, Language};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,7 +20,14 @@ fn at(last: u8) -> IpAddr {
 }
 
 fn html(snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
-    view::document(&view_of(snapshot, silent, lock))
+    html_in(Language::English, snapshot, silent, lock)
+}
+
+fn html_in(language: Language, snapshot: &Snapshot, silent: Option<Duration>, lock: Lock<'_>) -> String {
+    drawn::document(&View {
+        words: language.wording(),
+        ..view_of(snapshot, silent, lock)
+    })
 }
 
 fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>) -> View<'a> {
@@ -34,6 +44,7 @@ fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>)
     }
     let seen_for = Duration::from_secs(19 * 3600);
     View {
+        words: &ENGLISH,
         snapshot,
         silent,
         hours,
@@ -45,7 +56,7 @@ fn view_of<'a>(snapshot: &'a Snapshot, silent: Option<Duration>, lock: Lock<'a>)
         log: sample::log(),
         done: None,
         switches: true,
-        has_word: false,
+        has_code: false,
     }
 }
 
@@ -55,7 +66,7 @@ fn each_state_looks_as_it_did() {
         browser,
         number,
         address: at(last),
-        program: program.to_owned(),
+        program: Program::Said(program.to_owned()),
         turn,
     };
     let mut asked = sample::degraded();
@@ -68,47 +79,42 @@ fn each_state_looks_as_it_did() {
         address: at(3),
         left: Duration::from_secs(42),
     }];
+    let csrf = "0123456789abcdef";
+    let mut granted = sample::failed();
+    granted.unlock.granted = Some(7);
     let states = [
-        ("starting", html(&sample::starting(), None, Lock::Closed)),
-        ("ok", html(&sample::ok(), None, Lock::Closed)),
-        (
-            "degraded",
-            html(&asked, None, Lock::of(&asked, Some((1, "secret")), at(1))),
-        ),
-        (
-            "failed",
-            html(
-                &sample::failed(),
-                None,
-                Lock::Open {
-                    csrf: "0123456789abcdef",
-                },
-            ),
-        ),
-        (
-            "silent",
-            html(&rests, Some(Duration::from_secs(7)), Lock::of(&rests, None, at(3))),
-        ),
+        ("starting", sample::starting(), None, None, at(1)),
+        ("ok", sample::ok(), None, None, at(1)),
+        ("degraded", asked, None, Some((1, "secret")), at(1)),
+        ("failed", granted, None, Some((7, csrf)), at(1)),
+        ("silent", rests, Some(Duration::from_secs(7)), None, at(3)),
     ];
-    let left_out = view::left_out(&["services.mailserver.program".to_owned(), "<b>".to_owned()]);
-    let states = states.into_iter().chain([("left-out", left_out)]);
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
-    for (state, html) in states {
-        let html = html.replace(view::STYLE, "").replace(view::SCRIPT, "");
-        // A line an element: readable differences.
-        let html = html.replace('<', "\n<").replace("\n</", "</").trim_start().to_owned();
-        let path = dir.join(format!("{state}.html"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::create_dir_all(&dir).unwrap();
-            std::fs::write(&path, &html).unwrap();
-            continue;
+    for language in Language::ALL {
+        for (state, snapshot, silent, own, peer) in &states {
+            let lock = Lock::of(snapshot, *own, *peer);
+            is_as_it_was(state, language, &html_in(language, snapshot, *silent, lock));
         }
-        let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            html == golden,
-            "{state} looks different; if that is meant, run with UPDATE_GOLDEN=1 and look at it"
-        );
+        let left_out = ["services.mailserver.program".to_owned(), "<b>".to_owned()];
+        is_as_it_was("left-out", language, &drawn::left_out(&left_out, language.wording()));
     }
+}
+
+fn is_as_it_was(state: &str, language: Language, html: &str) {
+    let html = html.replace(STYLE, "").replace(SCRIPT, "");
+    // A line for each element: readable differences.
+    let html = html.replace('<', "\n<").replace("\n</", "</").trim_start().to_owned();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/tests/golden");
+    let path = dir.join(format!("{state}.{}.html", language.tag()));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(&path, &html).unwrap();
+        return;
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        html == golden,
+        "{state} looks different in {language:?}; if that is meant, run with UPDATE_GOLDEN=1 and look at it"
+    );
 }
 
 #[test]
@@ -120,7 +126,7 @@ fn a_machine_that_cannot_be_switched_is_not_offered_to_be() {
             switches,
             ..view_of(&snapshot, None, open)
         };
-        let html = view::document(&view);
+        let html = drawn::document(&view);
         for what in ["value=\"reboot\"", "value=\"power-off\""] {
             assert_eq!(html.contains(what), switches, "{what}");
         }

@@ -3,6 +3,44 @@
 use super::*;
 use crate::indicator::SILENCE;
 
+fn in_language(served: &Served, path: &str, language: &str) -> Got {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Language: {language}\r\n\r\n");
+    served.send(head.as_bytes()).expect("an answer")
+}
+
+#[test]
+fn the_page_and_its_refusals_are_in_the_browsers_language() {
+    let served = serve(sample::ok());
+    for _ in 0..2 {
+        // The second time from what was kept of the first.
+        for (language, tag, word) in [
+            ("de-AT,de;q=0.9,en;q=0.5", "de", "In Ordnung"),
+            ("en", "en", "Working"),
+            ("fr", "en", "Working"),
+        ] {
+            let page = in_language(&served, "/", language);
+            assert!(page.body.contains(&format!("<html lang=\"{tag}\">")), "{language}");
+            assert!(
+                page.body.contains(&format!("<h1 id=\"word\">{word}</h1>")),
+                "{language}"
+            );
+            assert!(page.head.contains("vary: accept-language"), "{}", page.head);
+            assert!(page.head.contains(&format!("content-language: {tag}")), "{}", page.head);
+        }
+    }
+    let nothing = in_language(&served, "/nothing", "de");
+    assert_eq!(
+        (nothing.status, nothing.body.as_str()),
+        (404, "Hier ist nichts. Die Seite liegt unter /\n")
+    );
+    let done = in_language(&served, "/?done=restart", "de");
+    assert!(done.body.contains("Der Dienst startet neu."), "{}", done.body);
+    // What machines read is the same for all.
+    let english = served.get("/status.json").body;
+    assert_eq!(in_language(&served, "/status.json", "de").body, english);
+    assert_eq!(in_language(&served, "/healthz", "de").body, "ok\n");
+}
+
 #[test]
 fn the_paths() {
     let served = serve(sample::ok());
@@ -33,7 +71,7 @@ fn the_paths() {
     );
     assert!(
         json.get("unlock").is_none(),
-        "which browser was let in is nobody's business"
+        "which browser has access is nobody's business"
     );
 
     let metrics = served.get("/metrics");

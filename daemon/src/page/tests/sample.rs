@@ -2,6 +2,7 @@
 
 use archive::DiskStage;
 
+use crate::detail::{ArchiveDetail, BoardDetail, Cause, ClockDetail, Detail, NetworkDetail, ServiceDetail};
 use crate::fault::Fault;
 use crate::log::Entry;
 use crate::snapshot::*;
@@ -22,7 +23,7 @@ pub(in crate::page) fn starting() -> Snapshot {
 pub(in crate::page) fn ok() -> Snapshot {
     let mut snapshot = starting();
     snapshot.state = BoxState::Ok;
-    snapshot.reason = "everything works".to_owned();
+    snapshot.reason = Detail::AllWell;
     snapshot.uptime_secs = 3 * 86_400 + 4 * 3600;
     snapshot.leds.insert("status".to_owned(), "ok".to_owned());
     snapshot.services = vec![service("mailserver", ServiceStateName::Active, Some(4242)), {
@@ -96,25 +97,58 @@ pub(in crate::page) fn ok() -> Snapshot {
         sent_bytes: 63_800_000_000,
         cap_kib_per_sec: Some(500),
     };
-    for (subject, detail) in [
-        (Subject::Clock, "synchronised"),
-        (Subject::Disk, "27.4 GB free"),
-        (Subject::Memory, "702 MB free"),
+    let found: [(Subject, Detail); 9] = [
+        (Subject::Clock, ClockDetail::Known.into()),
+        (
+            Subject::Disk,
+            BoardDetail::Free {
+                bytes: 27_400_000_000,
+                stage: DiskStage::Fine,
+            }
+            .into(),
+        ),
+        (
+            Subject::Memory,
+            BoardDetail::MemoryAvailable {
+                available_bytes: 702_000_000,
+                total_bytes: 953_000_000,
+            }
+            .into(),
+        ),
         (
             Subject::Network,
-            "eth0, 192.168.1.20, gateway 192.168.1.1, 16 peers on the internet",
+            NetworkDetail::Connected {
+                links: vec!["eth0".to_owned()],
+                address: Some("192.168.1.20".to_owned()),
+                gateway: Some("192.168.1.1".to_owned()),
+                public_peers: Some(16),
+            }
+            .into(),
         ),
-        (Subject::Peers, "17 connected, 5 in and 12 out"),
-        (Subject::Services, "1 of 1 running"),
-        (Subject::Temperature, "48 °C"),
-    ] {
-        snapshot.health.insert(
-            subject,
-            Some(Finding {
-                level: Level::Ok,
-                detail: detail.to_owned(),
-            }),
-        );
+        (
+            Subject::Peers,
+            NetworkDetail::Peers {
+                peers: 17,
+                by_way: Some((5, 12)),
+            }
+            .into(),
+        ),
+        (Subject::Services, ServiceDetail::AllRunning.into()),
+        (
+            Subject::Temperature,
+            BoardDetail::Temperature {
+                celsius: 48.3,
+                slowed: false,
+            }
+            .into(),
+        ),
+        (Subject::LastEnvelope, ArchiveDetail::SentAgo { secs: 2 }.into()),
+        // What the daemon was told by somebody else stays as it was said.
+        (Subject::Hardware, Detail::said("The LED \"status\": no such line")),
+    ];
+    for (subject, detail) in found {
+        let level = Level::Ok;
+        snapshot.health.insert(subject, Some(Finding { level, detail }));
     }
     snapshot.health.insert(Subject::Power, None);
     snapshot
@@ -124,13 +158,13 @@ pub(in crate::page) fn degraded() -> Snapshot {
     let mut snapshot = ok();
     snapshot.state = BoxState::Degraded;
     snapshot.code = Some(Fault::Clock.code());
-    snapshot.reason = "the clock is not synchronised, so nothing is removed".to_owned();
+    snapshot.reason = ClockDetail::NotSynchronised.into();
     snapshot
         .leds
         .insert("status".to_owned(), format!("degraded-{}", Fault::Clock.code()));
     let finding = Finding {
         level: Level::Warn,
-        detail: "not synchronised".to_owned(),
+        detail: ClockDetail::NotSynchronised.into(),
     };
     snapshot.health.insert(Subject::Clock, Some(finding));
     snapshot.archive.writer.dropped_early = Some(5021);
@@ -148,7 +182,16 @@ pub(in crate::page) fn failed() -> Snapshot {
     let mut snapshot = starting();
     snapshot.state = BoxState::Failed;
     snapshot.code = Some(Fault::ServiceDown.code());
-    snapshot.reason = format!("mailserver keeps failing: {evil}");
+    let cause = Cause::Ended {
+        exit: "exit 1".to_owned(),
+        words: Some(evil.to_owned()),
+    };
+    let gave_up = ServiceDetail::GaveUp {
+        service: evil.to_owned(),
+        cause: cause.clone(),
+        times: 5,
+    };
+    snapshot.reason = gave_up.into();
     snapshot.board = evil.to_owned();
     snapshot.leds.clear();
     snapshot
@@ -163,7 +206,7 @@ pub(in crate::page) fn failed() -> Snapshot {
         restarts: 5,
         last_exit: Some("exit 1".to_owned()),
         health: Some(ServiceHealth::Failing),
-        reason: Some(evil.to_owned()),
+        reason: Some(cause.into()),
     }];
     snapshot.mailserver.multiaddrs = vec![format!("/ip4/1.2.3.4/{evil}")];
     snapshot.mailserver.peer_id = Some(evil.to_owned());
@@ -174,7 +217,7 @@ pub(in crate::page) fn failed() -> Snapshot {
     }];
     let finding = Finding {
         level: Level::Bad,
-        detail: evil.to_owned(),
+        detail: Detail::said(evil),
     };
     snapshot.health.insert(Subject::Services, Some(finding));
     snapshot

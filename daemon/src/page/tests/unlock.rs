@@ -1,15 +1,16 @@
-//! Being let in by the button, with a supervisor's word for every answer, and everything that must be refused.
+//! Access by the button, with a supervisor's word for every answer, and everything that must be refused.
 
 use super::*;
 use crate::asking::{Asker, Turn};
 use crate::event::{Ending, Request};
+use crate::program::Program;
 
 fn asker(browser: u64) -> Asker {
     Asker {
         browser,
         number: 34,
         address: [127, 0, 0, 1].into(),
-        program: "Firefox on Android".to_owned(),
+        program: Program::of("Android Firefox/1"),
         turn: Turn::Ready,
     }
 }
@@ -57,7 +58,7 @@ impl Served {
         }
     }
 
-    /// The supervisor's word: who asks, and who was let in.
+    /// The supervisor's word: who asks, and who has access.
     fn say(&self, asking: Option<u64>, granted: Option<u64>) {
         self.snapshots.send_modify(|snapshot| {
             let snapshot = Arc::make_mut(snapshot);
@@ -68,7 +69,7 @@ impl Served {
 }
 
 impl Browser<'_> {
-    /// Asks to be let in and keeps the cookie.
+    /// Requests access and keeps the cookie.
     fn ask(&mut self) {
         let got = self.served.post("/ask", "http://localhost:80", &self.cookie, "");
         assert_eq!(got.status, 303, "{}", got.head);
@@ -109,7 +110,7 @@ fn from_asking_to_doing_and_out_again() {
     let mut served = serve(sample::ok());
     let cookie = {
         let mut browser = served.browser();
-        assert!(browser.page().contains("Ask to be let in"));
+        assert!(browser.page().contains("Request access</button>"));
         assert_eq!(browser.csrf(), None, "no form before the button");
         browser.ask();
         browser.cookie
@@ -135,7 +136,10 @@ fn from_asking_to_doing_and_out_again() {
         "everybody sees who asks: {page}"
     );
     assert!(!page.contains("Your number"), "{page}");
-    assert!(page.contains("Another browser at your address asked already"), "{page}");
+    assert!(
+        page.contains("Another browser at your address has already requested access"),
+        "{page}"
+    );
 
     served.say(None, Some(number));
     let browser = Browser {
@@ -153,13 +157,13 @@ fn from_asking_to_doing_and_out_again() {
         "{}",
         report.body
     );
-    let deeds = format!("csrf={csrf}&what=factory-reset&sure=yes");
-    assert_eq!(browser.act(HERE, &deeds).status, 303);
+    let reset = format!("csrf={csrf}&what=factory-reset&sure=yes");
+    assert_eq!(browser.act(HERE, &reset).status, 303);
     let page = served
         .send(b"GET /?done=restart HTTP/1.1\r\nHost: localhost:80\r\n\r\n")
         .unwrap()
         .body;
-    assert!(page.contains("The service is being restarted."));
+    assert!(page.contains("The service is restarting."));
     let restart = Request::Restart {
         service: "mailserver".to_owned(),
     };
@@ -174,16 +178,18 @@ fn from_asking_to_doing_and_out_again() {
         served: &served,
         cookie,
     };
-    wait_for("the end of the grant", || browser.page().contains("Ask to be let in"));
-    assert_eq!(browser.act(HERE, &deeds).status, 403);
+    wait_for("the end of the grant", || {
+        browser.page().contains("Request access</button>")
+    });
+    assert_eq!(browser.act(HERE, &reset).status, 403);
     // The cookie was good for one grant: even if the supervisor's word came back, this browser is a stranger.
     served.say(None, Some(number));
     assert_eq!(browser.csrf(), None);
-    assert_eq!(browser.act(HERE, &deeds).status, 403);
+    assert_eq!(browser.act(HERE, &reset).status, 403);
 }
 
 #[test]
-fn whoever_was_not_let_in_does_nothing() {
+fn a_browser_without_access_does_nothing() {
     let mut served = serve(sample::ok());
     let ask = |served: &Served| {
         let mut browser = served.browser();
@@ -200,26 +206,26 @@ fn whoever_was_not_let_in_does_nothing() {
         cookie: mine.clone(),
     };
     let csrf = my.csrf().unwrap();
-    let deed = format!("csrf={csrf}&what=reboot");
+    let reboot = format!("csrf={csrf}&what=reboot");
     let other = Browser {
         served: &served,
         cookie: theirs,
     };
-    assert!(other.page().contains("Another browser was let in"));
+    assert!(other.page().contains("Another browser has access"));
     let stranger = served.browser();
     let cases = [
-        ("another browser with my secret", other.act(HERE, &deed)),
-        ("no cookie", stranger.act(HERE, &deed)),
+        ("another browser with my secret", other.act(HERE, &reboot)),
+        ("no cookie", stranger.act(HERE, &reboot)),
         ("no secret", my.act(HERE, "what=reboot")),
         (
             "a wrong secret",
             my.act(HERE, "csrf=00000000000000000000000000000000&what=reboot"),
         ),
-        ("another site", my.act("http://evil.example", &deed)),
-        ("no site", my.act("null", &deed)),
-        ("another port", my.act("http://localhost:8081", &deed)),
-        ("no deed", my.act(HERE, &format!("csrf={csrf}"))),
-        ("an unknown deed", my.act(HERE, &format!("csrf={csrf}&what=format"))),
+        ("another site", my.act("http://evil.example", &reboot)),
+        ("no site", my.act("null", &reboot)),
+        ("another port", my.act("http://localhost:8081", &reboot)),
+        ("no action", my.act(HERE, &format!("csrf={csrf}"))),
+        ("an unknown action", my.act(HERE, &format!("csrf={csrf}&what=format"))),
         (
             "a reset without being sure",
             my.act(HERE, &format!("csrf={csrf}&what=factory-reset")),
@@ -253,18 +259,22 @@ fn asking_twice_is_one_browser_and_another_at_the_same_address_is_told() {
     served.say(Some(number), None);
     let refused = served.post("/ask", HERE, "", "");
     assert_eq!(refused.status, 429);
-    assert!(refused.body.contains("one is enough"), "{}", refused.body);
+    assert!(
+        refused.body.contains("has already requested access"),
+        "{}",
+        refused.body
+    );
     assert_eq!(
         served.post("/ask", HERE, &cookie, "").status,
         303,
         "the one that asks is still welcome"
     );
     assert!(served.events.try_recv().is_err(), "and has its place already");
-    // Somebody else was let in.
+    // Somebody else has access.
     served.say(None, Some(number + 1));
     let refused = served.post("/ask", HERE, &cookie, "");
     assert_eq!(refused.status, 429);
-    assert!(refused.body.contains("let in just now"), "{}", refused.body);
+    assert!(refused.body.contains("has access right now"), "{}", refused.body);
     assert!(served.events.try_recv().is_err(), "nothing reached the supervisor");
 }
 
@@ -292,29 +302,29 @@ fn a_slow_form_ends() {
 }
 
 #[test]
-fn the_word_from_the_card_lets_in_without_a_press() {
+fn the_access_code_from_the_card_unlocks_without_a_press() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("unlock.txt");
     std::fs::write(&file, "correct horse\n").unwrap();
     let mut served = serve_with(sample::ok(), |options| options.token_file = Some(file.clone()));
-    assert!(served.get("/").body.contains("name=\"word\""));
+    assert!(served.get("/").body.contains("name=\"code\""));
     let origin = "http://localhost:80";
-    assert_eq!(served.post("/ask", origin, "", "word=wrong+horse").status, 403);
+    assert_eq!(served.post("/ask", origin, "", "code=wrong+horse").status, 403);
     assert_eq!(
-        served.post("/ask", origin, "", "word=correct+horse").status,
+        served.post("/ask", origin, "", "code=correct+horse").status,
         429,
-        "one try a second"
+        "one attempt per second"
     );
     assert!(served.events.try_recv().is_err());
     std::thread::sleep(Duration::from_millis(1100));
-    let let_in = served.post("/ask", origin, "", "word=correct+horse");
-    assert_eq!(let_in.status, 303);
+    let unlocked = served.post("/ask", origin, "", "code=correct+horse");
+    assert_eq!(unlocked.status, 303);
     assert!(matches!(served.event(), Event::Unlocked { .. }));
-    // From another site, the word is worth nothing.
+    // From another site, the code is worth nothing.
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(
         served
-            .post("/ask", "http://evil.example", "", "word=correct+horse")
+            .post("/ask", "http://evil.example", "", "code=correct+horse")
             .status,
         403
     );

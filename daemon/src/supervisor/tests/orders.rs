@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::program::Program;
 
 /// What the world may do next, by a few small numbers.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ fn play(bench: &mut Bench, step: &Move) {
         Move::UnlockAsked(browser) => bench.feed(Event::UnlockAsked {
             browser: *browser,
             address: [10, 0, 0, *browser as u8].into(),
-            program: String::new(),
+            program: Program::default(),
         }),
         Move::Unlocked(browser) => bench.feed(Event::Unlocked { browser: *browser }),
         Move::Missing(missing) => {

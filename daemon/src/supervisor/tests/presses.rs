@@ -1,6 +1,7 @@
 //! What shows and what happens for a reset, an update, a press and a browser that waits.
 
 use super::*;
+use crate::program::Program;
 
 #[test]
 fn a_reset_shows_until_the_services_have_ended() {
@@ -62,7 +63,7 @@ fn asked(browser: u64, last: u8) -> Event {
     Event::UnlockAsked {
         browser,
         address: [192, 168, 1, last].into(),
-        program: "Firefox".to_owned(),
+        program: Program::of("Firefox/1"),
     }
 }
 
