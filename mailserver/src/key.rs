@@ -38,7 +38,7 @@ impl Identity {
     /// The node's key: given, read from its file, or new.
     pub fn keypair(&self) -> Result<Keypair, KeyError> {
         match self {
-            Self::Given(NodeKey(keypair)) => Ok(keypair.clone()),
+            Self::Given(NodeKey(keypair)) => Ok(Keypair::clone(keypair)),
             Self::File(path) => load_or_create(path),
             Self::Fresh => Ok(Keypair::generate_secp256k1()),
         }
@@ -47,7 +47,13 @@ impl Identity {
 
 /// A key that was given. It tells nobody what it is.
 #[derive(Clone)]
-pub struct NodeKey(pub Keypair);
+pub struct NodeKey(Box<Keypair>);
+
+impl From<Keypair> for NodeKey {
+    fn from(keypair: Keypair) -> Self {
+        Self(Box::new(keypair))
+    }
+}
 
 impl PartialEq for NodeKey {
     fn eq(&self, other: &Self) -> bool {
@@ -132,7 +138,7 @@ mod tests {
     #[test]
     fn the_key_is_the_given_one() {
         let hex = "5526a8990317c9b7b58d07843d270f9cd1d9aaee129294c1c478abf7261dd9e6";
-        let given = Identity::Given(NodeKey(from_hex(hex).unwrap())).keypair().unwrap();
+        let given = Identity::Given(from_hex(hex).unwrap().into()).keypair().unwrap();
         let secret = given.try_into_secp256k1().unwrap().secret().to_bytes();
         assert_eq!(hex::encode(secret), hex);
         let fresh = || Identity::Fresh.keypair().unwrap().public();

@@ -125,10 +125,15 @@ pub fn to_text(gaps: &[Gap]) -> String {
     gaps.iter().map(line).collect()
 }
 
-/// The gaps in a file's text, or the line that is none.
-pub fn from_text(text: &str) -> Result<Vec<Gap>, String> {
+/// A line of the file that is no gap.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no gap")]
+pub struct NotAGap(String);
+
+/// The gaps in a file's text.
+pub fn from_text(text: &str) -> Result<Vec<Gap>, NotAGap> {
     text.lines()
-        .map(|line| parse(line).ok_or_else(|| line.to_owned()))
+        .map(|line| parse(line).ok_or_else(|| NotAGap(line.to_owned())))
         .collect()
 }
 
@@ -139,11 +144,7 @@ fn read(path: &Path) -> io::Result<Vec<Gap>> {
             "{bytes} bytes, at most {MAX_FILE_BYTES} are read"
         )));
     }
-    let text = fs::read_to_string(path)?;
-    let wrong = |line: &str| io::Error::other(format!("{line:?} is no gap"));
-    text.lines()
-        .map(|line| parse(line).ok_or_else(|| wrong(line)))
-        .collect()
+    from_text(&fs::read_to_string(path)?).map_err(io::Error::other)
 }
 
 fn parse(line: &str) -> Option<Gap> {

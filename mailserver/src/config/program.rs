@@ -14,11 +14,11 @@ pub struct Config {
     pub log: Log,
     pub identity: Identity,
     pub node: Settings,
-    /// Those that were named, each on one of the node's shards; REST collects them from the start.
+    /// Those that were named; REST collects what comes on them from the start.
     pub content_topics: Vec<ContentTopic>,
     /// Whether the node record says nothing but the node's external addresses.
     pub external_only: bool,
-    pub services: ServicePeers,
+    pub service_peers: ServicePeers,
     pub discv5: Option<Discv5>,
     pub dns_discovery: DnsDiscovery,
     pub rest: Option<Rest>,

@@ -149,7 +149,7 @@ pub fn database_directory(url: &str) -> Result<PathBuf, &'static str> {
 /// The node's secp256k1 key.
 pub fn node_key(text: &str) -> Result<NodeKey, &'static str> {
     key::from_hex(text)
-        .map(NodeKey)
+        .map(NodeKey::from)
         .ok_or("give the secp256k1 key as 64 hexadecimal digits")
 }
 

@@ -183,7 +183,7 @@ impl Prepared {
             let resolver = dns::Resolver::new(&config.dns_discovery.name_servers)?;
             tasks.spawn(dns::run(resolver, self.trees, sink.clone(), found, counters.clone()));
         }
-        if let Some(address) = config.services.peer_exchange.clone() {
+        if let Some(address) = config.service_peers.peer_exchange.clone() {
             tasks.spawn(exchange::run(swarm.clone(), address, sink.clone()));
         }
         match self.dht {

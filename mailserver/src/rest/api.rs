@@ -71,7 +71,7 @@ impl Api {
         Arc::new(Self {
             node,
             sharding: config.node.sharding,
-            services: config.services.clone(),
+            services: config.service_peers.clone(),
             admin: settings.admin,
             origins: Arc::new(Origins::new(&settings.allowed_origins)),
             enr,

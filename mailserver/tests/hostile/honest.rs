@@ -19,26 +19,27 @@ pub(crate) struct Honest {
 
 /// A client on the victim's network that serves nobody.
 pub(crate) fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.agent = "pillarbox/test".into();
-    settings.cluster_id = 16;
-    settings.shards = vec![32];
-    settings.sharding = Sharding::Static;
-    settings.max_message_bytes = 1 << 20;
-    settings.listen = Listen {
-        address: Ipv4Addr::LOCALHOST.into(),
-        tcp_port: 0,
-        websocket_port: None,
-        websocket_tls: None,
-    };
-    settings.services = Services {
-        relay: false,
-        light_push: false,
-        filter: false,
-        ..Services::default()
-    };
-    settings.nat = Nat::None;
-    settings
+    Settings {
+        agent: "pillarbox/test".into(),
+        cluster_id: 16,
+        shards: vec![32],
+        sharding: Sharding::Static,
+        max_message_bytes: 1 << 20,
+        listen: Listen {
+            address: Ipv4Addr::LOCALHOST.into(),
+            tcp_port: 0,
+            websocket_port: None,
+            websocket_tls: None,
+        },
+        services: Services {
+            relay: false,
+            light_push: false,
+            filter: false,
+            ..Services::default()
+        },
+        nat: Nat::None,
+        ..Settings::default()
+    }
 }
 
 impl Honest {

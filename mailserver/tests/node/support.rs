@@ -9,7 +9,7 @@ use pillarbox_mailserver::clock;
 use pillarbox_mailserver::node;
 use pillarbox_mailserver::node::{Handle, Running};
 use pillarbox_mailserver::settings::Settings;
-use pillarbox_mailserver::settings::{ArchiveSettings, Listen, Nat};
+use pillarbox_mailserver::settings::{ArchiveSettings, Listen, Nat, Services};
 use pillarbox_mailserver::swarm::{Origin, Phase};
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
@@ -27,24 +27,28 @@ pub(crate) struct Node {
 
 /// Cluster 16, shard 32, with an archive.
 pub(crate) fn settings(dir: &tempfile::TempDir) -> Settings {
-    let mut settings = Settings::default();
-    settings.agent = "pillarbox/test".into();
-    settings.cluster_id = 16;
-    settings.shards = vec![32];
-    settings.sharding = Sharding::Static;
-    settings.listen = Listen {
-        address: IpAddr::from(Ipv4Addr::LOCALHOST),
-        tcp_port: 0,
-        websocket_port: Some(0),
-        websocket_tls: None,
-    };
-    settings.services.store = true;
-    settings.nat = Nat::None;
-    settings.archive = Some(ArchiveSettings {
-        dir: dir.path().join("archive"),
-        retention: Duration::from_secs(86_400),
-    });
-    settings
+    Settings {
+        agent: "pillarbox/test".into(),
+        cluster_id: 16,
+        shards: vec![32],
+        sharding: Sharding::Static,
+        listen: Listen {
+            address: IpAddr::from(Ipv4Addr::LOCALHOST),
+            tcp_port: 0,
+            websocket_port: Some(0),
+            websocket_tls: None,
+        },
+        services: Services {
+            store: true,
+            ..Services::default()
+        },
+        nat: Nat::None,
+        archive: Some(ArchiveSettings {
+            dir: dir.path().join("archive"),
+            retention: Duration::from_secs(86_400),
+        }),
+        ..Settings::default()
+    }
 }
 
 impl Node {

@@ -13,8 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 use nix::unistd::geteuid;
 use pillarbox_mailserver::node;
 use pillarbox_mailserver::node::{Handle, Running};
-use pillarbox_mailserver::settings::Nat;
-use pillarbox_mailserver::settings::Settings;
+use pillarbox_mailserver::settings::{Listen, Nat, Settings};
 use pillarbox_mailserver::swarm::{Candidate, Origin, Phase};
 
 use crate::namespaces::Namespace;
@@ -88,13 +87,18 @@ struct Node {
 
 impl Node {
     async fn start(port: u16, keypair: Keypair) -> Self {
-        let mut settings = Settings::default();
-        settings.agent = "pillarbox/test".into();
-        settings.cluster_id = 16;
-        settings.shards = vec![32];
-        settings.listen.address = Ipv4Addr::LOCALHOST.into();
-        settings.listen.tcp_port = port;
-        settings.nat = Nat::None;
+        let settings = Settings {
+            agent: "pillarbox/test".into(),
+            cluster_id: 16,
+            shards: vec![32],
+            listen: Listen {
+                address: Ipv4Addr::LOCALHOST.into(),
+                tcp_port: port,
+                ..Listen::default()
+            },
+            nat: Nat::None,
+            ..Settings::default()
+        };
         let peer = keypair.public().to_peer_id();
         let (handle, running) = node::start(&settings, &keypair).await.unwrap();
         let mut status = handle.swarm().status();

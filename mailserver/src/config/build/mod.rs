@@ -61,7 +61,7 @@ pub(super) fn config(given: &Given) -> Result<Config, Error> {
         node,
         content_topics,
         external_only,
-        services: service_peers(given)?,
+        service_peers: service_peers(given)?,
         discv5: discovery::discv5(given, preset, mode, entries.records)?,
         dns_discovery: discovery::dns(given, entries.trees)?,
         rest: rest(given)?,

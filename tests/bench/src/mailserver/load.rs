@@ -12,8 +12,7 @@ use pillarbox_mailserver::node::Handle;
 use pillarbox_mailserver::protocols::publish::PublishError;
 use pillarbox_mailserver::protocols::store::client;
 use pillarbox_mailserver::protocols::store::wire::StoreQueryRequest;
-use pillarbox_mailserver::settings::Settings;
-use pillarbox_mailserver::settings::{Listen, Nat};
+use pillarbox_mailserver::settings::{Listen, Nat, Services, Settings};
 use pillarbox_mailserver::swarm::Origin;
 use pillarbox_mailserver::topics::Sharding;
 use pillarbox_mailserver::wire::WakuMessage;
@@ -30,18 +29,23 @@ const QUERY_PAUSE: Duration = Duration::from_millis(50);
 const SETTLE: Duration = Duration::from_secs(10);
 
 async fn node(relay: bool) -> anyhow::Result<Handle> {
-    let mut settings = Settings::default();
-    settings.agent = "pillarbox-bench".into();
-    settings.cluster_id = 16;
-    settings.shards = vec![32];
-    settings.sharding = Sharding::Static;
-    settings.services.relay = relay;
-    settings.nat = Nat::None;
-    settings.listen = Listen {
-        address: "127.0.0.1".parse()?,
-        tcp_port: 0,
-        websocket_port: None,
-        websocket_tls: None,
+    let settings = Settings {
+        agent: "pillarbox-bench".into(),
+        cluster_id: 16,
+        shards: vec![32],
+        sharding: Sharding::Static,
+        services: Services {
+            relay,
+            ..Services::default()
+        },
+        nat: Nat::None,
+        listen: Listen {
+            address: "127.0.0.1".parse()?,
+            tcp_port: 0,
+            websocket_port: None,
+            websocket_tls: None,
+        },
+        ..Settings::default()
     };
     let (handle, _) = node::start(&settings, &identity::Keypair::generate_secp256k1()).await?;
     Ok(handle)
