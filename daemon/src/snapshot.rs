@@ -170,7 +170,7 @@ pub struct ArchiveStatus {
     pub pruned_total: u64,
     pub last_prune: Option<i64>,
     pub quarantined: Vec<QuarantinedFile>,
-    /// Segments that a newer Pillarbox wrote: left alone until they expire, and not served.
+    /// Segments that a newer Pillarbox wrote: ignored until they expire, and not served.
     pub newer: Vec<String>,
     /// Segments that cannot be read just now, though nothing says that they are damaged: not served meanwhile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -60,7 +60,7 @@ describe("a box whose mailserver crashes", () => {
 
   it("says so in German, too", async () => {
     await inspect(browser, box, "failed-de", async (page, where) => {
-      assert.equal(await page.locator("h1").textContent(), "Ausgefallen", where);
+      assert.equal(await page.locator("h1").textContent(), "Ausfall", where);
       assert.match(await page.locator(".fault").textContent(), /Mailserver läuft nicht.*Abhilfe:/s, where);
       assert.match(await page.locator(".reason").first().textContent(), /fällt immer wieder aus und wurde angehalten: endete mit exit 3/, where);
     }, { locale: "de" });
@@ -99,7 +99,7 @@ describe("a working box", () => {
     const locale = { locale: "de-AT" };
     await inspect(browser, box, "ok-de", async (page, where) => {
       assert.equal(await page.locator("html").getAttribute("lang"), "de", where);
-      assert.equal(await page.locator("h1").textContent(), "In Ordnung", where);
+      assert.equal(await page.locator("h1").textContent(), "Läuft", where);
       assert.match(await light(page).textContent(), /Die Box arbeitet normal/, where);
       assert.match(await page.locator("#system").textContent(), /Bandbreitenlimit\s*500\sKiB pro Sekunde je Richtung/, where);
       assert.match(await page.locator("#services").textContent(), /mailserver\s*Läuft/, where);
@@ -107,7 +107,7 @@ describe("a working box", () => {
     // The script fetches the page in the same language.
     const page = await visit(browser, box, locale);
     await page.waitForResponse((answer) => answer.url() === box.url("/") && answer.request().resourceType() === "fetch");
-    assert.equal(await page.locator("h1").textContent(), "In Ordnung");
+    assert.equal(await page.locator("h1").textContent(), "Läuft");
     await page.getByRole("button", { name: "Zugriff anfordern" }).waitFor();
     await page.context().close();
   });

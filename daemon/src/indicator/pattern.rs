@@ -25,7 +25,7 @@ pub enum Pattern {
     Off,
     Starting,
     Ok,
-    /// The box does its job, but the fault of this code wants a look.
+    /// The box is working, but the fault of this code needs attention.
     Degraded(u8),
     /// The box does not do its job, because of the fault of this code.
     Failed(u8),

@@ -9,11 +9,11 @@ mod history;
 mod html;
 pub(crate) mod http;
 mod lock;
+mod options;
 mod view;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,30 +21,10 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::backup::Vault;
 use crate::event::{Event, Part, Sender};
-use crate::log::Logbook;
 use crate::snapshot::Snapshot;
 use http::{Desk, Neighbours};
-
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub listen: SocketAddr,
-    /// Host names that the page answers to beside addresses, `localhost` and `pillarbox*.local`.
-    pub names: Vec<String>,
-    /// Whether to answer peers that are neither private nor on the same link.
-    pub any_peer: bool,
-    /// Seconds since the Unix epoch, for "… ago".
-    pub unix_time: fn() -> i64,
-    /// For the last lines.
-    pub log: Logbook,
-    /// Whether the machine can be restarted and switched off from here.
-    pub switches: bool,
-    /// A file with an access code that unlocks the page.
-    pub token_file: Option<PathBuf>,
-    /// For backup and restore.
-    pub vault: Vault,
-}
+pub use options::Options;
 
 /// The first wait for a port that is taken, and the longest.
 const RETRY: Duration = Duration::from_secs(1);

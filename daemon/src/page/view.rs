@@ -25,7 +25,7 @@ pub(super) struct View<'a> {
     pub(super) log: Vec<Entry>,
     /// What was just done, from the page's own address.
     pub(super) done: Option<&'static str>,
-    /// Whether the machine can be restarted and switched off from here.
+    /// Whether the machine can be restarted and powered off from here.
     pub(super) switches: bool,
     /// Whether an access code unlocks the page, too.
     pub(super) has_code: bool,

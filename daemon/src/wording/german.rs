@@ -19,9 +19,9 @@ pub static GERMAN: Wording = Wording {
     page: PAGE,
     state: State {
         starting: "Startet",
-        ok: "In Ordnung",
+        ok: "Läuft",
         degraded: "Achtung",
-        failed: "Ausgefallen",
+        failed: "Ausfall",
         silent: "Stumm",
         starting_sentence: "Der Mailserver startet. Das dauert einige Sekunden.",
         ok_sentence: "Nachrichten werden empfangen, aufbewahrt und an Status-Apps ausgeliefert, die sie verpasst haben.",
@@ -242,13 +242,13 @@ const LIGHTS: Lights = Lights {
     ok: "Leuchtet, mit einem kurzen Aussetzer alle zwei Sekunden",
     ok_means: "Die Box arbeitet normal.",
     degraded: Counted {
-        one: T("Leuchtet eine Weile, dann einmal langes und {count}-mal kurzes Blinken"),
+        one: T("Leuchtet eine Weile, dann einmal langes und einmal kurzes Blinken"),
         many: T("Leuchtet eine Weile, dann einmal langes und {count}-mal kurzes Blinken"),
     },
     degraded_any: "Leuchtet eine Weile, dann einmal langes und mehrmals kurzes Blinken",
     degraded_means: "Die Box arbeitet, aber etwas braucht Aufmerksamkeit.",
     failed: Counted {
-        one: T("Dunkel, mit einmal langem und {count}-mal kurzem Blinken"),
+        one: T("Dunkel, mit einmal langem und einmal kurzem Blinken"),
         many: T("Dunkel, mit einmal langem und {count}-mal kurzem Blinken"),
     },
     failed_any: "Dunkel, mit einmal langem und mehrmals kurzem Blinken",
@@ -269,7 +269,7 @@ const LIGHTS: Lights = Lights {
     ),
     flashes: T("zweimal lang, dann {tens}, eine Pause, und {ones}"),
     short_flashes: Counted {
-        one: T("{count}-mal kurz"),
+        one: T("einmal kurz"),
         many: T("{count}-mal kurz"),
     },
     unlocked: "Leuchtet, mit zwei kurzen Aussetzern hintereinander",

@@ -68,8 +68,14 @@ fn as_sentence(text: &str) -> String {
     out
 }
 
+/// A name such as `eth0` stays as it is.
 fn with_capital(text: &str) -> String {
-    let mut letters = text.trim().chars();
+    let text = text.trim();
+    let first = text.split([' ', ',']).next().unwrap_or_default();
+    if first.contains(|letter: char| letter.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    let mut letters = text.chars();
     letters
         .next()
         .into_iter()

@@ -12,7 +12,7 @@ use super::{Desk, serve};
 use crate::backup::Vault;
 use crate::event;
 use crate::log::Logbook;
-use crate::page::Options;
+use crate::page::options::Options;
 use crate::snapshot::Snapshot;
 
 /// Room for a request and for the page; nobody waits for anybody.

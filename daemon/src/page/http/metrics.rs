@@ -70,6 +70,17 @@ fn one(yes: bool) -> u8 {
 /// `silent` is how long the supervisor has said nothing.
 pub(super) fn text(snapshot: &Snapshot, silent: Duration) -> String {
     let mut out = Exposition::default();
+    state(&mut out, snapshot, silent);
+    services(&mut out, snapshot);
+    archive(&mut out, snapshot);
+    peers(&mut out, snapshot);
+    system(&mut out, snapshot);
+    traffic(&mut out, snapshot);
+    levels(&mut out, snapshot);
+    out.0
+}
+
+fn state(out: &mut Exposition, snapshot: &Snapshot, silent: Duration) {
     let labels = vec![
         ("version", snapshot.version.as_str()),
         ("board", snapshot.board.as_str()),
@@ -109,8 +120,9 @@ pub(super) fn text(snapshot: &Snapshot, silent: Duration) -> String {
         "Since the supervisor's last word.",
         Some(silent),
     );
-    services(&mut out, snapshot);
-    archive(&mut out, snapshot);
+}
+
+fn peers(out: &mut Exposition, snapshot: &Snapshot) {
     out.gauge(
         "pillarbox_mailserver_peers",
         "Peers that the mailserver is connected to.",
@@ -126,8 +138,6 @@ pub(super) fn text(snapshot: &Snapshot, silent: Duration) -> String {
         "Of them, those that we went to.",
         snapshot.mailserver.peers_out,
     );
-    system(&mut out, snapshot);
-    out.0
 }
 
 fn services(out: &mut Exposition, snapshot: &Snapshot) {
@@ -154,7 +164,7 @@ fn services(out: &mut Exposition, snapshot: &Snapshot) {
     out.metric(
         "pillarbox_service_running",
         Kind::Gauge,
-        "1 while the service runs.",
+        "1 while the service is running.",
         running,
     );
     let healthy = borrowed().filter_map(|(labels, service)| Some((labels, one(service.health? == ServiceHealth::Ok))));
@@ -211,7 +221,7 @@ fn archive(out: &mut Exposition, snapshot: &Snapshot) {
         help,
         Some(archive.quarantined.len()),
     );
-    let help = "Segments that a newer Pillarbox wrote, left alone.";
+    let help = "Segments that a newer Pillarbox wrote, ignored.";
     out.gauge("pillarbox_archive_newer_segments", help, Some(archive.newer.len()));
 }
 
@@ -249,6 +259,9 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
         "Load average over a minute.",
         system.load.map(|load| load[0]),
     );
+}
+
+fn traffic(out: &mut Exposition, snapshot: &Snapshot) {
     let traffic = snapshot.traffic.month.is_some().then_some(&snapshot.traffic);
     out.gauge(
         "pillarbox_traffic_month_received_bytes",
@@ -265,6 +278,9 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
         "Bandwidth limit of the services in each direction; absent where there is none.",
         snapshot.traffic.cap_kib_per_sec.map(|cap| u64::from(cap) * 1024),
     );
+}
+
+fn levels(out: &mut Exposition, snapshot: &Snapshot) {
     let findings: Vec<(String, u8)> = snapshot
         .health
         .iter()
@@ -285,7 +301,7 @@ fn system(out: &mut Exposition, snapshot: &Snapshot) {
     out.metric(
         "pillarbox_health_level",
         Kind::Gauge,
-        "0 fine, 1 wants a look, 2 bad.",
+        "0 fine, 1 needs attention, 2 bad.",
         findings,
     );
 }

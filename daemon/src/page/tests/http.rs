@@ -14,7 +14,7 @@ fn the_page_and_its_refusals_are_in_the_browsers_language() {
     for _ in 0..2 {
         // The second time from what was kept of the first.
         for (language, tag, word) in [
-            ("de-AT,de;q=0.9,en;q=0.5", "de", "In Ordnung"),
+            ("de-AT,de;q=0.9,en;q=0.5", "de", "Läuft"),
             ("en", "en", "Working"),
             ("fr", "en", "Working"),
         ] {

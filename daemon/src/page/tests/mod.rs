@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::*;
+use crate::backup::Vault;
 use crate::event;
+use crate::log::Logbook;
 
 /// Long enough for any machine; nothing here waits that long when all is well.
 const DEADLINE: Duration = Duration::from_secs(30);
