@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::indicator::Pattern;
+use crate::pattern::Pattern;
 
 /// How long a browser's number is shown. The longest takes 11 s to blink, so that it is seen five times.
 pub(crate) const TURN: Duration = Duration::from_secs(60);

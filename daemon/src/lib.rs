@@ -27,6 +27,7 @@ pub mod indicator;
 pub mod log;
 pub mod notify;
 pub mod page;
+mod pattern;
 pub mod process;
 mod redact;
 pub mod reset;

@@ -11,6 +11,7 @@ use archive::DiskStage;
 use serde::{Deserialize, Serialize};
 
 use crate::asking::{Asker, Resting};
+use crate::pattern::Pattern;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -36,7 +37,7 @@ pub struct Snapshot {
     pub archive: ArchiveStatus,
     pub mailserver: MailserverStatus,
     /// Pattern by LED, as the indicator last reported them.
-    pub leds: BTreeMap<String, String>,
+    pub leds: BTreeMap<String, Pattern>,
     pub system: SystemStatus,
     pub network: NetworkStatus,
     pub traffic: TrafficStatus,

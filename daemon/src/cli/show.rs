@@ -118,8 +118,8 @@ pub(super) fn peers(snapshot: &Snapshot) -> String {
 pub(super) fn leds(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for (name, pattern) in &snapshot.leds {
-        let words = pattern.parse().map(page::light_in_words).unwrap_or_default();
-        line(&mut text, name, &format!("{pattern:12} {words}"));
+        let (short, words) = (pattern.to_string(), page::light_in_words(*pattern));
+        line(&mut text, name, &format!("{short:12} {words}"));
     }
     text
 }
