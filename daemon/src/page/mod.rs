@@ -7,7 +7,6 @@
 
 mod change;
 mod chart;
-mod crowd;
 pub(crate) mod form;
 mod format;
 pub(crate) mod fuzzed;
