@@ -37,38 +37,41 @@ impl Section {
     }
 }
 
-/// The box's own address and its prefix, where they can be that.
-fn own(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, prefix) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    // "+8" and "08" parse as numbers, too.
-    let prefix: u8 = prefix.parse().ok().filter(|number: &u8| number.to_string() == prefix)?;
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    let usable = !(address.is_unspecified() || address.is_multicast() || address.is_loopback());
-    (usable && (1..=bits).contains(&prefix)).then_some((address, prefix))
-}
-
-/// Another machine's address.
-fn other(key: &str, value: &str) -> Result<IpAddr, Mistake> {
-    let parsed = value.parse().ok();
-    let usable = |address: &IpAddr| !(address.is_unspecified() || address.is_multicast());
-    parsed.filter(usable).ok_or_else(|| {
-        wrong(
-            key,
-            format!("{value:?} is no address"),
-            "write one such as \"192.168.1.1\"",
-        )
-    })
-}
-
 fn static_address(network: &Section) -> Result<StaticAddress, Mistake> {
-    let (address, prefix) = own(&network.address).ok_or_else(|| {
+    let wanted = "write an address with its prefix, such as \"192.168.1.50/24\"";
+    let none = || {
         wrong(
             "network.address",
             format!("{:?} is no address", network.address),
-            "write an address with its prefix, such as \"192.168.1.50/24\"",
+            wanted,
         )
-    })?;
+    };
+    let (address, prefix) = network.address.split_once('/').ok_or_else(none)?;
+    let address: IpAddr = address.parse().map_err(|_| none())?;
+    // "+8" and "08" parse as numbers, too.
+    let prefix: u8 = prefix
+        .parse()
+        .ok()
+        .filter(|number: &u8| number.to_string() == prefix)
+        .ok_or_else(none)?;
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    if prefix == 0 || prefix > bits || address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+        return Err(none());
+    }
+    let other = |key: &'static str, value: &str| {
+        let problem = || {
+            wrong(
+                key,
+                format!("{value:?} is no address"),
+                "write one such as \"192.168.1.1\"",
+            )
+        };
+        let parsed: IpAddr = value.parse().map_err(|_| problem())?;
+        if parsed.is_unspecified() || parsed.is_multicast() {
+            return Err(problem());
+        }
+        Ok(parsed)
+    };
     let gateway = match &network.gateway {
         None => None,
         Some(text) => Some(other("network.gateway", text)?),
