@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::indicator::Pattern;
+use crate::pattern::Pattern;
 use crate::program::Program;
 use crate::wording::Wording;
 

@@ -5,11 +5,10 @@
 //! for a reboot refuses a browser that requests access. A button that is down when watching begins (a jammed one, or a
 //! box that was plugged in with a finger on it) means nothing until it is released.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::event::Gesture;
+pub use crate::pattern::Held;
 
 /// Let go before this, it was a press; from here on it refuses.
 pub const PRESS: Duration = Duration::from_secs(2);
@@ -19,16 +18,6 @@ pub const REBOOT: Duration = Duration::from_secs(5);
 pub const FACTORY_RESET: Duration = Duration::from_secs(10);
 /// Held this long: nothing happens any more.
 pub const CANCEL: Duration = Duration::from_secs(20);
-
-/// What letting go of a held button would do. Before [`PRESS`] there is nothing to show yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Held {
-    /// Refuses a browser that asks.
-    Refuse,
-    Reboot,
-    FactoryReset,
-    Cancelled,
-}
 
 /// An edge of the debounced button; `at` is monotonic time from any origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,28 +80,6 @@ fn stage(held_for: Duration) -> Option<Held> {
         .rev()
         .find(|(after, _)| held_for >= *after)
         .map(|(_, held)| *held)
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Held::Refuse => "refuse",
-            Held::Reboot => "reboot",
-            Held::FactoryReset => "factory-reset",
-            Held::Cancelled => "cancelled",
-        })
-    }
-}
-
-impl FromStr for Held {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Held, ()> {
-        [Held::Refuse, Held::Reboot, Held::FactoryReset, Held::Cancelled]
-            .into_iter()
-            .find(|held| held.to_string() == name)
-            .ok_or(())
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::config::service::{ArchiveRules, Service, StopSignal};
 use crate::config::{Config, Mistake};
 use crate::health::check;
+use crate::pattern::Pattern;
 use crate::program::Program;
 use crate::retention::{self, PruneReport};
 use crate::snapshot::{MailserverStatus, NetworkStatus, ServiceStateName, ServiceStatus, SystemStatus, WriterStatus};
@@ -94,7 +95,7 @@ pub enum Event {
         browser: u64,
     },
     /// The indicator shows these patterns now.
-    Indicated(BTreeMap<String, String>),
+    Indicated(BTreeMap<String, Pattern>),
     /// Parts that cannot be had (a busy pin, the page's port), each a sentence; empty when all is well again. Reporters
     /// are told apart by `part`.
     Missing {

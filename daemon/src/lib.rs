@@ -30,6 +30,7 @@ pub mod indicator;
 pub mod log;
 pub mod notify;
 pub mod page;
+mod pattern;
 pub mod process;
 pub mod program;
 mod redact;

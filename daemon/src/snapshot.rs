@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::asking::{Asker, Resting};
 use crate::detail::Detail;
+use crate::pattern::Pattern;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -37,7 +38,7 @@ pub struct Snapshot {
     pub archive: ArchiveStatus,
     pub mailserver: MailserverStatus,
     /// Pattern by LED, as the indicator last reported them.
-    pub leds: BTreeMap<String, String>,
+    pub leds: BTreeMap<String, Pattern>,
     pub system: SystemStatus,
     pub network: NetworkStatus,
     pub traffic: TrafficStatus,

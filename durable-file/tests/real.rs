@@ -129,7 +129,7 @@ fn threads_take_turns() {
 fn a_killed_writer_leaves_a_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    replace(&path, &vec![b'a'; 1], 0o600).unwrap();
+    replace(&path, b"a", 0o600).unwrap();
     let writer = std::env::current_exe().unwrap().with_file_name("../examples/writer");
     let (mut lengths, mut leftovers) = (std::collections::BTreeSet::new(), 0);
     for round in 0..60_u64 {

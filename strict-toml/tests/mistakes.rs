@@ -1,7 +1,5 @@
 //! Each mistake is one sentence that names the file, the line, the key and the fix.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its files fails")]
-
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::clock::utc_of;
 use crate::fault::Fault;
-use crate::indicator::{Pattern, words};
+use crate::indicator::words;
 use crate::log::Entry;
 use crate::snapshot::{Level, Snapshot};
 use crate::wording::ENGLISH;
@@ -119,12 +119,9 @@ pub(super) fn peers(snapshot: &Snapshot) -> String {
 pub(super) fn leds(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     for (name, pattern) in &snapshot.leds {
-        let explained = |pattern: Pattern| {
-            let (looks, means) = (words::looks(pattern, &ENGLISH), words::means(pattern, &ENGLISH));
-            format!("{looks}. {means}")
-        };
-        let words = pattern.parse().map(explained).unwrap_or_default();
-        line(&mut text, name, &format!("{pattern:12} {words}"));
+        let (short, looks) = (pattern.to_string(), words::looks(*pattern, &ENGLISH));
+        let means = words::means(*pattern, &ENGLISH);
+        line(&mut text, name, &format!("{short:12} {looks}. {means}"));
     }
     text
 }

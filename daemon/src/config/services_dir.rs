@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::parse::{self, Mistake};
 use super::placeholder::{Unknown, Values};
 use super::service::{
-    ArchiveRules, Check, Disabled, File, HealthFile, HealthRules, HttpAddress, MAX_GRACE, MAX_SERVICES, Node, Port,
-    Service, Services,
+    ArchiveFile, ArchiveRules, Check, Disabled, File, HealthFile, HealthRules, HttpAddress, MAX_GRACE, MAX_SERVICES,
+    Node, Port, Service, Services,
 };
 use super::{Config, Override};
 
@@ -156,19 +156,7 @@ pub(super) fn understand(
         &ports,
         raw.arguments.iter().chain(&over.extra_arguments),
     );
-    let archive = match raw.archive {
-        None => None,
-        Some(archive) => {
-            let path = filled(&values, file, "archive.path", &archive.path)?;
-            values.plain.insert("archive_dir".to_owned(), path.clone());
-            let quota_mib = over.quota_mib.or(archive.quota_mib);
-            Some(ArchiveRules {
-                path: PathBuf::from(path),
-                schema: archive.schema,
-                quota_bytes: quota_mib.map(|mib| u64::from(mib.get()) << 20),
-            })
-        }
-    };
+    let archive = archive(&mut values, file, raw.archive, over.quota_mib)?;
     let mut arguments = expanded(&values, file, "arguments", &raw.arguments)?;
     let extra_key = format!("services.{name}.extra_arguments");
     arguments.extend(expanded(&values, &config.file, &extra_key, &over.extra_arguments)?);
@@ -269,6 +257,24 @@ fn values<'a>(
         put(&format!("port.{port_name}"), port.port.to_string());
     }
     values
+}
+
+/// The archive of a service that has one; its folder is a placeholder from then on.
+fn archive(
+    values: &mut Values,
+    file: &Path,
+    written: Option<ArchiveFile>,
+    quota_mib: Option<NonZeroU32>,
+) -> Result<Option<ArchiveRules>, Mistake> {
+    let Some(archive) = written else { return Ok(None) };
+    let path = filled(values, file, "archive.path", &archive.path)?;
+    values.plain.insert("archive_dir".to_owned(), path.clone());
+    let quota_mib = quota_mib.or(archive.quota_mib);
+    Ok(Some(ArchiveRules {
+        path: PathBuf::from(path),
+        schema: archive.schema,
+        quota_bytes: quota_mib.map(|mib| u64::from(mib.get()) << 20),
+    }))
 }
 
 fn expanded(values: &Values, file: &Path, key: &str, arguments: &[String]) -> Result<Vec<String>, Mistake> {

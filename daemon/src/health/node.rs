@@ -51,57 +51,53 @@ pub async fn watch(mut nodes: watch::Receiver<Option<Node>>, events: Sender) {
             seen = MailserverStatus::default();
             asked = node.clone();
         }
-        let parsed = |text: Option<&String>| text.and_then(|text| HttpAddress::parse(text));
-        let info = parsed(node.as_ref().map(|node| &node.info));
-        let metrics = parsed(node.as_ref().and_then(|node| node.metrics.as_ref()));
-        let peers = parsed(node.as_ref().and_then(|node| node.peers.as_ref()));
-        let body = fetch(info.as_ref(), MAX_INFO_BYTES).await;
-        let listens = body.and_then(|body| serde_json::from_slice::<Info>(&body).ok());
-        let answered = listens.is_some();
-        if let Some(Info { listen_addresses }) = listens {
-            // Kept while the node is down: its key persists, so it comes back under the same.
-            seen.peer_id = listen_addresses.iter().find_map(|address| peer_id(address));
-            seen.multiaddrs = listen_addresses;
-        }
-        let told = if answered {
-            fetch(metrics.as_ref(), MAX_METRICS_BYTES).await
-        } else {
-            None
-        };
-        let told = told
-            .map(|body| String::from_utf8_lossy(&body).into_owned())
-            .unwrap_or_default();
-        seen.peers = sum(&told, "libp2p_peers", &[]);
-        let by_direction = |direction| sum(&told, "waku_connected_peers", &[direction, METADATA]);
-        (seen.peers_in, seen.peers_out) = match (by_direction("direction=\"In\""), by_direction("direction=\"Out\"")) {
-            (None, None) => (
-                seen.peers.filter(|peers| *peers == 0),
-                seen.peers.filter(|peers| *peers == 0),
-            ),
-            // A direction without a peer has no sample.
-            (inbound, outbound) => (Some(inbound.unwrap_or(0)), Some(outbound.unwrap_or(0))),
-        };
-        seen.reachable = reachable(&told);
-        let listed = if answered {
-            fetch(peers.as_ref(), MAX_PEERS_BYTES).await
-        } else {
-            None
-        };
-        seen.peers_public = listed.and_then(|body| public(&body));
-        for event in [
-            Event::MailserverSeen(seen.clone()),
-            Event::WriterSeen(writer::counts(&told)),
-        ] {
+        let told = ask(node.as_ref(), &mut seen).await;
+        let counts = told.as_deref().map(writer::counts).unwrap_or_default();
+        for event in [Event::MailserverSeen(seen.clone()), Event::WriterSeen(counts)] {
             if events.send(event).await.is_err() {
                 return;
             }
         }
-        let pause = if answered || node.is_none() { EVERY } else { EAGER };
+        let pause = if told.is_some() || node.is_none() { EVERY } else { EAGER };
         tokio::select! {
             changed = nodes.changed() => if changed.is_err() { return },
             () = sleep(pause) => {}
         }
     }
+}
+
+/// Takes over what the node tells of itself. Its metrics, which may be empty, if it answered at all.
+async fn ask(node: Option<&Node>, seen: &mut MailserverStatus) -> Option<String> {
+    let parsed = |text: Option<&String>| text.and_then(|text| HttpAddress::parse(text));
+    let info = parsed(node.map(|node| &node.info));
+    let metrics = parsed(node.and_then(|node| node.metrics.as_ref()));
+    let peers = parsed(node.and_then(|node| node.peers.as_ref()));
+    let body = fetch(info.as_ref(), MAX_INFO_BYTES).await;
+    let listens = body.and_then(|body| serde_json::from_slice::<Info>(&body).ok());
+    let answered = listens.is_some();
+    if let Some(Info { listen_addresses }) = listens {
+        // Kept while the node is down: its key persists, so it comes back under the same.
+        seen.peer_id = listen_addresses.iter().find_map(|address| peer_id(address));
+        seen.multiaddrs = listen_addresses;
+    }
+    // One that does not answer is not asked for more, and what it said before is not known any longer.
+    let asked = |address: Option<HttpAddress>| address.filter(|_| answered);
+    let told = fetch(asked(metrics).as_ref(), MAX_METRICS_BYTES).await;
+    let told = told.map_or_else(String::new, |body| String::from_utf8_lossy(&body).into_owned());
+    seen.peers = sum(&told, "libp2p_peers", &[]);
+    let by_direction = |direction| sum(&told, "waku_connected_peers", &[direction, METADATA]);
+    (seen.peers_in, seen.peers_out) = match (by_direction("direction=\"In\""), by_direction("direction=\"Out\"")) {
+        (None, None) => (
+            seen.peers.filter(|peers| *peers == 0),
+            seen.peers.filter(|peers| *peers == 0),
+        ),
+        // A direction without a peer has no sample.
+        (inbound, outbound) => (Some(inbound.unwrap_or(0)), Some(outbound.unwrap_or(0))),
+    };
+    seen.reachable = reachable(&told);
+    let listed = fetch(asked(peers).as_ref(), MAX_PEERS_BYTES).await;
+    seen.peers_public = listed.and_then(|body| public(&body));
+    answered.then_some(told)
 }
 
 /// The body of a 200 within the time that one may take.

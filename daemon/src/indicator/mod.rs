@@ -18,8 +18,8 @@ use board_configs::{Board, LedDriver, Shows};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+pub use crate::pattern::{Pattern, Step};
 pub use address::last_number;
-pub use pattern::{Pattern, Step};
 
 use crate::event::{Event, Part, Sender};
 use crate::hardware::{Hand, Lamp, RETRY, open_lamp};
@@ -93,7 +93,7 @@ struct Reporter {
 
 #[derive(Default)]
 struct Report {
-    patterns: BTreeMap<String, String>,
+    patterns: BTreeMap<String, Pattern>,
     troubles: BTreeMap<String, String>,
 }
 
@@ -102,7 +102,7 @@ impl Reporter {
     fn shows(&self, led: &str, pattern: Pattern) -> bool {
         let patterns = {
             let mut report = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            report.patterns.insert(led.to_owned(), pattern.to_string());
+            report.patterns.insert(led.to_owned(), pattern);
             report.patterns.clone()
         };
         self.events.try_send(Event::Indicated(patterns)).is_ok()

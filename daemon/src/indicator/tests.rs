@@ -67,7 +67,7 @@ impl Bench {
             }
             while let Ok(event) = self.events.try_recv() {
                 if let Event::Indicated(patterns) = event
-                    && patterns["status"] == pattern.to_string()
+                    && patterns["status"] == pattern
                 {
                     return;
                 }

@@ -1,7 +1,7 @@
 //! How a pattern looks, and what it says, in words. Those of faults say it by their code ([`crate::fault`]).
 
-use super::pattern::Pattern;
 use crate::button::Held;
+use crate::pattern::Pattern;
 use crate::wording::{ENGLISH, Wording};
 
 /// How a pattern looks.

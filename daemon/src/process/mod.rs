@@ -52,9 +52,12 @@ fn own_program() -> &'static Path {
     OWN_PROGRAM.get().map_or(Path::new("/proc/self/exe"), PathBuf::as_path)
 }
 
+/// One more small process: its first argument, and its work.
+pub(crate) type Worker = (&'static str, fn() -> ExitCode);
+
 /// Whether this process was started as a keeper, a launcher or one of these workers; then it has done that, and this is its
 /// exit code. To be called first of all in `main`.
-pub(crate) fn enter(workers: &[(&str, fn() -> ExitCode)]) -> Option<ExitCode> {
+pub(crate) fn enter(workers: &[Worker]) -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let mode = arguments.next()?;
     if mode == KEEPER {

@@ -25,6 +25,7 @@ use crate::config::service::{Disabled, Node};
 use crate::config::{Config, Mistake};
 use crate::detail::Detail;
 use crate::event::{Action, Ending, Event, Part, Request, RunId, ServiceId, Step};
+use crate::pattern::Pattern;
 use crate::snapshot::WriterStatus;
 use presses::Presses;
 use surroundings::Surroundings;
@@ -54,7 +55,7 @@ pub struct State {
     traffic: Traffic,
     disk_stage: archive::DiskStage,
     writer: WriterStatus,
-    leds: BTreeMap<String, String>,
+    leds: BTreeMap<String, Pattern>,
     missing: BTreeMap<Part, String>,
     /// Why limits on services do not hold, where they do not.
     unlimited: Option<String>,
@@ -146,6 +147,7 @@ impl State {
         Step { actions, transitions }
     }
 
+    // Longer than a screen, because it is the one place where each event is matched.
     fn take(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         match event {
             Event::Tick => {}

@@ -106,7 +106,7 @@ fn lights<'a>(view: &View<'a>) -> Vec<(&'a str, Pattern)> {
         .snapshot
         .leds
         .iter()
-        .filter_map(|(name, pattern)| Some((name.as_str(), pattern.parse().ok()?)))
+        .map(|(name, pattern)| (name.as_str(), *pattern))
         .collect();
     lights.sort_by_key(|(name, _)| !matches!(*name, "status" | "board"));
     lights

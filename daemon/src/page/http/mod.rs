@@ -1,8 +1,6 @@
-//! How the page is asked for: a bounded crowd of connections from neighbours, requests by address or by a name of ours,
 //! forms from this very page only. What the answer looks like is [`html`](super::html)'s.
 
 mod action;
-mod crowd;
 pub(crate) mod form;
 #[cfg(feature = "fuzzed")]
 pub(crate) mod fuzzed;

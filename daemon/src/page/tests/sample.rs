@@ -4,6 +4,7 @@ use archive::DiskStage;
 
 use crate::detail::{ArchiveDetail, BoardDetail, Cause, ClockDetail, Detail, NetworkDetail, ServiceDetail};
 use crate::fault::Fault;
+use crate::indicator::Pattern;
 use crate::log::Entry;
 use crate::snapshot::*;
 
@@ -13,7 +14,7 @@ pub(in crate::page) fn starting() -> Snapshot {
     let mut snapshot = Snapshot::at_start("dev");
     snapshot.version = "1.2.3".to_owned();
     snapshot.uptime_secs = 4;
-    snapshot.leds.insert("status".to_owned(), "starting".to_owned());
+    snapshot.leds.insert("status".to_owned(), Pattern::Starting);
     snapshot
         .services
         .push(service("mailserver", ServiceStateName::Activating, Some(4242)));
@@ -25,7 +26,7 @@ pub(in crate::page) fn ok() -> Snapshot {
     snapshot.state = BoxState::Ok;
     snapshot.reason = Detail::AllWell;
     snapshot.uptime_secs = 3 * 86_400 + 4 * 3600;
-    snapshot.leds.insert("status".to_owned(), "ok".to_owned());
+    snapshot.leds.insert("status".to_owned(), Pattern::Ok);
     snapshot.services = vec![service("mailserver", ServiceStateName::Active, Some(4242)), {
         let mut nwaku = service("nwaku", ServiceStateName::Disabled, None);
         nwaku.health = None;
@@ -161,7 +162,7 @@ pub(in crate::page) fn degraded() -> Snapshot {
     snapshot.reason = ClockDetail::NotSynchronised.into();
     snapshot
         .leds
-        .insert("status".to_owned(), format!("degraded-{}", Fault::Clock.code()));
+        .insert("status".to_owned(), Pattern::Degraded(Fault::Clock.code()));
     let finding = Finding {
         level: Level::Warn,
         detail: ClockDetail::NotSynchronised.into(),
@@ -196,9 +197,8 @@ pub(in crate::page) fn failed() -> Snapshot {
     snapshot.leds.clear();
     snapshot
         .leds
-        .insert("fault".to_owned(), format!("failed-{}", Fault::ServiceDown.code()));
-    snapshot.leds.insert("status".to_owned(), "off".to_owned());
-    snapshot.leds.insert(evil.to_owned(), evil.to_owned());
+        .insert("fault".to_owned(), Pattern::Failed(Fault::ServiceDown.code()));
+    snapshot.leds.insert("status".to_owned(), Pattern::Off);
     snapshot.services = vec![ServiceStatus {
         name: evil.to_owned(),
         state: ServiceStateName::Failed,
