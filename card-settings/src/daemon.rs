@@ -9,6 +9,7 @@ use crate::settings::{Joins, Notify, Settings};
 /// The service whose archive the quota is for, as the image names it.
 const MAILSERVER: &str = "mailserver";
 
+/// Why wishes could not be laid over the image's own settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the image's own configuration is no TOML: {0}")]
