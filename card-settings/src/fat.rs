@@ -24,6 +24,7 @@ const DIRECTORY: u8 = 0x10;
 
 /// Why a partition or a file on it cannot be read or written over.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong, and with what")]
 pub enum Error {
     #[error("the FAT partition cannot be read or written: {0}")]
     Io(#[from] io::Error),

@@ -81,6 +81,10 @@ pub fn parse(bytes: &[u8]) -> Result<Settings, Mistake> {
     read(bytes).map(|read| read.settings)
 }
 
+/// The settings of a file, and where its secrets stand.
+///
+/// # Errors
+/// The first mistake: a file with one is not used at all.
 pub fn read(bytes: &[u8]) -> Result<Read, Mistake> {
     let text = text(FILE, bytes)?;
     // What was in front of the text.
