@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+/// The file's name on the card.
 pub const FILE: &str = "pillarbox-address.txt";
 /// The file's size, made with the image: a dozen addresses.
 pub const FILE_BYTES: usize = 512;
 
+/// What it says before the first start.
 pub const NONE_YET: &str = "The box has not had an address with this card yet.\n";
 
 /// What the file says.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::settings::{Joins, Mistake, Settings, Waku};
 
+/// The file's name on the card.
 pub const FILE: &str = "pillarbox-answer.txt";
 
 /// The answer's text: mistakes, what is used, and what of Imager's settings has no effect here.

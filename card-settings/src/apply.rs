@@ -31,6 +31,7 @@ use places::{put, put_secret};
 /// What became of the card.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// What the card says, with what was kept of it.
     pub settings: Settings,
     /// The sentence for the page when something on the card is not used.
     pub trouble: Option<String>,

@@ -9,7 +9,9 @@ use crate::settings::{Joins, Notify, Settings};
 /// The service whose archive the quota is for, as the image names it.
 const MAILSERVER: &str = "mailserver";
 
+/// Why wishes could not be laid over the image's own settings.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong, and with what")]
 pub enum Error {
     #[error("the image's own configuration is no TOML: {0}")]
     Base(#[from] toml::de::Error),

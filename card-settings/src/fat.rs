@@ -22,7 +22,9 @@ const LONG_NAME: u8 = 0x0f;
 const VOLUME_LABEL: u8 = 0x08;
 const DIRECTORY: u8 = 0x10;
 
+/// Why a partition or a file on it cannot be read or written over.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what is wrong, and with what")]
 pub enum Error {
     #[error("the FAT partition cannot be read or written: {0}")]
     Io(#[from] io::Error),
@@ -36,6 +38,7 @@ pub enum Error {
 
 type Result<T> = std::result::Result<T, Error>;
 
+/// A FAT partition that is read and written over without being mounted.
 pub struct Fat<D> {
     device: D,
     bytes_per_sector: u64,
@@ -50,10 +53,15 @@ pub struct Fat<D> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     first: u32,
+    /// The file's length.
     pub bytes: u64,
 }
 
 impl<D: Read + Seek> Fat<D> {
+    /// Reads the partition's first sector.
+    ///
+    /// # Errors
+    /// When the device cannot be read, or is no FAT partition.
     pub fn open(mut device: D) -> Result<Fat<D>> {
         let device_bytes = device.seek(SeekFrom::End(0))?;
         device.rewind()?;
@@ -248,6 +256,7 @@ impl<D: Read + Write + Seek> Fat<D> {
         Ok(())
     }
 
+    /// The device that was opened.
     pub fn into_device(self) -> D {
         self.device
     }

@@ -15,6 +15,10 @@ use crate::{address, settings};
 /// Addresses come one after the other at a start: the card is written to when they have stayed for this long.
 const SETTLED: Duration = Duration::from_secs(5);
 
+/// Puts what the card says where it is looked for.
+///
+/// # Errors
+/// When a file of the box cannot be written; a mistake on the card is none.
 pub fn apply(device: &Path, places: &Places) -> Result<String> {
     let outcome = apply::apply(device, places)?;
     if let Some(name) = &outcome.settings.name {
@@ -26,6 +30,10 @@ pub fn apply(device: &Path, places: &Places) -> Result<String> {
     })
 }
 
+/// Waits until the addresses stay, and writes them on the card.
+///
+/// # Errors
+/// When the card cannot be written to.
 pub fn address(device: &Path) -> Result<String> {
     let mut addresses = address::of_this_machine()?;
     loop {

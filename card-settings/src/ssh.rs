@@ -17,6 +17,7 @@ const KINDS: &[&str] = &[
 /// RSA with 16,384 bits has 2 KiB.
 const MAX_KEY_BYTES: usize = 4096;
 
+/// A public key of OpenSSH's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     kind: &'static str,

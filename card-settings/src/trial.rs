@@ -13,15 +13,19 @@ use crate::settings::Settings;
 
 /// A router that starts together with the box needs this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks at the network.
 pub const BETWEEN: Duration = Duration::from_secs(5);
 /// The kernel asks for a neighbour three times, a second apart (tcp(7), arp(7)).
 const ANSWER: Duration = Duration::from_secs(5);
 /// The router's name server: any port would do, because a refusal is an answer, too.
 const PORT: u16 = 53;
 
+/// What a look at the network shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
+    /// It needs no going back.
     Works,
+    /// It may yet.
     NotYet,
     /// No cable in any socket, where only a cable can work.
     NoCable,

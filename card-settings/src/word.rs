@@ -3,6 +3,7 @@
 
 use rand::RngExt;
 
+/// The file's name on the card.
 pub const FILE: &str = "pillarbox-word.txt";
 /// The file's size, made with the image.
 pub const FILE_BYTES: usize = 256;

@@ -12,7 +12,9 @@ use serde_saphyr::{Budget, Options};
 use super::{NO_COMMANDS, NO_INTERFACES, NO_KEYBOARD, NO_PACKAGES, NO_PASSWORDS, NO_USERS, Wishes};
 use crate::settings::{self, AddressSection, Mistake, Settings};
 
+/// The file's name on the card: accounts, name, time zone.
 pub const USER_DATA: &str = "user-data";
+/// The file's name on the card: the network.
 pub const NETWORK_CONFIG: &str = "network-config";
 
 /// Far more than Imager writes with everything chosen.

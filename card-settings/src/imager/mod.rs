@@ -21,6 +21,7 @@ pub use taken::{is_taken, taken};
 /// What was asked for, and what of it a box cannot do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
+    /// What a box can do of it.
     pub settings: Settings,
     /// Each a whole sentence, in order.
     pub unused: BTreeSet<&'static str>,

@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use super::{NO_COMMANDS, NO_CONNECT, NO_INTERFACES, NO_KEYBOARD, NO_PACKAGES, NO_PASSWORDS, NO_USERS, Wishes};
 use crate::settings::{self, AddressSection, Mistake};
 
+/// The file's name on the card.
 pub const FILE: &str = "rpi-preseed.toml";
 
 const NO_BOOT: &str = "config.txt and cmdline.txt stay as the image has them.";

@@ -9,6 +9,7 @@ pub fn taken(bytes: usize) -> Vec<u8> {
     fitted(SENTENCE, bytes)
 }
 
+/// Whether this is what [`taken`] left.
 pub fn is_taken(content: &[u8]) -> bool {
     content == taken(content.len())
 }

@@ -35,6 +35,7 @@ pub use wifi::Wifi;
 
 use crate::ssh::Key;
 
+/// The file's name on the card.
 pub const FILE: &str = "pillarbox.toml";
 /// Far more than the shipped file with every key in use; keys of the SSH server are the longest values.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -46,24 +47,32 @@ pub struct Settings {
     pub name: Option<String>,
     /// A name of the time zone database.
     pub time_zone: Option<String>,
+    /// How long messages are kept.
     pub retention_hours: Option<u32>,
+    /// How much room they may take.
     pub quota_mib: Option<NonZeroU32>,
+    /// The network that is joined, and its shards.
     pub waku: Option<Waku>,
     /// As they were written before there was `[waku]`.
     pub shards: Option<BTreeSet<u16>>,
     /// What the mailserver may receive, on average, and as much again sent.
     pub bandwidth_kib_per_sec: Option<NonZeroU32>,
+    /// The Wi-Fi that is used where there is no cable.
     pub wifi: Option<Wifi>,
     /// Of the Wi-Fi where there is one, of the cable otherwise.
     pub address: Option<StaticAddress>,
+    /// Who is told when something is wrong.
     pub notify: Notify,
+    /// Who may log in.
     pub ssh_keys: Vec<Key>,
 }
 
 /// The settings, and where in the bytes their secrets stand, quotes and all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read {
+    /// What the file says.
     pub settings: Settings,
+    /// Where secrets stand in the file.
     pub secrets: Vec<Range<usize>>,
 }
 
@@ -72,6 +81,10 @@ pub fn parse(bytes: &[u8]) -> Result<Settings, Mistake> {
     read(bytes).map(|read| read.settings)
 }
 
+/// The settings of a file, and where its secrets stand.
+///
+/// # Errors
+/// The first mistake: a file with one is not used at all.
 pub fn read(bytes: &[u8]) -> Result<Read, Mistake> {
     let text = text(FILE, bytes)?;
     // What was in front of the text.

@@ -8,12 +8,16 @@ use super::Mistake;
 
 const MAX_DNS: usize = 3;
 
+/// An address that the router does not give, as the network needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticAddress {
+    /// The box's own.
     pub address: IpAddr,
     /// Leading bits of the address that name the network.
     pub prefix: u8,
+    /// The router's, of the same IP version.
     pub gateway: Option<IpAddr>,
+    /// Name servers, three at most.
     pub dns: Vec<IpAddr>,
 }
 

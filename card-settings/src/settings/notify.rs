@@ -11,37 +11,55 @@ const MAX_RECIPIENTS: usize = 4;
 /// RFC 4616, section 2: a server must take as many of each.
 const MAX_LOGIN_BYTES: usize = 255;
 
+/// Who is told when something is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
+    /// By a POST with JSON.
     pub webhook: Option<Post>,
+    /// By ntfy's protocol.
     pub ntfy: Option<Post>,
+    /// By e-mail.
     pub email: Option<Email>,
 }
 
 /// A service of the web that takes messages. Whoever knows its address may write there, so that is a secret, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Post {
+    /// Where to; a secret, because whoever knows it can write there.
     pub url: Secret,
+    /// Sent with it, as a bearer's.
     pub token: Option<Secret>,
 }
 
+/// A mail server, and who writes to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
+    /// The server's name.
     pub server: String,
+    /// The usual one for `tls` when absent.
     pub port: Option<u16>,
+    /// How the connection is encrypted.
     pub tls: Tls,
+    /// The account, if the server wants one.
     pub user: Option<String>,
+    /// The account's.
     pub password: Option<Secret>,
+    /// The sender's address.
     pub from: String,
+    /// The recipients' addresses.
     pub to: Vec<String>,
 }
 
+/// How a connection to a mail server is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tls {
     #[default]
+    /// From its first byte.
     Implicit,
+    /// After a first line in the clear.
     Starttls,
+    /// Not at all.
     None,
 }
 

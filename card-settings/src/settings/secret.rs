@@ -2,14 +2,17 @@
 
 use std::fmt;
 
+/// A text that is in no log and no answer.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
+    /// Takes the text.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }
 
+    /// The text, for the one who needs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

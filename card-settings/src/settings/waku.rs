@@ -18,12 +18,16 @@ const TWN_CLUSTER: u16 = 1;
 /// One that answers is enough; more are a reserve.
 const MAX_ENTRY_NODES: usize = 16;
 
+/// The Waku network that is joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waku {
+    /// Which one.
     pub joins: Joins,
+    /// Those that are served, where the network's own are not wanted.
     pub shards: Option<BTreeSet<u16>>,
 }
 
+/// Which network is joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joins {
     /// A public network.
@@ -31,7 +35,12 @@ pub enum Joins {
     /// Nobody is looked for.
     Nothing,
     /// A network of one's own.
-    Own { cluster: u16, entry_nodes: Vec<String> },
+    Own {
+        /// Its cluster.
+        cluster: u16,
+        /// Where a node begins to look for others.
+        entry_nodes: Vec<String>,
+    },
     /// What the image joins, on other shards.
     AsShipped,
 }

@@ -12,8 +12,10 @@ const PASSPHRASE_BYTES: std::ops::RangeInclusive<usize> = 8..=63;
 /// The same: the key itself, as hexadecimal digits.
 const KEY_DIGITS: usize = 64;
 
+/// A wireless network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wifi {
+    /// Its name (SSID).
     pub name: String,
     /// A passphrase or the key itself; none for an open network.
     pub password: Option<Secret>,

@@ -1,5 +1,6 @@
 //! What `scripts/test style` looks at beside the compiler, clippy and shellcheck: circles of files, files and functions
-//! that are too long, dependencies that nothing uses, licences and sources of what is linked, two versions of a crate.
+//! that are too long, dependencies that nothing uses, licences and sources of what is linked, two versions of a
+//! crate.
 //!
 //! What is known and not yet put right stands in `known.txt`, which may only shrink: an entry that is not needed any more
 //! is a mistake as well, and `--shrink` takes it out. Nothing adds to it.
@@ -41,6 +42,7 @@ fn main() -> Result<ExitCode> {
         mistakes.extend(unused::check(member));
     }
     mistakes.extend(metadata.licences_and_sources());
+    mistakes.extend(metadata.features_for_fuzzing());
     mistakes.extend(metadata.duplicates());
     if shrink {
         known.shrink(&list)?;

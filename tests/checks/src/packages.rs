@@ -1,5 +1,5 @@
 //! What Cargo knows of the workspace and of all that it is linked with on Linux: licences, sources, and crates that are
-//! there in two versions.
+//! there in two versions; and that nothing which ships holds what is there for fuzzing.
 //!
 //! Advisories need a database from elsewhere; the public forge looks at them (`.github/workflows/advisories.yml`).
 
@@ -23,6 +23,10 @@ const LICENCES_OF_ONE: &[(&str, &str, &str)] = &[(
     "MPL-2.0",
     "binds the crate's own files alone, which are not changed; igd-next speaks to routers with it",
 )];
+
+/// The feature of our libraries that only the fuzz crate may turn on.
+const FOR_FUZZING: &str = "fuzzed";
+const FUZZ_CRATE: &str = "pillarbox-fuzz";
 
 /// Crates in two versions, by the reason why the older one is still there.
 const DUPLICATES: &[(&str, &[&str])] = &[
@@ -108,6 +112,7 @@ struct Declared {
     name: String,
     rename: Option<String>,
     kind: Option<String>,
+    features: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,6 +177,17 @@ impl Metadata {
             }
         }
         mistakes
+    }
+
+    pub(crate) fn features_for_fuzzing(&self) -> Vec<String> {
+        let others = self.packages.iter().filter(|package| package.name != FUZZ_CRATE);
+        let turned_on = others.flat_map(|package| package.dependencies.iter().map(move |declared| (package, declared)));
+        turned_on
+            .filter(|(package, declared)| {
+                package.source.is_none() && declared.features.iter().any(|feature| feature == FOR_FUZZING)
+            })
+            .map(|(package, declared)| format!("{} turns on {FOR_FUZZING} of {}", package.name, declared.name))
+            .collect()
     }
 
     pub(crate) fn duplicates(&self) -> Vec<String> {
@@ -277,6 +293,26 @@ mod tests {
         .licences_and_sources();
         let named: Vec<&str> = found.iter().filter_map(|mistake| mistake.split(' ').next()).collect();
         assert_eq!(named, ["strict", "other", "elsewhere"]);
+    }
+
+    #[test]
+    fn only_the_fuzz_crate_turns_on_what_is_for_fuzzing() {
+        let mut found = metadata(&[
+            (FUZZ_CRATE, "0.1.0", "Apache-2.0", None),
+            ("daemon", "0.1.0", "Apache-2.0", None),
+        ]);
+        for package in &mut found.packages {
+            package.dependencies.push(Declared {
+                name: "board-configs".to_owned(),
+                rename: None,
+                kind: None,
+                features: vec![FOR_FUZZING.to_owned()],
+            });
+        }
+        assert_eq!(
+            found.features_for_fuzzing(),
+            ["daemon turns on fuzzed of board-configs"]
+        );
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Boots an image on an emulated board and does with it what a person does: flash, plug in, open the page, press the
 //! button, pull the plug. Nothing is passed to the board that a real one would not have. Needs root, for a network of
 //! its own.
-#![expect(clippy::print_stdout, reason = "figures are what `bench` is for")]
 
 mod bench;
 mod card;

@@ -3,7 +3,6 @@
 //!
 //! Everything is seen from outside, by the kernel's counts and by the file that stands for the LED: what is printed is
 //! what a board would do.
-#![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 mod crowd;
 mod light;
