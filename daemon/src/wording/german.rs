@@ -69,7 +69,7 @@ const PAGE: Page = Page {
     day_ago: "vor 24 Std.",
     now: "jetzt",
     nothing_counted: "Daten erscheinen nach der ersten Prüfung des Archivs.",
-    nothing_came: T("Noch ist keine Nachricht eingegangen. Gezählt wird seit {span}."),
+    nothing_came: T("Noch ist keine Nachricht eingegangen (gezählt seit {span})."),
     bars_label: T(
         "Nachrichten pro Stunde für {hours} der letzten 24 Stunden: insgesamt {total}, höchstens {most} in einer Stunde.",
     ),
