@@ -48,7 +48,7 @@ pub(crate) fn request(bytes: &[u8]) {
             let desk = desk.clone();
             async move { desk.take(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await }
         };
-        drop(serve::exchange(own, take).await);
+        drop(bounded_http::exchange(own, &serve::LIMITS, take).await);
         let mut answer = Vec::new();
         let _ = peer.read_to_end(&mut answer).await;
         answer

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use bounded_http::{Body, Eviction, Limits};
 use hyper::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use super::neighbours::Neighbours;
@@ -23,7 +22,7 @@ pub(in crate::page) use bounded_http::bind;
 /// For everything: reading, answering, and the peer's reading of it. What a form's own body may take is less
 /// ([`super::routes`]).
 const WHOLE: Duration = Duration::from_secs(30);
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     // Each costs some 10 KiB at worst.
     connections: 192,
     // A browser uses six; a source that opens a thousand a second leaves each one 64 ms.
@@ -51,14 +50,4 @@ where
 {
     let admits = move |peer| neighbours.admits(peer, Instant::now());
     bounded_http::serve(listener, LIMITS, admits, answer, pending()).await;
-}
-
-/// One request and its answer; nothing when the peer's bytes are no HTTP.
-pub(super) async fn exchange<S, F, A>(stream: S, answer: F) -> Option<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request<Body>) -> A + Send + Sync + 'static,
-    A: Future<Output = Response<Answer>> + Send + 'static,
-{
-    bounded_http::exchange(stream, &LIMITS, answer).await
 }
