@@ -1,7 +1,7 @@
 //! What a flag is, and how the table of them (`known`) is searched and shown.
 //!
-//! One table serves the command line, the configuration file, `--help` and the README, so that none of them can know a
-//! flag the others don't.
+//! One table serves the command line, the configuration file, `--help` and `docs/operator.md`, so that none of them can
+//! know a flag the others don't.
 
 pub use super::known::FLAGS;
 
@@ -100,7 +100,7 @@ pub fn help() -> String {
     text
 }
 
-/// The README's table.
+/// The table in `docs/operator.md`.
 pub fn table() -> String {
     let mut text = String::from("| flag | default | here |\n|---|---|---|\n");
     for flag in FLAGS {
@@ -149,19 +149,19 @@ mod tests {
         }
     }
 
-    /// The README says what this table says. `UPDATE_README=1 cargo test -p pillarbox-mailserver` writes it anew.
+    /// `docs/operator.md` says what this table says. `UPDATE_README=1 cargo test -p pillarbox-mailserver` writes it.
     #[test]
     fn the_readme_has_this_table() {
         const BEGIN: &str = "<!-- flags: begin -->\n";
         const END: &str = "<!-- flags: end -->";
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operator.md");
         let readme = std::fs::read_to_string(path).unwrap();
         let (head, rest) = readme.split_once(BEGIN).unwrap();
         let (found, tail) = rest.split_once(END).unwrap();
         if std::env::var_os("UPDATE_README").is_some() {
             std::fs::write(path, format!("{head}{BEGIN}{}{END}{tail}", table())).unwrap();
         } else {
-            assert_eq!(found, table(), "run with UPDATE_README=1 to write the README anew");
+            assert_eq!(found, table(), "run with UPDATE_README=1 to write docs/operator.md");
         }
     }
 }
