@@ -46,7 +46,7 @@ const CLAIM_WITHIN: Duration = Duration::from_secs(2);
     about = "Runs a Pillarbox: its services, retention, LEDs, button and page"
 )]
 pub struct Arguments {
-    /// The settings (TOML); its keys are described in daemon/README.md.
+    /// The settings (TOML); its keys are described in docs/operator.md.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// Only read and check the settings and the service files.

@@ -1,5 +1,5 @@
 //! The daemon's settings: one TOML file, read once at the start and again on SIGHUP, plus one file a service
-//! ([`service`]). Every key is documented in `daemon/README.md`.
+//! ([`service`]). Every key is documented in `docs/operator.md`.
 //!
 //! Strict: a key that is not known, a value that is not one, or a path that leads nowhere stops the daemon with exit
 //! code 78 and one message that names the file, the key and the mend ([`Mistake`]), because a setting that is silently

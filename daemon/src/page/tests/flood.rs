@@ -5,7 +5,7 @@ use super::*;
 
 const IDLE: usize = 2000;
 const SLOW: usize = 200;
-/// Generous, for a busy machine; the figures that are measured stand in ARCHITECTURE.md.
+/// Generous, for a busy machine; the figures that are measured stand in docs/figures.md.
 const SOON: Duration = Duration::from_secs(10);
 
 #[test]

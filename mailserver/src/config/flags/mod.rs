@@ -1,8 +1,8 @@
 //! The table of flags: wakunode2's (nwaku `tools/confutils/kernel_cli_args.nim`, and those of its releases since v0.34 that
 //! operators' scripts still carry) and the few of our own; how it is searched, and how it is shown.
 //!
-//! One table serves the command line, the configuration file, `--help` and the README, so that none of them can know a
-//! flag the others don't.
+//! One table serves the command line, the configuration file, `--help` and `docs/operator.md`, so that none of them can
+//! know a flag the others don't.
 
 mod flag;
 mod node;
@@ -55,7 +55,7 @@ pub fn help() -> String {
     text
 }
 
-/// The README's table.
+/// The table in `docs/operator.md`.
 pub fn table() -> String {
     let mut text = String::from("| flag | default | here |\n|---|---|---|\n");
     for flag in all() {
@@ -104,19 +104,19 @@ mod tests {
         }
     }
 
-    /// The README says what this table says. `UPDATE_README=1 cargo test -p pillarbox-mailserver` writes it anew.
+    /// `docs/operator.md` says what this table says. `UPDATE_README=1 cargo test -p pillarbox-mailserver` writes it.
     #[test]
     fn the_readme_has_this_table() {
         const BEGIN: &str = "<!-- flags: begin -->\n";
         const END: &str = "<!-- flags: end -->";
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operator.md");
         let readme = std::fs::read_to_string(path).unwrap();
         let (head, rest) = readme.split_once(BEGIN).unwrap();
         let (found, tail) = rest.split_once(END).unwrap();
         if std::env::var_os("UPDATE_README").is_some() {
             std::fs::write(path, format!("{head}{BEGIN}{}{END}{tail}", table())).unwrap();
         } else {
-            assert_eq!(found, table(), "run with UPDATE_README=1 to write the README anew");
+            assert_eq!(found, table(), "run with UPDATE_README=1 to write docs/operator.md");
         }
     }
 }
