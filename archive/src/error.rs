@@ -40,6 +40,9 @@ pub enum Error {
     /// A cursor names an envelope that is neither kept nor remembered.
     #[error("the cursor {0} is not in the archive")]
     UnknownCursor(MessageHash),
+    /// A file was not replaced.
+    #[error(transparent)]
+    Replace(#[from] durable_file::Error),
     /// The policy is not one that this version writes.
     #[error("the policy file {path} cannot be understood: {reason}")]
     Policy {

@@ -4,9 +4,8 @@
 //! Digits become a key pair in one place ([`from_hex`]), and a key pair never becomes text but for that file.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use libp2p::identity::{Keypair, secp256k1};
@@ -14,12 +13,10 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum KeyError {
-    #[error("{action} {path}: {source}")]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    #[error("reading the node key {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("writing the node key: {0}")]
+    Write(#[from] durable_file::Error),
     #[error("{path} holds no node key: expected 64 hex digits; restore the file, or remove it for a new identity")]
     NotAKey { path: PathBuf },
 }
@@ -72,21 +69,17 @@ impl fmt::Debug for NodeKey {
 
 /// The key in `path`; a new one is made and kept there when the file does not exist.
 pub fn load_or_create(path: &Path) -> Result<Keypair, KeyError> {
-    let failed = |action| {
-        move |source| KeyError::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    };
     match fs::read_to_string(path) {
         Ok(text) => from_hex(text.trim()).ok_or_else(|| KeyError::NotAKey { path: path.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let secret = secp256k1::Keypair::generate();
-            write_private(path, &hex::encode(secret.secret().to_bytes())).map_err(failed("writing the node key"))?;
+            keep(path, &hex::encode(secret.secret().to_bytes()))?;
             Ok(secret.into())
         }
-        Err(source) => Err(failed("reading the node key")(source)),
+        Err(source) => Err(KeyError::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
@@ -97,25 +90,12 @@ pub fn from_hex(text: &str) -> Option<Keypair> {
     Some(secp256k1::Keypair::from(secret).into())
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = dir.join(name);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    File::open(dir)?.sync_all()
+/// The folder is made when it is missing. The file is its owner's alone.
+fn keep(path: &Path, text: &str) -> Result<(), durable_file::Error> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        durable_file::make_folder(folder, 0o755)?;
+    }
+    durable_file::replace(path, text.as_bytes(), 0o600)
 }
 
 #[cfg(test)]

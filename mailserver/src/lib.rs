@@ -23,6 +23,7 @@ pub mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+pub mod ports;
 pub mod protocols;
 pub mod rest;
 pub mod service;

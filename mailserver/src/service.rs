@@ -14,10 +14,11 @@ use tokio::{
 use crate::{
     config::{Config, Metrics as MetricsSettings, Rest},
     discovery::{self, Discovery, Told},
-    http::{self, BindError},
+    http,
     key::KeyError,
     metrics::Metrics,
     node::{self, Handle, Running, StartError},
+    ports::BindError,
     rest::{self, Api, SetLogLevel},
     swarm::{self, Phase, TransportError},
 };

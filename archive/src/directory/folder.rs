@@ -216,11 +216,6 @@ impl Folder {
         }
     }
 
-    /// Within the folder.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        std::fs::rename(self.at(from), self.at(to))
-    }
-
     /// Makes what was created, renamed or removed in it last.
     pub fn sync(&self) -> io::Result<()> {
         self.handle.sync_all()

@@ -4,7 +4,6 @@
 //! A policy that cannot be understood, or that went away under the writer, is the safe state, never a guess: nothing is
 //! pruned, and the cut-off that held last goes on holding.
 
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::folder::Folder;
-use crate::directory::names::{POLICY, POLICY_NEW};
+use crate::directory::names::POLICY;
 use crate::error::Error;
 use crate::mutex::may_wait;
 use crate::nanos::Nanos;
@@ -78,24 +77,19 @@ pub(crate) fn cutoff(now: Nanos, retention: Duration) -> Nanos {
 /// Replaces the policy: whole or not at all, also across a power cut.
 pub fn write_policy(dir: &Path, policy: &Policy) -> Result<(), Error> {
     let path = dir.join(POLICY);
-    let temporary = dir.join(POLICY_NEW);
     let text = serde_json::to_vec_pretty(policy).map_err(|error| Error::Policy {
-        path: path.clone(),
+        path,
         reason: error.to_string(),
     })?;
     std::fs::create_dir_all(dir).map_err(Error::file("create", dir))?;
     let folder = Folder::open(dir).map_err(Error::file("open", dir))?;
-    folder
-        .create(POLICY_NEW, MODE)
-        .and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_all()
-        })
-        .map_err(Error::file("write", &temporary))?;
-    folder
-        .rename(POLICY_NEW, POLICY)
-        .map_err(Error::file("replace", &path))?;
-    folder.sync().map_err(Error::file("sync the directory", dir))
+    Ok(durable_file::replace_in(
+        folder.handle(),
+        dir,
+        POLICY.as_ref(),
+        &text,
+        MODE,
+    )?)
 }
 
 /// The policy as it stands; `None` without one.

@@ -10,6 +10,7 @@ use std::{fs, mem};
 /// In the archive's directory. A line a gap: its first and its last nanosecond since the Unix epoch, the last one
 /// `-` where it is open.
 const FILE: &str = "gaps";
+const MODE: u32 = 0o644;
 /// Of more, those closest to each other become one: what lies between them is asked for once more.
 const MAX_GAPS: usize = 64;
 /// [`MAX_GAPS`] lines of two numbers are a third of it.
@@ -109,9 +110,10 @@ impl Gaps {
     /// Without the file a restart forgets what was not filled; the run itself goes on.
     async fn save(&self) {
         let (path, text) = (self.path.clone(), to_text(&self.gaps));
-        let written = tokio::task::spawn_blocking(move || write(&path, &text)).await;
-        if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            tracing::warn!(path = %self.path.display(), %error, "keeping what is still to be filled");
+        let write = move || durable_file::replace(&path, text.as_bytes(), MODE);
+        // A runtime that is going down runs it no more.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            tracing::warn!(%error, "keeping what is still to be filled");
         }
     }
 }
@@ -152,13 +154,6 @@ fn parse(line: &str) -> Option<Gap> {
     let from = from.parse().ok()?;
     let to = if to == "-" { OPEN } else { to.parse().ok()? };
     (from < to).then_some(Gap { from, to })
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    fs::write(&fresh, text)?;
-    fs::File::open(&fresh)?.sync_all()?;
-    fs::rename(&fresh, path)
 }
 
 #[cfg(test)]

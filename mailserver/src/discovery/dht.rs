@@ -21,8 +21,8 @@ use super::{
 use crate::{
     config::Discv5 as Settings,
     enr::{self, Enr},
-    http::BindError,
     labels::count,
+    ports::BindError,
     swarm::{Handle, Origin, Phase, Status},
 };
 

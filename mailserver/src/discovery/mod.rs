@@ -33,9 +33,9 @@ use tokio::{
 use crate::{
     config::Config,
     enr::{self, WakuNode},
-    http::BindError,
     key::Identity,
     labels::Kind,
+    ports::BindError,
     protocols::peer_exchange::Records,
     swarm::{Candidate, Handle, Origin},
 };

@@ -6,7 +6,7 @@
 //! set back leaves a larger one.
 
 use std::{
-    fs, io,
+    fs,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
@@ -24,6 +24,9 @@ use crate::{
     settings::{Listen, Nat},
     swarm::{Handle, Phase, Status},
 };
+
+/// The record is told to everybody.
+const MODE: u32 = 0o644;
 
 /// What the record says besides what the node learns of its addresses.
 pub(super) struct Fixed {
@@ -119,12 +122,9 @@ impl OwnRecord {
         }
     }
 
-    fn keep(&self) -> io::Result<()> {
+    fn keep(&self) -> Result<(), durable_file::Error> {
         let Some(path) = &self.path else { return Ok(()) };
-        let mut fresh = path.clone().into_os_string();
-        fresh.push(".new");
-        fs::write(&fresh, self.record.to_base64())?;
-        fs::rename(&fresh, path)
+        durable_file::replace(path, self.record.to_base64().as_bytes(), MODE)
     }
 
     /// Keeps the record up to date where there is no discv5 to do so.

@@ -27,7 +27,7 @@ mod yamux;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ use self::streams::Inbound;
 use self::task::{State, Task};
 use crate::activity::Activity;
 use crate::addresses::websocket;
+use crate::ports::BindError;
 use crate::settings::{Listen, Nat, Settings};
 
 /// Commands that wait for the swarm's task; when full, callers wait.
@@ -67,19 +68,8 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Error)]
 pub enum StartError {
-    #[error("port {port} ({flag}) on {address} is in use: stop the program that has it, or choose another --{flag}")]
-    PortInUse {
-        flag: &'static str,
-        address: IpAddr,
-        port: u16,
-    },
-    #[error("cannot listen on {address} port {port} ({flag}): {source}")]
-    Listen {
-        flag: &'static str,
-        address: IpAddr,
-        port: u16,
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Port(#[from] BindError),
     #[error(transparent)]
     Transport(#[from] TransportError),
     #[error(transparent)]
@@ -124,7 +114,7 @@ impl Prepared {
     ) -> Result<Self, StartError> {
         for (port, address) in ports(&settings.listen) {
             // libp2p listens with SO_REUSEPORT and would share the port with another node; a plain bind finds it taken.
-            drop(TcpListener::bind(address).map_err(|source| failed(port, address, source))?);
+            drop(TcpListener::bind(address).map_err(|source| BindError::new(port.flag(), address, source))?);
         }
         let meter = Meter::new(&metrics, &activity, settings.limits.bandwidth_kib_per_sec);
         let tls = settings.listen.websocket_tls.as_ref();
@@ -227,26 +217,13 @@ fn multiaddr(port: Port, address: SocketAddr, secure: bool) -> Multiaddr {
     }
 }
 
-fn listen(swarm: &mut Swarm<Behaviour>, listen: &Listen) -> Result<Vec<ListenerId>, StartError> {
+fn listen(swarm: &mut Swarm<Behaviour>, listen: &Listen) -> Result<Vec<ListenerId>, BindError> {
     let secure = listen.websocket_tls.is_some();
     ports(listen)
         .map(|(port, address)| {
             swarm
                 .listen_on(multiaddr(port, address, secure))
-                .map_err(|error| failed(port, address, io::Error::other(error)))
+                .map_err(|error| BindError::new(port.flag(), address, io::Error::other(error)))
         })
         .collect()
-}
-
-fn failed(port: Port, address: SocketAddr, source: io::Error) -> StartError {
-    let (flag, address, port) = (port.flag(), address.ip(), address.port());
-    match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortInUse { flag, address, port },
-        _ => StartError::Listen {
-            flag,
-            address,
-            port,
-            source,
-        },
-    }
 }
