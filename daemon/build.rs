@@ -1,4 +1,4 @@
-//! Puts the build's time into the program: no clock that is before it can be right (`clock.rs`). Reproducible builds
+//! Puts the build's time into the program: no clock that is before it can be right (`src/clock/`). Reproducible builds
 //! set SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch); PILLARBOX_BUILT_SECS goes before it.
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -11,7 +11,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::judge::Reading;
+use super::reading::Reading;
 use super::{NS_PER_SEC, boot_time, built_secs};
 
 /// What one server may take, name and all.

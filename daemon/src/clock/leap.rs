@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::NS_PER_SEC;
-use super::judge::Reading;
+use super::reading::Reading;
 
 /// Ahead of what is known by more than this a time is a leap, and this is how long it has to stand.
 pub(super) const DAY: Duration = Duration::from_secs(86_400);

@@ -164,9 +164,7 @@ pub(super) fn understand(
         Some(program) => (config.file.as_path(), format!("services.{name}.program"), program),
         None => (file, "program".to_owned(), raw.program),
     };
-    let bandwidth = format!("{{{BANDWIDTH}}}");
-    let mut given = raw.arguments.iter().chain(&over.extra_arguments);
-    let is_capped = given.any(|argument| argument.contains(&bandwidth));
+    let is_capped = is_capped(raw.arguments.iter().chain(&over.extra_arguments));
     let health = raw
         .health
         .map(|health| health_rules(context.search, file, &values, health));
@@ -195,6 +193,12 @@ pub(super) fn understand(
         output: raw.output,
         bandwidth_kib_per_sec: config.network.bandwidth_kib_per_sec.filter(|_| is_capped),
     }))
+}
+
+/// Whether one of the arguments is the bandwidth limit.
+fn is_capped<'a>(mut arguments: impl Iterator<Item = &'a String>) -> bool {
+    let bandwidth = format!("{{{BANDWIDTH}}}");
+    arguments.any(|argument| argument.contains(&bandwidth))
 }
 
 /// What can be said of the file's values by themselves.

@@ -147,7 +147,7 @@ impl State {
         Step { actions, transitions }
     }
 
-    // Longer than a screen, because it is the one place where each event is matched.
+    // long: the one place where each event is matched.
     fn take(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         match event {
             Event::Tick => {}

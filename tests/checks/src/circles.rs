@@ -9,7 +9,6 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, Macro, Path, UseTree};
 
-use crate::known::Known;
 use crate::source::{File, Member, Target};
 
 /// How far one import may be passed on from module to module.
@@ -17,26 +16,19 @@ const MAX_PASSED_ON: usize = 8;
 
 type Segments = Vec<String>;
 
-pub(crate) fn check(member: &Member, known: &mut Known) -> Vec<String> {
+pub(crate) fn check(member: &Member) -> Vec<String> {
     let mut mistakes = Vec::new();
     for target in &member.targets {
         let imports = imports(target);
         let name = |index: usize| target.files[index].path.display().to_string();
         for circle in circles(&imports) {
-            // All of them are looked up: each that is known is needed.
-            let unknown = circle
-                .iter()
-                .filter(|index| !known.has(&format!("circle {}", name(**index))))
-                .count();
-            if unknown > 0 {
-                let way: Vec<String> = shortest(&imports, &circle).into_iter().map(name).collect();
-                mistakes.push(format!(
-                    "{} files of {} import each other in a circle: {}",
-                    circle.len(),
-                    member.name,
-                    way.join(" → ")
-                ));
-            }
+            let way: Vec<String> = shortest(&imports, &circle).into_iter().map(name).collect();
+            mistakes.push(format!(
+                "{} files of {} import each other in a circle: {}",
+                circle.len(),
+                member.name,
+                way.join(" → ")
+            ));
         }
     }
     mistakes
@@ -300,10 +292,9 @@ mod tests {
     use super::*;
     use crate::source::written;
 
-    fn mistakes(files: &[(&str, &str)], known: &str) -> (Vec<String>, Known) {
+    fn mistakes(files: &[(&str, &str)]) -> Vec<String> {
         let (_dir, member) = written(files);
-        let mut known = Known::parse(known);
-        (check(&member, &mut known), known)
+        check(&member)
     }
 
     #[test]
@@ -315,17 +306,10 @@ mod tests {
             ("c.rs", "pub struct C; fn f() { println!(\"{:?}\", crate::a::A) }"),
             ("d.rs", "use crate::a::A;"),
         ];
-        let (found, _) = mistakes(&files, "");
         assert_eq!(
-            found,
+            mistakes(&files),
             ["3 files of a import each other in a circle: a/src/a.rs → a/src/b.rs → a/src/c.rs → a/src/a.rs"]
         );
-        let (found, known) = mistakes(
-            &files,
-            "circle a/src/a.rs\ncircle a/src/b.rs\ncircle a/src/c.rs\ncircle a/src/d.rs",
-        );
-        assert_eq!(found, [""; 0]);
-        assert_eq!(known.not_needed().len(), 1, "d is in no circle");
     }
 
     #[test]
@@ -342,7 +326,7 @@ mod tests {
                 "use std::fmt; pub struct B; #[cfg(test)] mod tests { use crate::a::A; }",
             ),
         ];
-        assert_eq!(mistakes(&files, "").0, [""; 0]);
+        assert_eq!(mistakes(&files), [""; 0]);
     }
 
     /// The folder only passes on what b takes from it: b imports a's child, which imports b.
@@ -354,7 +338,7 @@ mod tests {
             ("a/child.rs", "use crate::b; pub struct Child;"),
             ("b.rs", "use crate::a::Child;"),
         ];
-        let found = mistakes(&files, "").0;
+        let found = mistakes(&files);
         assert_eq!(found.len(), 1);
         assert!(
             found[0].ends_with("a/src/a/child.rs → a/src/b.rs → a/src/a/child.rs"),

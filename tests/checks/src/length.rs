@@ -6,7 +6,6 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Block, ImplItemFn, ItemFn, Signature, TraitItemFn};
 
-use crate::known::Known;
 use crate::source::{File, Member};
 
 const MAX_FILE_LINES: usize = 500;
@@ -16,7 +15,7 @@ const REASON: &str = "// long: ";
 /// A file's reason stands in its first lines.
 const TOP_LINES: usize = 30;
 
-pub(crate) fn check(member: &Member, known: &mut Known) -> Vec<String> {
+pub(crate) fn check(member: &Member) -> Vec<String> {
     let mut mistakes = Vec::new();
     for path in &member.files {
         let Ok(text) = std::fs::read_to_string(member.repository.join(path)) else {
@@ -25,7 +24,7 @@ pub(crate) fn check(member: &Member, known: &mut Known) -> Vec<String> {
         };
         let lines = text.lines().count();
         let has_reason = text.lines().take(TOP_LINES).any(|line| line.starts_with(REASON));
-        if lines > MAX_FILE_LINES && !has_reason && !known.has(&format!("long {}", path.display())) {
+        if lines > MAX_FILE_LINES && !has_reason {
             mistakes.push(format!(
                 "{} has {lines} lines, {MAX_FILE_LINES} at most",
                 path.display()
@@ -38,11 +37,9 @@ pub(crate) fn check(member: &Member, known: &mut Known) -> Vec<String> {
             file.items.iter().for_each(|item| functions.visit_item(item));
             for (name, lines) in functions.long {
                 let path = file.path.display();
-                if !known.has(&format!("long {path} {name}")) {
-                    mistakes.push(format!(
-                        "{name} in {path} has {lines} lines, {MAX_FUNCTION_LINES} at most, or a comment above it: {REASON}…"
-                    ));
-                }
+                mistakes.push(format!(
+                    "{name} in {path} has {lines} lines, {MAX_FUNCTION_LINES} at most, or a comment above it: {REASON}…"
+                ));
             }
         }
     }
@@ -108,7 +105,7 @@ mod tests {
 
     fn mistakes(text: &str) -> Vec<String> {
         let (_dir, member) = written(&[("lib.rs", text)]);
-        check(&member, &mut Known::default())
+        check(&member)
     }
 
     #[test]
@@ -135,7 +132,5 @@ mod tests {
         let text = "//! A file.\n".repeat(501);
         assert_eq!(mistakes(&text), ["a/src/lib.rs has 501 lines, 500 at most"]);
         assert_eq!(mistakes(&format!("// long: a table\n{text}")), [""; 0]);
-        let (_dir, member) = written(&[("lib.rs", &text)]);
-        assert_eq!(check(&member, &mut Known::parse("long a/src/lib.rs")), [""; 0]);
     }
 }

@@ -17,6 +17,7 @@
 mod evidence;
 mod judge;
 mod leap;
+mod reading;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,9 +28,10 @@ use tokio::sync::watch;
 use crate::config::Config;
 pub use evidence::Asker;
 use evidence::Evidence;
-use judge::{Judge, Reading};
+use judge::Judge;
 pub use leap::Leap;
 use leap::Standing;
+use reading::Reading;
 
 const NS_PER_SEC: i64 = 1_000_000_000;
 /// How often the synchronisation state is looked up.
