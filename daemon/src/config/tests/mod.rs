@@ -438,7 +438,7 @@ fn keys_of(main: &str, service: &str) -> Vec<String> {
 
 #[test]
 fn every_key_is_documented() {
-    let readme = include_str!("../../../docs/operator.md");
+    let readme = include_str!("../../../../docs/operator.md");
     for (prefix, main, service) in [
         ("", "zz = 1\n", SERVICE),
         ("network.", "[network]\nzz = 1\n", SERVICE),
