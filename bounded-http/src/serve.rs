@@ -63,7 +63,11 @@ pub async fn serve<F, A, B>(
             () = &mut shutdown => break,
             Some(_) = acceptor.tasks.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) if admits(peer.ip()) => acceptor.take(stream, peer.ip(), answer.clone()).await,
+                Ok((stream, peer)) if admits(peer.ip()) => {
+                    acceptor.take(stream, peer.ip(), answer.clone()).await;
+                    // In a flood the branch above would come too seldom.
+                    while acceptor.tasks.try_join_next().is_some() {}
+                }
                 Ok(_) => {}
                 Err(error) => acceptor.refused(&error).await,
             },

@@ -12,6 +12,7 @@ const MODE: u32 = 0o600;
 /// Less the umask; the files in it guard themselves.
 const FOLDER_MODE: u32 = 0o777;
 
+/// What is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// The card's own `pillarbox.toml`, with its secrets.
@@ -52,6 +53,7 @@ impl Kept {
         durable_file::replace(&self.path(folder), settings.to_toml().as_bytes(), MODE)
     }
 
+    /// Removes it; what is not there is no error.
     pub fn forget(self, folder: &Path) -> Result<(), durable_file::Error> {
         if folder.is_dir() {
             durable_file::remove(&self.path(folder))?;

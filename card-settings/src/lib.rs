@@ -10,6 +10,7 @@
 //! changed.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+#![warn(missing_docs)]
 
 pub mod address;
 pub mod answer;

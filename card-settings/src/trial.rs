@@ -111,7 +111,7 @@ pub fn sentence(wanted: &Settings, fallback: Option<&Settings>) -> String {
         (_, Some(address)) => {
             let gateway = address.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
             format!(
-                "with the address {}/{} the gateway {gateway} does not answer",
+                "with the address {}/{} the gateway {gateway} is not responding",
                 address.address, address.prefix
             )
         }

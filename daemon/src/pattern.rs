@@ -65,7 +65,7 @@ pub enum Pattern {
     Updating,
     /// The state is being set aside.
     Resetting,
-    /// A browser asks to be let in under this number of two digits.
+    /// A browser requests access under this number of two digits.
     Asking(u8),
     /// The page's actions are unlocked.
     Unlocked,

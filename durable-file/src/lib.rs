@@ -118,7 +118,7 @@ pub fn replace_in(folder: &File, at: &Path, name: &OsStr, content: &[u8], mode: 
 pub fn remove(path: &Path) -> Result<(), Error> {
     let (folder, name) = split(path)?;
     let handle = open(folder)?;
-    let _turn = turn::take(path);
+    let _turn = turn::take(&folder.join(name));
     let temporary = temporary(name);
     let mut disk = Folder {
         handle: &handle,

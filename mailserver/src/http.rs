@@ -20,6 +20,8 @@ use crate::ports::BindError;
 /// From a request's head to its answer. nwaku's own handlers give up after 5 s.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(20);
 
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+
 const LIMITS: Limits = Limits {
     // A poller or two and a person use a handful. They are on this machine, so one source is all of them.
     connections: 64,
@@ -29,14 +31,15 @@ const LIMITS: Limits = Limits {
     date: true,
     first_byte: Duration::from_secs(5),
     head: Duration::from_secs(5),
-    body: REQUEST_DEADLINE,
-    connection: Duration::from_secs(60),
+    // The request's own deadline comes first.
+    body: CONNECTION_LIFETIME,
+    connection: CONNECTION_LIFETIME,
     drain: Duration::from_secs(2),
     // The hashes and content topics of a store query are in its address.
     head_bytes: 128 * 1024,
     headers: 100,
-    // The largest `--max-msg-size` in hexadecimal digits, and some more; REST has a bound of its own, by what is set.
-    body_bytes: 40 << 20,
+    // REST has a bound of its own, by what is set; the others read none.
+    body_bytes: usize::MAX,
 };
 
 /// Takes a port; 0 takes a free one.

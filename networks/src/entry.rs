@@ -33,7 +33,7 @@ pub enum EntryKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what is wrong")]
 pub enum EntryMistake {
-    #[error("is no entry node")]
+    #[error("is not an entry node")]
     Unknown,
     #[error("is longer than {MAX_BYTES} letters")]
     TooLong,

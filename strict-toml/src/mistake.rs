@@ -214,7 +214,7 @@ pub(crate) fn explain(
     error: &toml::de::Error,
 ) -> Mistake {
     let message = error.message().replace('\n', " ");
-    let (what, expected) = match message.split_once(", expected ") {
+    let (what, expected) = match message.rsplit_once(", expected ") {
         Some((what, expected)) => (what.to_owned(), Some(expected)),
         None => (message.clone(), None),
     };
@@ -241,7 +241,7 @@ pub(crate) fn explain(
         let fix = fix_of(expected, key.as_deref());
         if key.as_deref().is_some_and(format.is_secret) {
             Problem::BadValue {
-                what: "is no text in quotes, or stands where none belongs".to_owned(),
+                what: "is not text in quotes, or is in the wrong place".to_owned(),
                 fix,
             }
         } else if key.is_none() {

@@ -82,15 +82,15 @@ fn each_mistake_is_one_sentence() {
         ),
         (
             "wifi = \"topsecret\"",
-            "box.toml:1: wifi: is no text in quotes, or stands where none belongs; write it as a section, [wifi]",
+            "box.toml:1: wifi: is not text in quotes, or is in the wrong place; write it as a section, [wifi]",
         ),
         (
             "[wifi]\nname = 12345678",
-            "box.toml:2: wifi.name: is no text in quotes, or stands where none belongs; write a string",
+            "box.toml:2: wifi.name: is not text in quotes, or is in the wrong place; write a string",
         ),
         (
             "[wifi]\nname = \"a\"\nkind = \"topsecret\"",
-            "box.toml:3: wifi.kind: is no text in quotes, or stands where none belongs; write `open`",
+            "box.toml:3: wifi.kind: is not text in quotes, or is in the wrong place; write `open`",
         ),
     ] {
         let mistake = parse(text).unwrap_err();

@@ -144,7 +144,7 @@ describe("backup and restore", () => {
     const noBackup = join(box.dir, "noise");
     await writeFile(noBackup, "PK\u0003\u0004");
     await fillIn(page, "Restore the backup", { passphrase: PASSPHRASE, file: noBackup, sure: true });
-    await page.getByText("Not done: this is no backup of a Pillarbox").waitFor();
+    await page.getByText("Not done: this is not a Pillarbox backup").waitFor();
     await page.goto(box.url("/"));
     // Without the tick the browser sends nothing.
     await fillIn(page, "Restore the backup", { passphrase: PASSPHRASE, file: kept });

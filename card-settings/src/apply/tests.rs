@@ -322,7 +322,7 @@ fn a_changed_network_is_on_trial_until_it_worked() {
     // Nothing worked before: the router's own address.
     let sentence = revert(&wanted, &tested.places).unwrap();
     assert!(
-        sentence.contains("10.0.0.1 does not answer") && sentence.contains("from the router"),
+        sentence.contains("10.0.0.1 is not responding") && sentence.contains("from the router"),
         "{sentence}"
     );
     assert_eq!(tested.text("ethernet/card.conf"), None);

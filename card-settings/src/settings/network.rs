@@ -50,7 +50,7 @@ impl Section {
 fn with_prefix(text: &str) -> Result<(IpAddr, u8), Mistake> {
     let none = || {
         let mend = "write an address with its prefix, such as \"192.168.1.50/24\"";
-        wrong("network.address", format!("{text:?} is no address"), mend)
+        wrong("network.address", format!("{text:?} is not an address"), mend)
     };
     let (address, prefix) = text.split_once('/').ok_or_else(none)?;
     let address: IpAddr = address.parse().map_err(|_| none())?;
@@ -94,7 +94,7 @@ fn dns(servers: &[String]) -> Result<Vec<IpAddr>, Mistake> {
 /// The address of another machine.
 fn another(key: &str, text: &str) -> Result<IpAddr, Mistake> {
     let none = || {
-        let what = format!("{text:?} is no address");
+        let what = format!("{text:?} is not an address");
         wrong(key, what, "write one such as \"192.168.1.1\"")
     };
     let address: IpAddr = text.parse().map_err(|_| none())?;

@@ -170,7 +170,7 @@ impl Post {
             return Err(Mistake::in_key(
                 super::FILE,
                 &format!("{key}.url"),
-                "is no address",
+                "is not an address",
                 mend,
             ));
         }
@@ -180,7 +180,7 @@ impl Post {
             return Err(Mistake::in_key(
                 super::FILE,
                 &format!("{key}.token"),
-                "is no token",
+                "is not a token",
                 mend,
             ));
         }
@@ -215,14 +215,14 @@ impl Email {
             ))
         };
         if !is_host(&part.server) {
-            return wrong("server", "is no server's name", "write it as mail.example.org");
+            return wrong("server", "is not a server name", "write it as mail.example.org");
         }
         for (key, address) in [("from", &part.from)]
             .into_iter()
             .chain(part.to.iter().map(|to| ("to", to)))
         {
             if !is_mailbox(address) {
-                return wrong(key, "is no mail address", "write it as NAME@DOMAIN");
+                return wrong(key, "is not an email address", "write it as NAME@DOMAIN");
             }
         }
         if part.to.is_empty() || part.to.len() > MAX_RECIPIENTS {

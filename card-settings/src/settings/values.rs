@@ -29,7 +29,7 @@ pub(crate) fn name(value: &str) -> Result<String, Mistake> {
     let edges = !name.starts_with('-') && !name.ends_with('-');
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !letters || !edges || name == "localhost" {
         let mend = "use 1 to 63 letters, digits and hyphens, such as \"kitchen\"; .local is added by itself";
-        return Err(wrong("name", format!("{value:?} is no host name"), mend));
+        return Err(wrong("name", format!("{value:?} is not a host name"), mend));
     }
     Ok(name)
 }
@@ -44,7 +44,7 @@ pub(crate) fn time_zone(value: &str) -> Result<String, Mistake> {
     if value.len() > 64 || !value.split('/').all(part) {
         return Err(wrong(
             "time_zone",
-            format!("{value:?} is no time zone"),
+            format!("{value:?} is not a time zone"),
             "write one such as \"Europe/Vienna\"",
         ));
     }
@@ -85,7 +85,7 @@ pub(super) fn shards(key: &str, values: Vec<u16>) -> Result<BTreeSet<u16>, Mista
     } else if set.len() != count {
         "names a shard twice".to_owned()
     } else if let Some(shard) = set.iter().find(|shard| **shard > MAX_SHARD) {
-        format!("{shard} is no shard")
+        format!("{shard} is not a shard")
     } else {
         return Ok(set);
     };
@@ -114,7 +114,7 @@ pub(crate) fn ssh_keys(keys: &[String]) -> Result<Vec<Key>, Mistake> {
     }
     let keys = keys.iter().enumerate().map(|(number, text)| {
         Key::parse(text).ok_or_else(|| {
-            let which = format!("key {} is no public key of SSH", number + 1);
+            let which = format!("key {} is not an SSH public key", number + 1);
             wrong("ssh.keys", which, mend)
         })
     });

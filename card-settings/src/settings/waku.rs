@@ -151,7 +151,7 @@ impl Waku {
                 let Some(beyond) = shards.iter().find(|shard| **shard > last) else {
                     return Ok(());
                 };
-                let what = format!("{beyond} is no shard of {}", network.name);
+                let what = format!("{beyond} is not a shard of {}", network.name);
                 Err(wrong(key, what, format!("list shards from 0 to {last}")))
             }
             _ => Ok(()),

@@ -49,7 +49,7 @@ impl Wifi {
             |key: &str, what: &str, mend: &str| Mistake::in_key(super::FILE, &format!("wifi.{key}"), what, mend);
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
             let mend = "write it as your telephone shows it; it has 1 to 32 bytes";
-            return Err(wrong("name", "is no network's name", mend));
+            return Err(wrong("name", "is not a network name", mend));
         }
         if let Some(password) = password.filter(|password| !password.is_empty()) {
             let is_key = password.len() == KEY_DIGITS && password.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -65,7 +65,7 @@ impl Wifi {
             && (country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()))
         {
             let mend = "write the two letters of your country, such as \"AT\"";
-            return Err(wrong("country", "is no country", mend));
+            return Err(wrong("country", "is not a country", mend));
         }
         Ok(Wifi {
             name: name.to_owned(),

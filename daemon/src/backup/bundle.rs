@@ -23,7 +23,7 @@ const MAX_NAME_BYTES: usize = 64;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
-    #[error("this is no backup of a Pillarbox; choose the file that was downloaded")]
+    #[error("this is not a Pillarbox backup; choose the file that was downloaded")]
     NoBackup,
     #[error("the backup has version {0} and this Pillarbox reads version {VERSION}; restore it on a newer Pillarbox")]
     Version(u32),

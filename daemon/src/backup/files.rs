@@ -104,7 +104,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         file => file?,
     };
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("is no file"));
+        return Err(io::Error::other("is not a file"));
     }
     let mut content = Vec::new();
     file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content)?;
@@ -114,7 +114,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 fn text(path: &Path, content: Vec<u8>) -> Result<String, Trouble> {
     String::from_utf8(content).map_err(|_| Trouble::File {
         path: path.to_owned(),
-        error: io::Error::other("is no text"),
+        error: io::Error::other("is not text"),
     })
 }
 

@@ -22,7 +22,7 @@ pub const MAX_SEALED_BYTES: usize = MAX_BYTES + 1024;
 pub(super) enum Trouble {
     #[error("the passphrase is wrong; type the one that this backup was made with")]
     Passphrase,
-    #[error("this is no backup of a Pillarbox; choose the file that was downloaded")]
+    #[error("this is not a Pillarbox backup; choose the file that was downloaded")]
     NoBackup,
     #[error("the backup is cut short or damaged; use another copy of it")]
     Damaged,

@@ -217,7 +217,7 @@ impl Config {
     /// As [`Config::read`], with the folders where programs named without a path are looked for.
     pub fn read_with(file: &Path, search: &[PathBuf]) -> Result<Config, Mistake> {
         let file = std::path::absolute(file)
-            .map_err(|error| Mistake::in_file(file, format!("is no path: {error}"), "name a file"))?;
+            .map_err(|error| Mistake::in_file(file, format!("is not a path: {error}"), "name a file"))?;
         let raw: File = parse::read(&file)?;
         Config::understand(raw, file, search)
     }

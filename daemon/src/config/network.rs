@@ -99,7 +99,7 @@ impl Section {
         if let Some(cap) = self.bandwidth_kib_per_sec
             && !BANDWIDTH_KIB_PER_SEC.contains(&cap.get())
         {
-            let what = format!("{cap} KiB a second is too little or too much");
+            let what = format!("{cap} KiB per second is too little or too much");
             let mend = "write a number from 8 to 10000000, or remove the key";
             return Err(wrong("bandwidth_kib_per_sec", what, mend.to_owned()));
         }
@@ -117,7 +117,10 @@ impl Section {
         match &self.shards {
             Some(shards) if shards.is_empty() => Err(("is empty".into(), "list at least one shard".into())),
             Some(shards) => match shards.iter().find(|shard| **shard > last) {
-                Some(shard) => Err((format!("{shard} is no shard"), format!("list shards from 0 to {last}"))),
+                Some(shard) => Err((
+                    format!("{shard} is not a shard"),
+                    format!("list shards from 0 to {last}"),
+                )),
                 None => Ok(()),
             },
             None if preset.is_none() && cluster != networks::ALONE.cluster => Err((

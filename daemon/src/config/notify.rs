@@ -151,7 +151,7 @@ pub(super) fn check(file: &Path, notify: &Notify) -> Result<(), Mistake> {
     for (key, url) in urls {
         if url.is_some_and(|url| Url::parse(url.reveal()).is_none()) {
             let mend = "write it as https://HOST/PATH";
-            return Err(Mistake::in_key(file, key, "is no address", mend));
+            return Err(Mistake::in_key(file, key, "is not an address", mend));
         }
     }
     if let Some(path) = &notify.ca_file
@@ -166,7 +166,7 @@ pub(super) fn check(file: &Path, notify: &Notify) -> Result<(), Mistake> {
         .chain(email.to.iter().map(|to| ("notify.email.to", to)));
     for (key, address) in addresses {
         if address.parse::<lettre::message::Mailbox>().is_err() {
-            let what = format!("{address:?} is no mail address");
+            let what = format!("{address:?} is not an email address");
             return Err(Mistake::in_key(file, key, what, "write it as NAME@DOMAIN"));
         }
     }

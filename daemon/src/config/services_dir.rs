@@ -127,7 +127,7 @@ fn read_one(
         let mend = "rename the file to at most 32 letters, digits, - and _ before .toml";
         return Err(Mistake::in_file(
             file,
-            format!("{name:?} is no name for a service"),
+            format!("{name:?} is not a name for a service"),
             mend,
         ));
     }
@@ -209,7 +209,7 @@ fn check(file: &Path, raw: &File) -> Result<(), Mistake> {
             return Err(Mistake::in_key(
                 file,
                 "identity",
-                format!("{name:?} is no file name"),
+                format!("{name:?} is not a file name"),
                 mend,
             ));
         }
@@ -310,7 +310,7 @@ fn places(values: &Values, file: &Path, written: &[String]) -> Result<Vec<PathBu
     match paths.iter().find(|path| !path.is_absolute()) {
         None => Ok(paths),
         Some(relative) => {
-            let what = format!("{:?} is no whole path", relative.display().to_string());
+            let what = format!("{:?} is not a whole path", relative.display().to_string());
             let mend = "begin it with / or a placeholder such as {service_dir}";
             Err(Mistake::in_key(file, key, what, mend))
         }
@@ -345,7 +345,7 @@ fn no_placeholder(file: &Path, key: &str, unknown: &Unknown) -> Mistake {
     let mend = "use {state_dir}, {service_dir}, {archive_dir}, {retention_secs}, {cluster}, {auto_shards}, \
                 {max_message_kib}, {port.NAME}, in arguments {preset}, {shard}, {entry_node}, {entry_list}, \
                 {entry_record}, {entry_address} and {bandwidth_kib_per_sec}, or {{ for a brace";
-    Mistake::in_key(file, key, format!("{unknown} is no placeholder"), mend)
+    Mistake::in_key(file, key, format!("{unknown} is not a placeholder"), mend)
 }
 
 fn node_addresses(file: &Path, values: &Values, node: Node) -> Result<Node, Mistake> {
@@ -367,7 +367,7 @@ fn no_address(file: &Path, key: &str, text: &str) -> Mistake {
     Mistake::in_key(
         file,
         key,
-        format!("{text:?} is no address"),
+        format!("{text:?} is not an address"),
         "write it as http://HOST:PORT/PATH",
     )
 }
@@ -384,7 +384,7 @@ fn health_rules(search: &[PathBuf], file: &Path, values: &Values, health: Health
                 .rsplit_once(':')
                 .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
             if !usable {
-                let what = format!("{address:?} is no address");
+                let what = format!("{address:?} is not an address");
                 return Err(Mistake::in_key(file, "health.tcp", what, "write it as HOST:PORT"));
             }
             Check::Tcp(address)

@@ -156,7 +156,7 @@ mod tests {
                     times: 5,
                 }
                 .into(),
-                "one keeps failing and was stopped: ended with exit 3: no {count} (5 times in a row)",
+                "one keeps failing and is now retried only rarely: ended with exit 3: no {count} (5 times in a row)",
                 "one fällt immer wieder aus und wurde angehalten: endete mit exit 3: no {count} (5-mal in Folge)",
             ),
             (

@@ -320,7 +320,7 @@ const FAULTS: Faults = Faults {
     clock: FaultWords {
         title: "Time not known",
         meaning: "The clock has not been set from the network yet, or shows a time that cannot be right, so old messages are not being deleted.",
-        fix: "This clears by itself once a time server responds; if it does not, allow NTP (UDP port 123) in the router. If the page shows the right time but does not trust it, confirm it there, or do a factory reset.",
+        fix: "This clears by itself once a time server responds; if it does not, allow NTP (UDP port 123) in the router. If the page shows the right time but the box does not trust it, confirm it there, or do a factory reset.",
     },
     settings: FaultWords {
         title: "Settings not usable",
@@ -358,7 +358,7 @@ const DETAILS: Details = Details {
     service_starting: T("{service} is starting"),
     service_not_responding: T("{service} is not responding"),
     service_trouble: T("{service} {why}"),
-    service_gave_up: T("{service} keeps failing and was stopped: {why} ({times} times in a row)"),
+    service_gave_up: T("{service} keeps failing and is now retried only rarely: {why} ({times} times in a row)"),
     service_stays_down: T("{service} has stopped and is not restarted: {why}"),
     not_started: "could not be started",
     not_started_because: T("could not be started: {words}"),
@@ -411,11 +411,11 @@ const DETAILS: Details = Details {
     ),
     time_not_synchronised: "the clock is not synchronised: nothing is deleted until it is",
     time_past: T(
-        "the clock says {now}, but this box has already seen {known}: no messages are kept or deleted. If the clock is right, confirm it on this page or with `pillarbox confirm-time`, or do a factory reset",
+        "the clock says {now}, but this box has already seen {known}: no messages are kept or deleted. If the clock is right, confirm it on the box's page or with `pillarbox confirm-time`, or do a factory reset",
     ),
     time_set: "the clock was set to a different time: nothing is deleted until it has run evenly for ten minutes",
     time_alone: T(
-        "the clock says {now}, more than a day after {known}, the last time this box was sure of: nothing is deleted until two time servers agree ({servers}). If the clock is right, confirm it on this page or with `pillarbox confirm-time`",
+        "the clock says {now}, more than a day after {known}, the last time this box was sure of: nothing is deleted until two time servers agree ({servers}). If the clock is right, confirm it on the box's page or with `pillarbox confirm-time`",
     ),
     time_servers_not_asked: "they have not been asked yet, or disagree",
     time_servers_silent: "none responded; allow NTP, UDP port 123, in the router",

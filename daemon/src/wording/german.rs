@@ -74,7 +74,7 @@ const PAGE: Page = Page {
         "Nachrichten pro Stunde für {hours} der letzten 24 Stunden: insgesamt {total}, höchstens {most} in einer Stunde.",
     ),
     area_label: T("Speicher in den letzten 24 Stunden: jetzt {now}, höchstens {most}."),
-    busiest: T("höchstens {count}"),
+    busiest: T("meiste in einer Stunde: {count}"),
     seen_for: T("aufgezeichnet seit {span}"),
     usage: "Diese Box in der Status-App verwenden",
     usage_steps: [
@@ -242,16 +242,16 @@ const LIGHTS: Lights = Lights {
     ok: "Leuchtet, mit einem kurzen Aussetzer alle zwei Sekunden",
     ok_means: "Die Box arbeitet normal.",
     degraded: Counted {
-        one: T("Leuchtet eine Weile, dann einmal langes und einmal kurzes Blinken"),
-        many: T("Leuchtet eine Weile, dann einmal langes und {count}-mal kurzes Blinken"),
+        one: T("Leuchtet eine Weile, blinkt dann einmal lang und einmal kurz"),
+        many: T("Leuchtet eine Weile, blinkt dann einmal lang und {count}-mal kurz"),
     },
-    degraded_any: "Leuchtet eine Weile, dann einmal langes und mehrmals kurzes Blinken",
+    degraded_any: "Leuchtet eine Weile, blinkt dann einmal lang und mehrmals kurz",
     degraded_means: "Die Box arbeitet, aber etwas braucht Aufmerksamkeit.",
     failed: Counted {
-        one: T("Dunkel, mit einmal langem und einmal kurzem Blinken"),
-        many: T("Dunkel, mit einmal langem und {count}-mal kurzem Blinken"),
+        one: T("Dunkel, blinkt dann einmal lang und einmal kurz"),
+        many: T("Dunkel, blinkt dann einmal lang und {count}-mal kurz"),
     },
-    failed_any: "Dunkel, mit einmal langem und mehrmals kurzem Blinken",
+    failed_any: "Dunkel, blinkt dann einmal lang und mehrmals kurz",
     failed_means: "Die Box arbeitet nicht: Zählen Sie die kurzen Lichtzeichen.",
     frozen: "Ändert sich fünf Sekunden lang nicht",
     frozen_means: "Kein Lebenszeichen: kein Strom, oder die Box ist eingefroren.",
@@ -261,13 +261,13 @@ const LIGHTS: Lights = Lights {
     updating_means: "Eine neue Version wird installiert. Ziehen Sie nicht den Stecker.",
     resetting: "Abwechselnd hell und dunkel, je eineinhalb Sekunden",
     resetting_means: "Die Box wird auf Werkseinstellungen zurückgesetzt.",
-    asking: T("Zweimal langes Blinken, dann {tens}, eine Pause, und {ones}"),
-    asking_any: "Zweimal langes Blinken, dann kurzes, eine Pause, und noch einmal kurzes",
+    asking: T("Blinkt zweimal lang, dann {tens}, eine Pause und {ones}"),
+    asking_any: "Blinkt zweimal lang, dann mehrmals kurz, eine Pause und noch einmal mehrmals kurz",
     asking_means: "Ein Browser fordert Zugriff an. Die kurzen Lichtzeichen sind seine Nummer: Drücken Sie die Taste nur, wenn die Seite vor Ihnen sie zeigt.",
     asking_number_means: T(
         "Ein Browser fordert unter der Nummer {number} Zugriff an. Drücken Sie die Taste nur, wenn die Seite vor Ihnen sie als Ihre zeigt.",
     ),
-    flashes: T("zweimal lang, dann {tens}, eine Pause, und {ones}"),
+    flashes: T("zweimal lang, dann {tens}, eine Pause und {ones}"),
     short_flashes: Counted {
         one: T("einmal kurz"),
         many: T("{count}-mal kurz"),
@@ -294,7 +294,7 @@ const FAULTS: Faults = Faults {
     service_down: FaultWords {
         title: "Mailserver läuft nicht",
         meaning: "Der Mailserver läuft nicht oder antwortet nicht; deshalb werden keine Nachrichten aufbewahrt.",
-        fix: "Drücken Sie einmal die Taste. Kommt der Code wieder, steht auf der Seite, wie der Mailserver geendet hat.",
+        fix: "Drücken Sie einmal die Taste. Kommt der Code wieder, steht auf der Seite, warum der Mailserver beendet wurde.",
     },
     archive: FaultWords {
         title: "Archiv beschädigt",
@@ -309,7 +309,7 @@ const FAULTS: Faults = Faults {
     network: FaultWords {
         title: "Kein Netzwerk",
         meaning: "Die Box hat keine Netzwerkverbindung, keine Adresse oder keinen Weg ins Internet.",
-        fix: "Prüfen Sie das Kabel an beiden Enden, oder Namen und Passwort des WLANs.",
+        fix: "Prüfen Sie das Kabel an beiden Enden oder Namen und Passwort des WLANs.",
     },
     power: FaultWords {
         title: "Schwache Stromversorgung",
@@ -324,7 +324,7 @@ const FAULTS: Faults = Faults {
     clock: FaultWords {
         title: "Uhrzeit unbekannt",
         meaning: "Die Uhr wurde noch nicht über das Netzwerk gestellt oder zeigt eine Zeit, die nicht stimmen kann; deshalb werden alte Nachrichten nicht gelöscht.",
-        fix: "Das gibt sich von selbst, sobald ein Zeitserver antwortet; wenn nicht, lassen Sie im Router NTP (UDP-Port 123) zu. Zeigt die Seite die richtige Zeit, ohne ihr zu trauen, bestätigen Sie sie dort, oder setzen Sie die Box auf Werkseinstellungen zurück.",
+        fix: "Das gibt sich von selbst, sobald ein Zeitserver antwortet; wenn nicht, lassen Sie im Router NTP (UDP-Port 123) zu. Zeigt die Seite die richtige Zeit an, obwohl die Box ihr nicht traut, bestätigen Sie sie dort, oder setzen Sie die Box auf Werkseinstellungen zurück.",
     },
     settings: FaultWords {
         title: "Einstellungen nicht verwendbar",
@@ -334,7 +334,7 @@ const FAULTS: Faults = Faults {
     side_service: FaultWords {
         title: "Dienst läuft nicht",
         meaning: "Ein anderer Dienst als der Mailserver läuft nicht oder antwortet nicht.",
-        fix: "Drücken Sie einmal die Taste. Kommt der Code wieder, steht auf der Seite, wie der Dienst geendet hat.",
+        fix: "Drücken Sie einmal die Taste. Kommt der Code wieder, steht auf der Seite, warum der Dienst beendet wurde.",
     },
     memory: FaultWords {
         title: "Arbeitsspeicher aufgebraucht",
@@ -362,12 +362,14 @@ const DETAILS: Details = Details {
     service_starting: T("{service} startet"),
     service_not_responding: T("{service} antwortet nicht"),
     service_trouble: T("{service} {why}"),
-    service_gave_up: T("{service} fällt immer wieder aus und wurde angehalten: {why} ({times}-mal in Folge)"),
-    service_stays_down: T("{service} hat aufgehört und wird nicht neu gestartet: {why}"),
+    service_gave_up: T(
+        "{service} fällt immer wieder aus und wird nur noch selten neu gestartet: {why} ({times}-mal in Folge)",
+    ),
+    service_stays_down: T("{service} ist beendet und wird nicht neu gestartet: {why}"),
     not_started: "konnte nicht gestartet werden",
     not_started_because: T("konnte nicht gestartet werden: {words}"),
-    ended: T("endete mit {exit}"),
-    ended_with_words: T("endete mit {exit}: {words}"),
+    ended: T("wurde beendet mit {exit}"),
+    ended_with_words: T("wurde beendet mit {exit}: {words}"),
     not_responding: T("antwortet nicht: {why}"),
     not_ready: Counted {
         one: T("war {count} Sekunde nach dem Start noch nicht bereit"),
@@ -403,27 +405,27 @@ const DETAILS: Details = Details {
         many: T("{count} Dienste sind begrenzt wie eingestellt"),
     },
     limits_missing: T("Dienste laufen ohne ihre Grenzen: {why}"),
-    watchdog_off: T("{name} läuft nicht: Friert die Box ein, bleibt sie es, bis der Stecker gezogen wird"),
+    watchdog_off: T("{name} läuft nicht: Friert die Box ein, bleibt sie eingefroren, bis der Stecker gezogen wird"),
     watchdog_other: T("{name} wartet {secs} s statt der eingestellten {wanted} s"),
     watchdog_on: T("{name} startet die Box neu, wenn sie {secs} s lang eingefroren ist"),
     no_mistakes: "keine Fehler",
     settings_not_taken: T("die neuen Einstellungen werden nicht verwendet: {mistake}"),
-    setting_changed: T("{key} wurde geändert: Starten Sie pillarboxd neu, damit es gilt"),
+    setting_changed: T("{key} wurde geändert: Starten Sie pillarboxd neu, damit die Änderung gilt"),
     time_known: "die Uhrzeit ist bekannt",
     time_leapt: T(
-        "die Uhrzeit ist bekannt; sie liegt mehr als einen Tag nach der letzten bekannten ({known}), deshalb wird ihretwegen in den nächsten {hours} Std. nichts gelöscht",
+        "die Uhrzeit ist bekannt; sie liegt mehr als einen Tag nach der letzten bekannten ({known}); wegen dieses Sprungs wird in den nächsten {hours} Std. nichts gelöscht",
     ),
-    time_not_synchronised: "die Uhr ist nicht synchronisiert: Bis dahin wird nichts gelöscht",
+    time_not_synchronised: "die Uhr ist noch nicht synchronisiert: Bis sie es ist, wird nichts gelöscht",
     time_past: T(
-        "die Uhr zeigt {now}, aber diese Box hat schon {known} erlebt: Nachrichten werden weder aufbewahrt noch gelöscht. Geht die Uhr richtig, bestätigen Sie sie auf dieser Seite oder mit `pillarbox confirm-time`, oder setzen Sie die Box auf Werkseinstellungen zurück",
+        "die Uhr zeigt {now}, aber diese Box hat schon {known} erlebt: Nachrichten werden weder aufbewahrt noch gelöscht. Geht die Uhr richtig, bestätigen Sie sie auf der Seite der Box oder mit `pillarbox confirm-time`, oder setzen Sie die Box auf Werkseinstellungen zurück",
     ),
     time_set: "die Uhr wurde umgestellt: Es wird nichts gelöscht, bis sie zehn Minuten lang gleichmäßig gelaufen ist",
     time_alone: T(
-        "die Uhr zeigt {now}, mehr als einen Tag nach {known}, der letzten sicheren Zeit dieser Box: Es wird nichts gelöscht, bis zwei Zeitserver sie bestätigen ({servers}). Geht die Uhr richtig, bestätigen Sie sie auf dieser Seite oder mit `pillarbox confirm-time`",
+        "die Uhr zeigt {now}, mehr als einen Tag nach {known}, der letzten sicheren Zeit dieser Box: Es wird nichts gelöscht, bis zwei Zeitserver sie bestätigen ({servers}). Geht die Uhr richtig, bestätigen Sie sie auf der Seite der Box oder mit `pillarbox confirm-time`",
     ),
     time_servers_not_asked: "sie wurden noch nicht gefragt oder sagen etwas anderes",
     time_servers_silent: "keiner antwortete; lassen Sie im Router NTP zu, UDP-Port 123",
-    time_servers_answered: T("{answers} geantwortet"),
+    time_servers_answered: T("Antworten: {answers}"),
     memory_available: T("{available} von {total} verfügbar"),
     load: T("{jobs} Aufgaben gleichzeitig in den letzten fünf Minuten"),
     degrees: T("{degrees} \u{b0}C"),
@@ -444,7 +446,7 @@ const DETAILS: Details = Details {
     peers: T("{peers} verbunden"),
     peers_by_way: T("{peers} verbunden, {inbound} eingehend und {outbound} ausgehend"),
     reachable: "andere Nodes erreichen diese Box",
-    not_reachable: "andere Nodes erreichen diese Box nicht: Leiten Sie im Router ihre Ports weiter, damit sie auch von außen dient",
+    not_reachable: "andere Nodes erreichen diese Box nicht: Leiten Sie im Router ihre Ports weiter, damit sie auch von außen erreichbar ist",
     none_yet: "noch keine",
     under_a_minute_ago: "vor weniger als einer Minute",
     minutes_ago: Counted {

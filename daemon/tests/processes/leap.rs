@@ -244,7 +244,7 @@ fn a_saved_time_that_is_wrong_is_lowered_by_a_person() {
         assert!(
             clock(&status)
                 .1
-                .contains("confirm it on this page or with `pillarbox confirm-time`"),
+                .contains("confirm it on the box's page or with `pillarbox confirm-time`"),
             "{status}"
         );
         wait_until("the policy says so", || {

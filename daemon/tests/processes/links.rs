@@ -190,7 +190,7 @@ fn a_backup_takes_files_alone_and_says_what_is_none() {
     std::fs::write(&passphrase, "correct horse battery\n").unwrap();
     let _program = Program::start(&tested.files);
     tested.status_when(|status| status["state"] == "ok");
-    for (kind, wanted) in [("pipe", "is no file"), ("link", "nodekey"), ("huge", "too large")] {
+    for (kind, wanted) in [("pipe", "is not a file"), ("link", "nodekey"), ("huge", "too large")] {
         match kind {
             "pipe" => pipe(&identity),
             "link" => symlink(&tested.secret, &identity).unwrap(),

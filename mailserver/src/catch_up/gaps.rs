@@ -111,9 +111,12 @@ impl Gaps {
     async fn save(&self) {
         let (path, text) = (self.path.clone(), to_text(&self.gaps));
         let write = move || durable_file::replace(&path, text.as_bytes(), MODE);
-        // A runtime that is going down runs it no more.
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
-            tracing::warn!(%error, "keeping what is still to be filled");
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "keeping what is still to be filled"),
+            Err(error) if error.is_panic() => tracing::error!(%error, "keeping what is still to be filled"),
+            // The runtime is going down.
+            Err(_) => {}
         }
     }
 }

@@ -17,7 +17,7 @@ pub enum Error {
     NotToml { path: PathBuf, reason: String },
     #[error("{key} is {found}, which this flag does not take; give one value")]
     WrongToml { key: String, found: &'static str },
-    #[error("{flag}: {value:?} is no good: {reason}")]
+    #[error("{flag}: {value:?} is invalid: {reason}")]
     Value {
         flag: String,
         value: String,

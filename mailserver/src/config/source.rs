@@ -165,7 +165,7 @@ impl Given {
             .map_or_else(|| format!("--{name}"), |values| values.place.spelling(name))
     }
 
-    /// A value that is no good. Of a secret, nothing is told.
+    /// A value that is invalid. Of a secret, nothing is told.
     fn wrong(&self, name: &str, value: &str, reason: impl fmt::Display) -> Error {
         Error::Value {
             flag: self.spelling(name),
@@ -335,7 +335,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "--tcp-port: \"x\" is no good: give a whole number from 0 to 65535"
+            "--tcp-port: \"x\" is invalid: give a whole number from 0 to 65535"
         );
     }
 
@@ -368,7 +368,7 @@ mod tests {
         let error = read("store = 3").unwrap().switch("store").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "node.toml: store: \"3\" is no good: give true or false"
+            "node.toml: store: \"3\" is invalid: give true or false"
         );
         let missing = Given::read(&["--config-file=/nonexistent/node.toml".into()]).unwrap_err();
         assert!(

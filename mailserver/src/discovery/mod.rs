@@ -52,9 +52,9 @@ pub enum Error {
     Bind(#[from] BindError),
     #[error(transparent)]
     Record(#[from] enr::Error),
-    #[error("--discv5-bootstrap-node {text:?} is no good: {reason}")]
+    #[error("--discv5-bootstrap-node {text:?} is invalid: {reason}")]
     Bootstrap { text: String, reason: enr::Error },
-    #[error("--dns-discovery-url is no good: {0}")]
+    #[error("--dns-discovery-url is invalid: {0}")]
     Tree(#[from] tree::Error),
     #[error("discv5: {0}")]
     Discv5(String),

@@ -13,6 +13,7 @@ use std::{
 
 use ::enr::CombinedKey;
 use libp2p::{Multiaddr, multiaddr::Protocol};
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::watch;
 
 use super::without_peer;
@@ -124,7 +125,12 @@ impl OwnRecord {
 
     fn keep(&self) -> Result<(), durable_file::Error> {
         let Some(path) = &self.path else { return Ok(()) };
-        durable_file::replace(path, self.record.to_base64().as_bytes(), MODE)
+        let write = || durable_file::replace(path, self.record.to_base64().as_bytes(), MODE);
+        // A slow card takes seconds to sync; where there are other threads, other tasks go on there.
+        match tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(write),
+            _ => write(),
+        }
     }
 
     /// Keeps the record up to date where there is no discv5 to do so.

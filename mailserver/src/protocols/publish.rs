@@ -74,6 +74,13 @@ impl Publisher {
             message.timestamp = Some(clock::now_nanos());
         }
         self.judge(&topic, &message)?;
+        // What is relayed is kept, too, whether or not the caller waits for it: a client may hang up.
+        let taken = tokio::spawn(self.clone().take(topic, message, source));
+        // It ends early with the runtime alone.
+        taken.await.unwrap_or(Err(PublishError::Stopped(Stopped)))
+    }
+
+    async fn take(self, topic: String, message: WakuMessage, source: Source) -> Result<Published, PublishError> {
         let relay_peers = self.relay(&topic, &message).await?;
         let (done, kept) = oneshot::channel();
         let hash = self.intake.take_in(topic, message, source, Some(done)).hash;

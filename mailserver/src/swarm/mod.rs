@@ -112,10 +112,7 @@ impl Prepared {
         metrics: Metrics,
         activity: Activity,
     ) -> Result<Self, StartError> {
-        for (port, address) in ports(&settings.listen) {
-            // libp2p listens with SO_REUSEPORT and would share the port with another node; a plain bind finds it taken.
-            drop(TcpListener::bind(address).map_err(|source| BindError::new(port.flag(), address, source))?);
-        }
+        drop(probes(&settings.listen)?);
         let meter = Meter::new(&metrics, &activity, settings.limits.bandwidth_kib_per_sec);
         let tls = settings.listen.websocket_tls.as_ref();
         let (transport, circuit) = transport::build(keypair, tls, meter)?;
@@ -170,7 +167,7 @@ impl Prepared {
         for address in settings.external_addresses.iter().chain(&known) {
             swarm.add_external_address(address.clone());
         }
-        let task = Task {
+        let mut task = Task {
             swarm,
             observer,
             commands: self.commands,
@@ -188,7 +185,9 @@ impl Prepared {
                 .collect::<HashMap<_, _>>(),
             state: State::default(),
         };
-        Ok((tokio::spawn(task.run(settings.shards.clone())), inbound))
+        // Before anybody can publish.
+        task.serve(&settings.shards);
+        Ok((tokio::spawn(task.run()), inbound))
     }
 }
 
@@ -217,8 +216,20 @@ fn multiaddr(port: Port, address: SocketAddr, secure: bool) -> Multiaddr {
     }
 }
 
+/// libp2p listens with SO_REUSEPORT and would share a port with another node, or with our other port; plain binds, all at
+/// once, find it taken.
+fn probes(listen: &Listen) -> Result<Vec<TcpListener>, BindError> {
+    ports(listen)
+        .map(|(port, address)| {
+            TcpListener::bind(address).map_err(|source| BindError::new(port.flag(), address, source))
+        })
+        .collect()
+}
+
 fn listen(swarm: &mut Swarm<Behaviour>, listen: &Listen) -> Result<Vec<ListenerId>, BindError> {
     let secure = listen.websocket_tls.is_some();
+    // The archive was opened since the ports were looked at first.
+    drop(probes(listen)?);
     ports(listen)
         .map(|(port, address)| {
             swarm

@@ -80,10 +80,14 @@ pub(super) struct State {
 }
 
 impl Task {
-    pub(super) async fn run(mut self, shards: Vec<u16>) {
-        for shard in shards {
+    /// Subscribes to shards of our cluster and says so.
+    pub(super) fn serve(&mut self, shards: &[u16]) {
+        for &shard in shards {
             self.subscribe(Shard::new(self.cluster_id, shard).to_string());
         }
+    }
+
+    pub(super) async fn run(mut self) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -359,8 +363,7 @@ impl Task {
     }
 
     fn discovered(&mut self, candidates: Vec<Candidate>) {
-        let own = *self.swarm.local_peer_id();
-        let shards = self.shards();
+        let (own, shards) = (*self.swarm.local_peer_id(), self.shards());
         dial::learn(&mut self.peers, own, &shards, candidates);
         dial::dial_discovered(&mut self.swarm, &mut self.peers, &self.limits);
     }

@@ -52,7 +52,7 @@ fn a_bad_configuration_ends_with_78_and_one_line() {
         ),
         (
             &["--tcp-port=x"],
-            "--tcp-port: \"x\" is no good: give a whole number from 0 to 65535",
+            "--tcp-port: \"x\" is invalid: give a whole number from 0 to 65535",
         ),
         (
             &[
@@ -74,7 +74,7 @@ fn a_bad_configuration_ends_with_78_and_one_line() {
                 "--discv5-udp-port=0",
                 "--listen-address=127.0.0.1",
             ],
-            "--discv5-bootstrap-node \"enr:AAAA\" is no good: not a node record: Invalid ENR: UnexpectedString",
+            "--discv5-bootstrap-node \"enr:AAAA\" is invalid: not a node record: Invalid ENR: UnexpectedString",
         ),
     ] {
         let output = run(flags);

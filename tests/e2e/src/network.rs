@@ -52,7 +52,7 @@ pub(crate) fn wrong_and_wireless(bench: &Bench) -> Result<()> {
         wait_for_status(&mut machine, "the page at the router's address", |status| {
             status
                 .to_string()
-                .contains("192.168.99.1 does not answer")
+                .contains("192.168.99.1 is not responding")
                 .then_some(())
         })
     })?;

@@ -32,12 +32,12 @@ fn every_mistake_in_the_network_names_key_and_mend() {
             "beside the preset \"twn\"",
             "remove it",
         ),
-        ("preset = \"twn\"\nshards = [8]", "shards", "8 is no shard", "0 to 7"),
+        ("preset = \"twn\"\nshards = [8]", "shards", "8 is not a shard", "0 to 7"),
         ("cluster = 77", "shards", "missing", "cluster 77"),
         (
             "entry_nodes = [\"boot.example.org\"]",
             "entry_nodes",
-            "\"boot.example.org\" is no entry node",
+            "\"boot.example.org\" is not an entry node",
             "enrtree://",
         ),
         (

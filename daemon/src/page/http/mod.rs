@@ -1,3 +1,4 @@
+//! How the page is asked for: connections from neighbours, requests by address or by a name of ours, and
 //! forms from this very page only. What the answer looks like is [`html`](super::html)'s.
 
 mod action;

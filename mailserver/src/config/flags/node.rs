@@ -7,14 +7,14 @@ use super::flag::{
 };
 
 pub(super) const FLAGS: &[Flag] = &[
-    Flag::new("help", Switch, "false", Same, "print the flags and end"),
-    Flag::new("version", Switch, "false", Same, "print the version and end"),
+    Flag::new("help", Switch, "false", Same, "print the flags and exit"),
+    Flag::new("version", Switch, "false", Same, "print the version and exit"),
     Flag::new(
         "config-file",
         One,
         "",
         Same,
-        "a TOML file of these flags; what the command line says goes before it",
+        "a TOML file of these flags; the command line overrides it",
     ),
     Flag::new(
         "log-level",
@@ -30,7 +30,7 @@ pub(super) const FLAGS: &[Flag] = &[
         One,
         "",
         Same,
-        "status.prod, status.staging, twn, logos.test, logos.dev or dev; flags given go before it",
+        "status.prod, status.staging, twn, logos.test, logos.dev or dev; flags that are given override it",
     ),
     Flag::new(
         "cluster-id",
@@ -148,7 +148,7 @@ pub(super) const FLAGS: &[Flag] = &[
         Same,
         "enrtree URL, ENR or multiaddr to start from",
     ),
-    Flag::new("max-connections", One, "150", Same, "most connections at once"),
+    Flag::new("max-connections", One, "150", Same, "maximum number of connections"),
     Flag::new(
         "relay-service-ratio",
         One,
@@ -161,21 +161,21 @@ pub(super) const FLAGS: &[Flag] = &[
         One,
         "5",
         Same,
-        "most peers of one IP address; 0 is no limit",
+        "maximum number of peers of one IP address; 0 is no limit",
     ),
     Flag::new(
         "bandwidth-limit",
         One,
         "0",
         Ours,
-        "most KiB a second each way over tcp and ws, all peers together; 0 is no limit",
+        "maximum KiB per second each way over tcp and ws, all peers together; 0 is no limit",
     ),
     Flag::new(
         "peer-store-capacity",
         One,
         "",
         Same,
-        "most peers remembered; a thousand when not given",
+        "maximum number of peers remembered; a thousand when not given",
     ),
     Flag::new(
         "relay-client",

@@ -28,14 +28,14 @@ pub(super) const FLAGS: &[Flag] = &[
         One,
         "",
         Ours,
-        "directory of the archive; goes before --store-message-db-url",
+        "directory of the archive; overrides --store-message-db-url",
     ),
     Flag::new(
         "store-message-db-url",
         One,
         "sqlite://store.sqlite3",
         Differs,
-        "sqlite://PATH keeps the archive in the directory PATH.d; a file at PATH is left alone. Postgres is refused",
+        "sqlite://PATH keeps the archive in the directory PATH.d; a file at PATH is ignored. Postgres is refused",
     )
     .secret(),
     Flag::new(
@@ -91,13 +91,19 @@ pub(super) const FLAGS: &[Flag] = &[
         Same,
         "seconds a subscription lives without a ping",
     ),
-    Flag::new("filter-max-peers-to-serve", One, "1000", Same, "most subscribers"),
+    Flag::new(
+        "filter-max-peers-to-serve",
+        One,
+        "1000",
+        Same,
+        "maximum number of subscribers",
+    ),
     Flag::new(
         "filter-max-criteria",
         One,
         "1000",
         Same,
-        "most topics of one subscriber",
+        "maximum number of topics of one subscriber",
     ),
     Flag::new("lightpush", Switch, "true", Same, "serve light push"),
     Flag::new(
@@ -138,14 +144,14 @@ pub(super) const FLAGS: &[Flag] = &[
         One,
         "10",
         Same,
-        "most nodes of one /24 network in the table; 0 is no limit",
+        "maximum number of nodes of one /24 network in the table; 0 is no limit",
     ),
     Flag::new(
         "discv5-bucket-ip-limit",
         One,
         "2",
         Same,
-        "most nodes of one /24 network in a bucket; 0 is no limit",
+        "maximum number of nodes of one /24 network in a bucket; 0 is no limit",
     ),
     Flag::new(
         "dns-discovery",
@@ -177,7 +183,7 @@ pub(super) const FLAGS: &[Flag] = &[
         One,
         "50",
         Same,
-        "most envelopes kept for GET /relay/v1/messages",
+        "maximum number of envelopes kept for GET /relay/v1/messages",
     ),
     Flag::new("rest-admin", Switch, "false", Same, "/admin/v1 too"),
     Flag::new(

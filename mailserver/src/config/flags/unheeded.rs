@@ -37,7 +37,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "peer-persistence",
         Switch,
         "false",
-        Nothing("peers are found anew after a restart"),
+        Nothing("peers are found again after a restart"),
         "remember peers",
     ),
     Flag::new(
@@ -72,7 +72,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "discv5-bits-per-hop",
         One,
         "1",
-        Nothing("lookups take one bit a hop"),
+        Nothing("lookups take one bit per hop"),
         "Kademlia's b",
     ),
     Flag::new(

@@ -7,51 +7,51 @@ fn each_mistake_has_its_message() {
     for (line, expected) in [
         (
             "--tcp-port=70000",
-            "--tcp-port: \"70000\" is no good: give a whole number from 0 to 65535",
+            "--tcp-port: \"70000\" is invalid: give a whole number from 0 to 65535",
         ),
         (
             "--shard=1024",
-            "--shard: \"1024\" is no good: give a whole number from 0 to 1023",
+            "--shard: \"1024\" is invalid: give a whole number from 0 to 1023",
         ),
         (
             "--shard=x",
-            "--shard: \"x\" is no good: give a whole number from 0 to 1023",
+            "--shard: \"x\" is invalid: give a whole number from 0 to 1023",
         ),
         (
             "--cluster-id=-1",
-            "--cluster-id: \"-1\" is no good: give a whole number from 0 to 65535",
+            "--cluster-id: \"-1\" is invalid: give a whole number from 0 to 65535",
         ),
         (
             "--listen-address=localhost",
-            "--listen-address: \"localhost\" is no good: give an IP address",
+            "--listen-address: \"localhost\" is invalid: give an IP address",
         ),
         (
             "--max-msg-size=1GB",
-            "--max-msg-size: \"1GB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
+            "--max-msg-size: \"1GB\" is invalid: give a size such as 150KiB, 150 KB or 153600B",
         ),
         (
             "--max-msg-size=1GiB",
-            "--max-msg-size: \"1GiB\" is no good: give a size such as 150KiB, 150 KB or 153600B",
+            "--max-msg-size: \"1GiB\" is invalid: give a size such as 150KiB, 150 KB or 153600B",
         ),
         (
             "--max-msg-size=1B",
-            "--max-msg-size: \"1B\" is no good: give from 1024 to 16777216 bytes",
+            "--max-msg-size: \"1B\" is invalid: give from 1024 to 16777216 bytes",
         ),
         (
             "--nodekey=secret",
-            "--nodekey: \"…\" is no good: give the secp256k1 key as 64 hexadecimal digits",
+            "--nodekey: \"…\" is invalid: give the secp256k1 key as 64 hexadecimal digits",
         ),
         (
             "--staticnode=/ip4/127.0.0.1/tcp/1",
-            "--staticnode: \"/ip4/127.0.0.1/tcp/1\" is no good: give a multiaddr that ends with /p2p/ and the peer's id",
+            "--staticnode: \"/ip4/127.0.0.1/tcp/1\" is invalid: give a multiaddr that ends with /p2p/ and the peer's id",
         ),
         (
             "--rate-limit=5",
-            "--rate-limit: \"5\" is no good: give [store|storev3|lightpush|px|filter:]VOLUME/PERIOD with unit h, m, s or ms, such as filter:100/1s",
+            "--rate-limit: \"5\" is invalid: give [store|storev3|lightpush|px|filter:]VOLUME/PERIOD with unit h, m, s or ms, such as filter:100/1s",
         ),
         (
             "--preset=status",
-            "--preset: \"status\" is no good: give one of status.prod, status.staging, twn, logos.test, logos.dev, dev",
+            "--preset: \"status\" is invalid: give one of status.prod, status.staging, twn, logos.test, logos.dev, dev",
         ),
         (
             "--preset=status.prod --cluster-id=1",
@@ -67,21 +67,21 @@ fn each_mistake_has_its_message() {
         ),
         (
             "--content-topic=chat",
-            "--content-topic: \"chat\" is no good: content topic \"chat\" does not start with a slash",
+            "--content-topic: \"chat\" is invalid: content topic \"chat\" does not start with a slash",
         ),
         (
             "--store=true --store-message-retention-policy=24h",
-            "--store-message-retention-policy: \"24h\" is no good: give time:SECONDS, or none to keep everything",
+            "--store-message-retention-policy: \"24h\" is invalid: give time:SECONDS, or none to keep everything",
         ),
         (
             "--log-level=LOUD",
-            "--log-level: \"LOUD\" is no good: give TRACE, DEBUG, INFO, NOTICE, WARN, ERROR, FATAL or NONE",
+            "--log-level: \"LOUD\" is invalid: give TRACE, DEBUG, INFO, NOTICE, WARN, ERROR, FATAL or NONE",
         ),
         (
             "--entry-node=boot",
-            "--entry-node: \"boot\" is no good: give an enrtree:// URL, an enr: record or a multiaddr with /p2p/",
+            "--entry-node: \"boot\" is invalid: give an enrtree:// URL, an enr: record or a multiaddr with /p2p/",
         ),
-        ("--mode=fast", "--mode: \"fast\" is no good: give Core, Edge or noMode"),
+        ("--mode=fast", "--mode: \"fast\" is invalid: give Core, Edge or noMode"),
     ] {
         assert_eq!(message(line), expected);
     }
@@ -97,7 +97,7 @@ fn no_message_repeats_a_secret() {
     for line in ["--nodekey=hidden", "--store --store-message-db-url=hidden"] {
         let message = message(line);
         assert!(
-            message.contains(": \"…\" is no good: ") && !message.contains("hidden"),
+            message.contains(": \"…\" is invalid: ") && !message.contains("hidden"),
             "{message}"
         );
     }

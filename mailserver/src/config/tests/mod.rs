@@ -175,7 +175,7 @@ fn a_limit_of_bandwidth() {
     assert_eq!(limit("--bandwidth-limit=512"), Ok(NonZeroU32::new(512)));
     assert_eq!(
         message("--bandwidth-limit=7"),
-        "--bandwidth-limit: \"7\" is no good: give 0 for no limit, or from 8 to 10000000 KiB a second"
+        "--bandwidth-limit: \"7\" is invalid: give 0 for no limit, or from 8 to 10000000 KiB per second"
     );
     for wrong in ["-1", "2M", "4294967296"] {
         assert!(limit(&format!("--bandwidth-limit={wrong}")).is_err(), "{wrong:?}");
@@ -250,7 +250,7 @@ fn nwaku_compose_starts_but_for_its_database() {
     );
     assert_eq!(
         message(&format!("{flags} --store-message-db-url=postgres://u:secret@db/w")),
-        "--store-message-db-url: \"…\" is no good: give --archive-dir=DIRECTORY instead, or sqlite://PATH"
+        "--store-message-db-url: \"…\" is invalid: give --archive-dir=DIRECTORY instead, or sqlite://PATH"
     );
 }
 

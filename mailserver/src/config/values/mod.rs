@@ -57,10 +57,10 @@ pub fn address(text: &str) -> Result<IpAddr, &'static str> {
 const BANDWIDTH_KIB_PER_SEC: RangeInclusive<u32> = 8..=10_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("give 0 for no limit, or from {} to {} KiB a second", BANDWIDTH_KIB_PER_SEC.start(), BANDWIDTH_KIB_PER_SEC.end())]
+#[error("give 0 for no limit, or from {} to {} KiB per second", BANDWIDTH_KIB_PER_SEC.start(), BANDWIDTH_KIB_PER_SEC.end())]
 pub struct NotABandwidth;
 
-/// KiB a second; 0 is no limit.
+/// KiB per second; 0 is no limit.
 pub fn bandwidth_kib_per_sec(text: &str) -> Result<Option<NonZeroU32>, NotABandwidth> {
     let limit = text.parse().map(NonZeroU32::new).map_err(|_| NotABandwidth)?;
     match limit {
