@@ -133,7 +133,7 @@ mod tests {
             ),
             ("waku = \"none\"", "  Waku network: none; the box does not look", "own"),
             ("name = \"a\"", "http://a.local", "retention"),
-            ("name = \"_\"", "no host name", "is using:"),
+            ("name = \"_\"", "not a host name", "is using:"),
             (
                 "[wifi]\nname = \"b\"\npassword = \"longenough\"",
                 "  Wi-Fi: \"b\"",

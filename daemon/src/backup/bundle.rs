@@ -231,9 +231,12 @@ mod tests {
         let twice = format!("[{0}, {0}]", file("services/a/b"));
         let many: Vec<String> = (0..=MAX_FILES).map(|n| file(&format!("services/a/{n}"))).collect();
         for (text, wanted) in [
-            (String::new(), "no backup"),
-            ("{}".to_owned(), "no backup"),
-            (r#"{"format": "other", "version": 1}"#.to_owned(), "no backup"),
+            (String::new(), "not a Pillarbox backup"),
+            ("{}".to_owned(), "not a Pillarbox backup"),
+            (
+                r#"{"format": "other", "version": 1}"#.to_owned(),
+                "not a Pillarbox backup",
+            ),
             (document(2, r#""of another kind""#), "version 2"),
             (document(1, r#""of another kind""#), "damaged"),
             (document(1, r#"[{"name": "services/a/b"}]"#), "damaged"),

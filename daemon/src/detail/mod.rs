@@ -157,7 +157,7 @@ mod tests {
                 }
                 .into(),
                 "one keeps failing and is now retried only rarely: ended with exit 3: no {count} (5 times in a row)",
-                "one fällt immer wieder aus und wurde angehalten: endete mit exit 3: no {count} (5-mal in Folge)",
+                "one fällt immer wieder aus und wird nur noch selten neu gestartet: wurde beendet mit exit 3: no {count} (5-mal in Folge)",
             ),
             (
                 ServiceDetail::StaysDown {
@@ -166,7 +166,7 @@ mod tests {
                 }
                 .into(),
                 "one has stopped and is not restarted: ended with exit 3",
-                "one hat aufgehört und wird nicht neu gestartet: endete mit exit 3",
+                "one ist beendet und wird nicht neu gestartet: wurde beendet mit exit 3",
             ),
             (
                 Cause::NotReady { within_secs: 1 }.into(),

@@ -135,7 +135,7 @@ fn what_cannot_be_restored_is_said_and_changes_nothing() {
         ("kept.age", "wrong", "passphrase is wrong"),
         ("kept.age", "empty", "passphrase is empty"),
         ("cut.age", "passphrase", "cut short or damaged"),
-        ("noise.age", "passphrase", "no backup"),
+        ("noise.age", "passphrase", "not a Pillarbox backup"),
         ("empty", "passphrase", "the backup is empty"),
         ("huge.age", "passphrase", "so it is not a backup"),
         ("absent.age", "passphrase", "cannot read"),

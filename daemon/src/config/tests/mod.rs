@@ -207,21 +207,29 @@ fn a_bad_service_file_disables_that_service_alone_unless_it_is_required() {
         (
             "program = \"child\"\n[health]\nhttp = \"https://x:1/\"",
             "health.http",
-            "no address",
+            "not an address",
         ),
         (
             "program = \"child\"\n[health]\nhttp = \"http://x:99999/\"",
             "health.http",
-            "no address",
+            "not an address",
         ),
-        ("program = \"child\"\n[health]\ntcp = \"x\"", "health.tcp", "no address"),
+        (
+            "program = \"child\"\n[health]\ntcp = \"x\"",
+            "health.tcp",
+            "not an address",
+        ),
         ("program = \"child\"\n[health]\ncommand = []", "health.command", "empty"),
         (
             "program = \"child\"\n[health]\ntcp = \"x:1\"\nfailures = 0",
             "health.failures",
             "0",
         ),
-        ("program = \"child\"\n[node]\ninfo = \"x\"", "node.info", "no address"),
+        (
+            "program = \"child\"\n[node]\ninfo = \"x\"",
+            "node.info",
+            "not an address",
+        ),
         ("not toml", "", ""),
     ] {
         let files = [("good.toml", SERVICE), ("bad.toml", text)];
