@@ -62,7 +62,7 @@ describe("a box whose mailserver crashes", () => {
     await inspect(browser, box, "failed-de", async (page, where) => {
       assert.equal(await page.locator("h1").textContent(), "Ausfall", where);
       assert.match(await page.locator(".fault").textContent(), /Mailserver läuft nicht.*Abhilfe:/s, where);
-      assert.match(await page.locator(".reason").first().textContent(), /fällt immer wieder aus und wurde angehalten: endete mit exit 3/, where);
+      assert.match(await page.locator(".reason").first().textContent(), /fällt immer wieder aus und wird nur noch selten neu gestartet: wurde beendet mit exit 3/, where);
     }, { locale: "de" });
   });
 });
